@@ -1,0 +1,43 @@
+"""What the entry points share: their options, and errors told without a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from dgmbench.errors import DgmbenchError, SettingsError, suggest
+from dgmbench.settings import PARAMS, Params, load_params
+
+
+def stage_parser(doc: str | None, *options: str) -> argparse.ArgumentParser:
+    """A parser with `--params` and the named options (`dataset`, `model`), described by a module docstring."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    helps = {"dataset": "a data set of the settings", "model": "a model entry of the settings"}
+    for option in options:
+        parser.add_argument(f"--{option}", required=True, help=helps[option])
+    parser.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
+    return parser
+
+
+def stage_settings(arguments: argparse.Namespace) -> Params:
+    """The whole validated settings, and a check that the stage's data set is among them."""
+    params = load_params(arguments.params)
+    for option, valid in (("dataset", params.datasets), ("model", params.models)):
+        value = getattr(arguments, option, None)
+        if value is not None and value not in valid:
+            raise SettingsError(f"--{option} {value}: not in {arguments.params}: {suggest(value, valid)}")
+    return params
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run an entry point: a user's error becomes a sentence and exit code 2, Ctrl-C exit code 130."""
+    try:
+        main()
+    except DgmbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,144 @@
+"""A prepared data set, as training and evaluation read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dgmbench.errors import DataError
+from dgmbench.files import read_json, sha256_file, sha256_json
+
+REQUIRED = ("name", "arrays", "splits", "shape", "levels", "views", "classes", "sha256")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The arrays and the manifest in `folder` (`data/<name>`). Arrays are memory-mapped when asked for."""
+
+    name: str
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        channels, height, width = self.manifest["shape"]
+        return channels, height, width
+
+    @property
+    def dims(self) -> int:
+        """d = C H W, the number of pixel values of an image."""
+        channels, height, width = self.shape
+        return channels * height * width
+
+    @property
+    def levels(self) -> int:
+        """L: pixel values are 0..L-1."""
+        return int(self.manifest["levels"])
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes, None without labels."""
+        return None if self.manifest["classes"] is None else int(self.manifest["classes"])
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views it can be modelled in: "binary", "gray"."""
+        return tuple(self.manifest["views"])
+
+    @property
+    def sha256(self) -> str:
+        """One hash of all arrays."""
+        return str(self.manifest["sha256"])
+
+    def size(self, split: str) -> int:
+        """The number of images of a split."""
+        return int(self.manifest["splits"][self._known(split)])
+
+    def images(self, split: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The images of a split: uint8 [n, C, H, W], levels 0..L-1, memory-mapped copy-on-write."""
+        return self._array(f"{self._known(split)}.npy")
+
+    def labels(self, split: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """The labels of a split: int64 [n], or None if the data set has none."""
+        self._known(split)
+        return None if self.classes is None else self._array(f"labels_{split}.npy")
+
+    def binary(self, split: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The fixed binarisation of valid or test: uint8 0/1 [n, C, H, W] (the images themselves if L = 2).
+
+        Raises:
+            DataError: for train, whose binarisation is drawn afresh in training (unless L = 2).
+        """
+        if self.levels == 2:
+            return self.images(split)
+        if self._known(split) == "train":
+            raise DataError(f"{self.name}: train has no fixed binarisation; draw it with views.binarise")
+        return self._array(f"binary_{split}.npy")
+
+    def verify(self) -> None:
+        """Check every array against the manifest; `DataError` names the file, expected and found hash."""
+        for file, expected in self.manifest["arrays"].items():
+            path = self._existing(file)
+            found = sha256_file(path)
+            if found != expected:
+                raise DataError(
+                    f"{path} is not what was prepared: expected SHA-256 {expected}, found {found}; "
+                    f"{_remedy(self.name)}"
+                )
+        if sha256_json(self.manifest["arrays"]) != self.sha256:
+            raise DataError(f"{self.folder / 'manifest.json'} contradicts itself; {_remedy(self.name)}")
+
+    def _known(self, split: str) -> str:
+        if split not in self.manifest["splits"]:
+            raise ValueError(f"{self.name} has no split {split!r}: {', '.join(self.manifest['splits'])}")
+        return split
+
+    def _existing(self, file: str) -> Path:
+        path = self.folder / file
+        if not path.is_file():
+            raise DataError(f"{path} is missing; {_remedy(self.name)}")
+        return path
+
+    def _array(self, file: str) -> np.ndarray[Any, Any]:
+        path = self._existing(file)
+        try:
+            # Copy-on-write rather than read-only: torch.from_numpy warns about arrays it cannot write to.
+            array: np.ndarray[Any, Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise DataError(f"{path} cannot be read ({error}); {_remedy(self.name)}") from error
+        return array
+
+
+def load_dataset(name: str, root: Path = Path("data"), *, verify: bool = True) -> Dataset:
+    """The prepared data set in `<root>/<name>`, its arrays checked against the manifest unless told not to.
+
+    Raises:
+        DataError: it is not prepared, an array is missing, or one is not what was prepared.
+    """
+    folder = Path(root) / name
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise DataError(f"{name} is not prepared ({path} is missing); {_remedy(name)}")
+    dataset = Dataset(name, folder, _read_manifest(path, name))
+    if verify:
+        dataset.verify()
+    return dataset
+
+
+def _read_manifest(path: Path, name: str) -> dict[str, Any]:
+    try:
+        manifest = read_json(path)
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); {_remedy(name)}") from error
+    missing = [key for key in REQUIRED if key not in manifest] if isinstance(manifest, dict) else REQUIRED
+    if missing:
+        raise DataError(f"{path} lacks {', '.join(missing)}; {_remedy(name)}")
+    return dict(manifest)
+
+
+def _remedy(name: str) -> str:
+    return f"run python -m stages.prepare --dataset {name}"

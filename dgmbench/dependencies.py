@@ -1,0 +1,47 @@
+"""What each stage's result follows from: source files by hash, and settings with defaults filled in."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from dgmbench.files import write_json
+from dgmbench.models.registry import family_module
+from dgmbench.provenance import code_hash
+from dgmbench.settings import Params, full_settings
+
+FOLDER = Path("provenance")
+
+
+def dependencies(params: Params) -> dict[str, dict[str, Any]]:
+    """For each file name under `FOLDER`: its stage's code and settings."""
+    full = full_settings(params)
+    found = {
+        "prepare": {"code": code_hash("stages.prepare"), "settings": full["data"]},
+        "classifier": {
+            "code": code_hash("stages.classifier"),
+            "settings": {"classifier": full["classifier"], "views": sorted({m["view"] for m in full["models"].values()})},
+        },
+        "report": {"code": code_hash("stages.report"), "settings": full},
+        "track": {"code": code_hash("stages.track"), "settings": full},
+    }
+    for name, settings in full["models"].items():
+        model = family_module(settings["family"])
+        shared = {"seeds": full["seeds"], "data_seed": full["data"]["seed"]}
+        found[f"train-{name}"] = {
+            "code": code_hash("stages.train", model),
+            "settings": shared | {"model": settings, "training": full["training"], "sampling": full["sampling"]},
+        }
+        found[f"evaluate-{name}"] = {
+            "code": code_hash("stages.evaluate", model),
+            "settings": shared | {"evaluation": full["evaluation"]},
+        }
+    return found
+
+
+def write_dependencies(params: Params, folder: Path = FOLDER) -> None:
+    """Write one JSON file per stage and model; files of earlier settings go away."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, content in dependencies(params).items():
+        write_json(folder / f"{name}.json", content)

@@ -1,0 +1,113 @@
+"""The domain classifier of a data set: one per view, trained once, its test accuracy on record."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dgmbench.data.dataset import Dataset, load_dataset
+from dgmbench.data.views import binarise, intensity
+from dgmbench.errors import CheckpointError
+from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
+from dgmbench.evaluation.statistics import binomial_std_error
+from dgmbench.files import read_json, replacing, sha256_file, write_json
+from dgmbench.results import Record, write_records
+from dgmbench.settings import Params, model_settings
+from dgmbench.training.devices import device_name, set_up
+from dgmbench.training.runs import DATA, RUNS
+from dgmbench.training.seeding import derive_seed
+
+NAME = "classifier"
+
+
+def train_classifiers(params: Params, dataset: str, results: Path = Path("results")) -> Path:
+    """Train a classifier for every view in use; write ``runs/<dataset>/classifier`` and its accuracy.
+
+    A data set without labels has none: `info.json` then says so, and metrics that need one are left out.
+    """
+    device = set_up(params.training)
+    data = load_dataset(dataset, DATA)
+    folder = RUNS / dataset / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {model_settings(params, name).view for name in params.models}
+    views = sorted(wanted) if data.classes is not None else []
+    if not views:
+        print(f"{dataset} has no labels, hence no domain classifier, domain FID or probe", file=sys.stderr)
+    records = [_train_view(params, data, view, folder, device) for view in views]
+    shape = {"image_shape": list(data.shape), "classes": data.classes}
+    weights = {view: sha256_file(_weights(folder, view)) for view in views}
+    write_json(folder / "info.json", shape | {"weights_sha256": weights})
+    (results / dataset / NAME).mkdir(parents=True, exist_ok=True)
+    write_records(results / dataset / NAME / "results.csv", records)
+    return folder
+
+
+def _weights(folder: Path, view: str) -> Path:
+    return folder / f"weights-{view}.pt"
+
+
+def _view_of(view: str, levels: int) -> object:
+    if view == "binary":
+        return lambda images, generator: binarise(images, levels, generator)
+    return lambda images, generator: intensity(images, levels)
+
+
+def _train_view(params: Params, data: Dataset, view: str, folder: Path, device: torch.device) -> Record:
+    started = time.monotonic()
+    labels = {split: torch.from_numpy(data.labels(split)) for split in ("train", "valid", "test")}
+    print(f"train {data.name} classifier, {view} view", file=sys.stderr)
+    classifier = train_classifier(
+        torch.from_numpy(data.images("train")),
+        labels["train"],
+        _held_out(data, view, "valid"),
+        labels["valid"],
+        classes=int(data.classes or 0),
+        epochs=params.classifier.epochs,
+        seed=derive_seed("classifier", view, params.classifier.seed) % 2**32,
+        device=device,
+        batch_transform=_view_of(view, data.levels),  # type: ignore[arg-type]
+    )
+    with replacing(_weights(folder, view)) as aside:
+        torch.save({name: value.cpu() for name, value in classifier.state_dict().items()}, aside)
+    accuracy = classifier.accuracy(_held_out(data, view, "test"), labels["test"])
+    n = len(labels["test"])
+    error = binomial_std_error(accuracy, n)
+    seconds = time.monotonic() - started
+    where = device_name(device)
+    return Record(
+        data.name, view, NAME, params.classifier.seed, "test_accuracy", accuracy, error, n, "percent", "exact", "test",
+        seconds, where,
+    )  # fmt: skip
+
+
+def _held_out(data: Dataset, view: str, split: str) -> Tensor:
+    if view == "binary":
+        return torch.from_numpy(data.binary(split)).float()
+    return intensity(torch.from_numpy(data.images(split)), data.levels)
+
+
+def load_classifier(dataset: str, view: str, device: torch.device) -> DomainClassifier | None:
+    """The trained classifier of a data set and view; None where the data set has no labels.
+
+    Raises:
+        CheckpointError: if it has not been trained, or its weights are not those that were written.
+    """
+    folder = RUNS / dataset / NAME
+    if not (folder / "info.json").exists():
+        raise CheckpointError(
+            f"no classifier in {folder}; `python -m stages.classifier --dataset {dataset}` trains it"
+        )
+    info = read_json(folder / "info.json")
+    if info["classes"] is None:
+        return None
+    expected, path = info["weights_sha256"][view], _weights(folder, view)
+    found = sha256_file(path) if path.exists() else "no file"
+    if found != expected:
+        raise CheckpointError(f"{path} is damaged: expected SHA-256 {expected}, found {found}")
+    classifier = DomainClassifier(tuple(info["image_shape"]), info["classes"])
+    classifier.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return classifier.to(memory_format=torch.channels_last).to(device).eval()  # type: ignore[call-overload, no-any-return]

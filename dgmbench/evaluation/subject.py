@@ -1,0 +1,142 @@
+"""What an evaluation is about: one trained model, the data it is held against, and how records are made."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from dgmbench.data.dataset import Dataset
+from dgmbench.data.views import batch as view_batch
+from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels
+from dgmbench.evaluation.classifier import DomainClassifier
+from dgmbench.evaluation.likelihood import PointEstimates
+from dgmbench.results import Kind, Record
+from dgmbench.settings import EvaluationSettings
+from dgmbench.training.devices import device_name, synchronize
+from dgmbench.training.runs import Run
+from dgmbench.training.seeding import generator_for
+
+
+@dataclass
+class Subject:
+    """One run under evaluation. Held-out images come in two forms: the model's domain, and pixel values.
+
+    In the binary view both are the fixed binarisation (for training images, one binarisation fixed by the
+    data seed); in the gray view the domain's form is dequantised with noise fixed by the data seed.
+    """
+
+    run: Run
+    data: Dataset
+    settings: EvaluationSettings
+    data_seed: int
+    device: torch.device
+    classifier: DomainClassifier | None
+    clock: float = field(default_factory=time.monotonic)
+
+    @property
+    def view(self) -> str:
+        """binary or gray."""
+        return self.run.model.view
+
+    @property
+    def levels(self) -> int:
+        """L of the images as this view sees them: 2 when binary."""
+        return 2 if self.view == "binary" else self.data.levels
+
+    def raw(self, split: str, limit: int | None = None) -> Tensor:
+        """Discrete images of the view, uint8 ``[n, C, H, W]``: 0/1 or 0..L-1; the first `limit` of them."""
+        images = self.data.images(split)
+        if self.view == "gray" or self.data.levels == 2:
+            return torch.from_numpy(images[:limit])
+        if split != "train":
+            return torch.from_numpy(self.data.binary(split)[:limit])
+        noise = generator_for("binarise", "train", self.data_seed)
+        return view_batch(torch.from_numpy(images), self.data.levels, "binary", noise)[:limit].to(torch.uint8)
+
+    def pixels(self, split: str, limit: int | None = None) -> Tensor:
+        """Images of the view as float32 intensities in [0, 1]."""
+        return intensity(self.raw(split, limit), self.levels)
+
+    def inputs(self, split: str, limit: int | None = None) -> Tensor:
+        """Images in the model's domain, on the device."""
+        raw = self.raw(split, limit)
+        if self.view == "binary":
+            return raw.float().to(self.device)
+        noise = generator_for("dequantise", split, self.data_seed)
+        return view_batch(raw, self.data.levels, self.run.model.domain, noise).to(self.device)
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """The generated images of the run, uint8 ``[n, C, H, W]``."""
+        return torch.from_numpy(self.run.samples().copy())
+
+    def sample_pixels(self, limit: int | None = None) -> Tensor:
+        """Generated images as float32 intensities in [0, 1]."""
+        return intensity(self.samples[:limit], self.levels)
+
+    def lap(self) -> float:
+        """Seconds since the last lap; what a metric reports as its cost."""
+        synchronize(self.device)
+        now = time.monotonic()
+        seconds, self.clock = now - self.clock, now
+        return seconds
+
+    def record(
+        self,
+        metric: str,
+        value: float,
+        std_error: float | None = None,
+        *,
+        n: int,
+        unit: str,
+        kind: Kind,
+        split: str = "test",
+        seconds: float = 0.0,
+    ) -> Record:
+        """A record of this run."""
+        info = self.run.info
+        return Record(
+            dataset=info["dataset"],
+            view=info["view"],
+            model=info["model"],
+            seed=info["seed"],
+            metric=metric,
+            value=float(value),
+            std_error=None if std_error is None else float(std_error),
+            n=n,
+            unit=unit,
+            kind=kind,
+            split=split,
+            seconds=seconds,
+            device=device_name(self.device),
+        )
+
+    def likelihood(
+        self, metric: str, estimates: PointEstimates, kind: Kind, seconds: float
+    ) -> Iterator[Record]:
+        """Records of a likelihood in the model's domain, in nats and, on gray images, in bits/dim."""
+        if self.run.model.domain == "levels":
+            nats = nats_from_levels(estimates.values, self.run.model.dims, self.data.levels)
+            return self.density(metric, PointEstimates(nats), kind, kind, seconds)
+        # An exact density of dequantised data is only a bound for the discrete image (Theis et al. 2016,
+        # section 3.1), so its bits/dim are marked as one.
+        discrete: Kind = "lower_bound" if kind == "exact" else kind
+        return self.density(metric, estimates, kind, discrete, seconds)
+
+    def density(
+        self, metric: str, estimates: PointEstimates, kind: Kind, discrete_kind: Kind, seconds: float
+    ) -> Iterator[Record]:
+        """Records of nats per image and, on gray images where they are of a density on [0,1]^d, bits/dim."""
+        mean, error, n = estimates.mean(), estimates.std_error(), len(estimates)
+        yield self.record(metric, mean, error, n=n, unit="nats", kind=kind, seconds=seconds)
+        if self.view == "gray":
+            dims, levels = self.run.model.dims, self.data.levels
+            bits = bits_per_dim(mean, dims, levels)
+            spread = None if error is None else error / (dims * math.log(2))
+            yield self.record(metric, bits, spread, n=n, unit="bits_per_dim", kind=discrete_kind)

@@ -1,0 +1,269 @@
+"""Every metric on every run of a model entry.
+
+A metric is a function from a `Subject` to records; it asks what the model can do and yields nothing where
+the question does not apply. Adding one is a function here and its name in `METRICS`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dgmbench.data.dataset import load_dataset
+from dgmbench.data.views import dequantise
+from dgmbench.errors import CapabilityError
+from dgmbench.evaluation.domain import load_classifier
+from dgmbench.evaluation.frechet import fid, fid_std_error
+from dgmbench.evaluation.likelihood import elbo, exact_log_likelihood, importance_sampled_log_likelihood
+from dgmbench.evaluation.likelihood import PointEstimates
+from dgmbench.evaluation.neighbours import nn_distance_ratio
+from dgmbench.evaluation.parzen import parzen_log_likelihood, select_bandwidth
+from dgmbench.evaluation.probe import linear_probe
+from dgmbench.evaluation.subject import Subject
+from dgmbench.files import replacing
+from dgmbench.models.base import CanEncode, HasLogProb, HasLogWeights
+from dgmbench.results import Record, write_records
+from dgmbench.settings import Params
+from dgmbench.training.devices import device_name, set_up
+from dgmbench.training.runs import DATA, RUNS, open_run, run_info
+from dgmbench.training.seeding import derive_seed, generator_for
+
+RESULTS = Path("results")
+# Pairs kept for the pictures of samples beside their nearest training images.
+PICTURED = 16
+FID_RESAMPLES = 20
+
+Metric = Callable[[Subject, Path], Iterator[Record]]
+
+
+def exact(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Exact log-likelihood of all test images."""
+    model = subject.run.model
+    if isinstance(model, HasLogProb):
+        estimates = exact_log_likelihood(model.log_prob, subject.inputs("test"), subject.settings.batch_size)
+        yield from subject.likelihood("log_likelihood", estimates, "exact", subject.lap())
+
+
+def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
+    """ELBO and importance-sampled log-likelihood, with the same draws for every seed."""
+    model, settings = subject.run.model, subject.settings
+    if not isinstance(model, HasLogWeights):
+        return
+    seed = derive_seed("likelihood", settings.seed) % 2**32
+    x = subject.inputs("test")
+    estimates = elbo(model.log_weights, x, settings.elbo_samples, seed)
+    yield from subject.likelihood("elbo", estimates, "lower_bound", subject.lap())
+    x = x[: settings.importance_points]
+    ks = settings.importance_samples
+    for k, values in importance_sampled_log_likelihood(model.log_weights, x, ks, seed).items():
+        # One pass gives every K, so each is charged its share of the draws.
+        seconds = subject.lap() if k == min(ks) else 0.0
+        yield from subject.likelihood(f"log_likelihood_is_{k}", values, "lower_bound", seconds)
+
+
+def parzen(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Parzen window estimate on gray images; the bandwidth maximises the validation likelihood.
+
+    A continuous density says nothing of binary images, so that view has none.
+    """
+    if subject.view != "gray":
+        return
+    settings = subject.settings.parzen
+    noise = generator_for("parzen", subject.settings.seed)
+    centres = dequantise(subject.samples[: settings.samples], subject.levels, noise).to(subject.device)
+    valid = _dequantised(subject, "valid", settings.valid_points)
+    grid = np.logspace(*settings.log10_bandwidths, settings.bandwidths).tolist()
+    choice = select_bandwidth(centres, valid, grid)
+    if choice.at_edge:
+        print(
+            f"parzen: the best bandwidth {choice.bandwidth:.3g} is at the edge of the grid", file=sys.stderr
+        )
+    values = parzen_log_likelihood(centres, _dequantised(subject, "test"), choice.bandwidth)
+    yield from subject.density(
+        "log_likelihood_parzen", PointEstimates(values), "heuristic", "heuristic", subject.lap()
+    )
+    yield subject.record(
+        "parzen_bandwidth", choice.bandwidth, n=len(valid), unit="1", kind="heuristic", split="valid"
+    )
+
+
+def _dequantised(subject: Subject, split: str, limit: int | None = None) -> Tensor:
+    noise = generator_for("dequantise", split, subject.data_seed)
+    return dequantise(subject.raw(split, limit), subject.levels, noise).to(subject.device)
+
+
+def domain_fid(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Fréchet distance of samples to the test images in the domain classifier's feature space."""
+    if subject.classifier is None:
+        return
+    generated = subject.classifier.features(subject.sample_pixels(subject.settings.fid_samples))
+    real = subject.classifier.features(subject.pixels("test"))
+    rng = np.random.default_rng(derive_seed("fid", subject.settings.seed))
+    error = fid_std_error(generated, real, FID_RESAMPLES, rng)
+    yield subject.record(
+        "fid_domain",
+        fid(generated, real),
+        error,
+        n=len(generated),
+        unit="1",
+        kind="estimate",
+        seconds=subject.lap(),
+    )
+
+
+def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Distance of samples to their nearest training images, against that of held-out images."""
+    limit = subject.settings.neighbour_samples
+    train, generated = subject.pixels("train"), subject.sample_pixels(limit)
+    rng = np.random.default_rng(derive_seed("neighbours", subject.settings.seed))
+    report = nn_distance_ratio(generated, subject.pixels("test", limit), train, rng)
+    few = report.generated_indices[:PICTURED]
+    _save_arrays(
+        folder / f"neighbours-{subject.run.info['seed']}.npz",
+        samples=subject.samples[:PICTURED].numpy(),
+        neighbours=subject.raw("train")[few].numpy(),
+        distances=report.generated_distances[:PICTURED].float().numpy(),
+        generated_distances=report.generated_distances.float().numpy(),
+        heldout_distances=report.heldout_distances.float().numpy(),
+    )
+    yield subject.record(
+        "nn_distance_ratio",
+        report.ratio,
+        report.std_error,
+        n=len(generated),
+        unit="1",
+        kind="heuristic",
+        seconds=subject.lap(),
+    )
+
+
+def probes(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Test accuracy of a linear classifier on the model's features, trained with few labels."""
+    labels = {split: subject.data.labels(split) for split in ("train", "valid", "test")}
+    if not isinstance(subject.run.model, CanEncode) or any(value is None for value in labels.values()):
+        return
+    pool = subject.settings.probe_pool
+    limits = {"train": pool, "valid": subject.settings.parzen.valid_points, "test": None}
+    features = {split: _features(subject, split, limits[split]) for split in limits}
+    for count in subject.settings.probe_labels:
+        yield _probe(subject, features, {k: np.asarray(v)[: limits[k]] for k, v in labels.items()}, count)
+
+
+def _features(subject: Subject, split: str, limit: int | None) -> np.ndarray[Any, Any]:
+    model = subject.run.model
+    assert isinstance(model, CanEncode)
+    with torch.no_grad():
+        parts = [
+            model.encode(x).double().cpu()
+            for x in subject.inputs(split, limit).split(subject.settings.batch_size)
+        ]
+    return torch.cat(parts).numpy()
+
+
+def _probe(
+    subject: Subject,
+    features: dict[str, np.ndarray[Any, Any]],
+    labels: dict[str, np.ndarray[Any, Any]],
+    count: int,
+) -> Record:
+    arrays = [array[split] for split in ("train", "valid", "test") for array in (features, labels)]
+    draws = range(subject.settings.probe_draws)
+    results = [
+        linear_probe(*arrays, n_labels=count, seed=derive_seed("probe", subject.settings.seed, draw) % 2**32)
+        for draw in draws
+    ]
+    accuracies = np.array([result.accuracy for result in results])
+    spread = accuracies.var(ddof=1) / len(accuracies) if len(accuracies) > 1 else 0.0
+    # Two independent sources: which images were labelled, and which images are in the test set.
+    error = float(np.sqrt(spread + results[0].std_error ** 2))
+    return subject.record(
+        f"probe_accuracy_{count}",
+        float(accuracies.mean()),
+        error,
+        n=results[0].n,
+        unit="percent",
+        kind="exact",
+        seconds=subject.lap(),
+    )
+
+
+def costs(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Parameters, training time and sampling rate."""
+    info = subject.run.info
+    yield subject.record("parameters", info["parameters"], n=1, unit="1", kind="exact", split="train")
+    yield _timing(subject, "training_seconds", info["training_seconds"], info["steps"], "seconds")
+    rate = info["n_samples"] / max(info["sampling_seconds"], 1e-9)
+    yield _timing(subject, "sampling_rate", rate, info["n_samples"], "images_per_second")
+
+
+def _timing(subject: Subject, metric: str, value: float, n: int, unit: str) -> Record:
+    return subject.record(metric, value, n=n, unit=unit, kind="exact", split="train")
+
+
+METRICS: tuple[Metric, ...] = (exact, bounds, parzen, domain_fid, memorisation, probes, costs)
+
+
+def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
+    """Evaluate every seed of a model entry and write ``results/<dataset>/<model>/``."""
+    folder = RESULTS / dataset / model
+    folder.mkdir(parents=True, exist_ok=True)
+    device = set_up(params.training)
+    records: list[Record] = []
+    for seed in params.seeds:
+        records += evaluate_seed(params, dataset, model, seed, folder, device)
+    write_records(folder / "results.csv", records)
+    return folder
+
+
+def evaluate_seed(
+    params: Params, dataset: str, model: str, seed: int, folder: Path, device: torch.device
+) -> list[Record]:
+    """All records of one run; a diverged run has one that says so."""
+    info = run_info(dataset, model, seed)
+    if info["status"] != "completed":
+        return [_diverged(info, device)]
+    data = load_dataset(dataset, DATA)
+    run = open_run(dataset, model, seed, device=device)
+    classifier = load_classifier(dataset, run.model.view, device)
+    subject = Subject(run, data, params.evaluation, params.data.seed, device, classifier)
+    records: list[Record] = []
+    for metric in METRICS:
+        print(f"evaluate {dataset} {model} seed {seed}: {metric.__name__}", file=sys.stderr)
+        subject.lap()
+        try:
+            records += metric(subject, folder)
+        except CapabilityError as error:
+            print(
+                f"evaluate {dataset} {model} seed {seed}: {metric.__name__} left out: {error}",
+                file=sys.stderr,
+            )
+    return records
+
+
+def _diverged(info: dict[str, Any], device: torch.device) -> Record:
+    return Record(
+        dataset=info["dataset"],
+        view=info["view"],
+        model=info["model"],
+        seed=info["seed"],
+        metric="diverged",
+        value=1.0,
+        std_error=None,
+        n=1,
+        unit="1",
+        kind="exact",
+        split="train",
+        seconds=0.0,
+        device=device_name(device),
+    )
+
+
+def _save_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        np.savez_compressed(handle, **arrays)

@@ -1,0 +1,191 @@
+"""What a model is to the rest of the suite: its settings, its objective and its capabilities.
+
+Evaluation asks what a model *can do* (the protocols below), never which family it belongs to.
+Shapes: images are ``[n, C, H, W]`` in the model's `domain`; likelihoods are nats summed over pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from dgmbench.results import View
+
+Domain = Literal["binary", "levels", "dequantised"]
+Activation = Literal["relu", "tanh", "leaky_relu", "softplus", "gelu"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "leaky_relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+    "gelu": nn.GELU,
+}
+
+
+class Strict(BaseModel):
+    """A settings block: unknown keys are errors and values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingBudget(Strict):
+    """How one model is trained: its length, optimiser and which parameters are kept."""
+
+    epochs: PositiveInt = Field(50, description="passes over the training images")
+    batch_size: PositiveInt = Field(100, description="images per step")
+    learning_rate: PositiveFloat = Field(1e-3, description="Adam's step size at the start")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's moment decays")
+    schedule: Literal["constant", "cosine"] = Field("constant", description="step size over the run")
+    gradient_clip: NonNegativeFloat = Field(0.0, description="largest gradient norm; 0 leaves it alone")
+    validate_every: PositiveInt = Field(1, description="epochs between two looks at the validation images")
+    select: Literal["best", "last"] = Field("best", description="keep the best epoch on validation, or the last")
+
+
+class ModelSettings(Strict):
+    """The settings every model entry has; families add their own."""
+
+    family: str = Field(description="key of dgmbench.models.registry.FAMILIES")
+    view: View = Field(description="binary or gray")
+    training: TrainingBudget = TrainingBudget()
+
+
+class GenerativeModel(nn.Module):
+    """A trainable model of images; subclasses set `Settings`, `views` and implement `step`.
+
+    Args:
+        settings: an instance of the class's `Settings`.
+        image_shape: ``(C, H, W)``.
+        levels: L, the number of intensity levels of the discrete image.
+    """
+
+    Settings: ClassVar[type[ModelSettings]]
+    views: ClassVar[tuple[View, ...]] = ("binary", "gray")
+    # The players of the objective, each with an optimiser of its own, in the order they move.
+    phases: ClassVar[tuple[str, ...]] = ("model",)
+    # The validation loss that picks the best epoch; None where no loss ranks epochs (GANs).
+    selection_loss: ClassVar[str | None] = "loss"
+
+    def __init__(self, settings: ModelSettings, image_shape: tuple[int, int, int], levels: int) -> None:
+        super().__init__()
+        self.view: View = settings.view
+        self.image_shape = image_shape
+        self.dims = math.prod(image_shape)
+        self.levels = levels
+
+    @property
+    def domain(self) -> Domain:
+        """The form of x that this model's methods take."""
+        return "binary" if self.view == "binary" else "dequantised"
+
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
+        """The parameters that `phase` moves."""
+        return self.parameters()
+
+    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Named losses of a batch, means over its images; ``"loss"`` is the one to descend."""
+        raise NotImplementedError
+
+    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Named losses of held-out images, means over the batch; no gradient is needed."""
+        return self.step(x, self.phases[0], generator)
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """A model fitted in one go rather than by gradient steps."""
+
+    def fit(self, train: Tensor, valid: Tensor) -> dict[str, float]:
+        """Fit to `train`, choose among variants on `valid`; returns named validation losses."""
+        ...
+
+
+@runtime_checkable
+class CanSample(Protocol):
+    """Draws images."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws in the model's domain."""
+        ...
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """Gives exact likelihoods."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """``[n]`` nats summed over pixels: of the discrete image, or a density if x is dequantised."""
+        ...
+
+
+@runtime_checkable
+class HasLogWeights(Protocol):
+    """Gives importance weights of a latent-variable model."""
+
+    def log_weights(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:
+        """``[k, n]`` values of log p(x, z) - log q(z|x) in nats, z drawn from q(z|x)."""
+        ...
+
+
+@runtime_checkable
+class CanDecode(Protocol):
+    """Has latents with a prior and an observation model."""
+
+    latent_dim: int
+
+    def prior_log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats, summed over the last axis of ``z [..., latent_dim]``."""
+        ...
+
+    def decoder_log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) in nats for ``x [n, C, H, W]`` and ``z [..., n, latent_dim]``: ``[..., n]``."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Mean image of p(x|z), ``[n, C, H, W]`` in [0, 1], for ``z [n, latent_dim]``."""
+        ...
+
+
+@runtime_checkable
+class CanEncode(Protocol):
+    """Gives features of images."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """``[n, f]`` features of ``x [n, C, H, W]``."""
+        ...
+
+
+@runtime_checkable
+class CanComplete(Protocol):
+    """Fills in missing pixels."""
+
+    def complete(self, x: Tensor, given: Tensor, generator: torch.Generator) -> Tensor:
+        """`x` with the pixels where `given` (bool, broadcastable to x) is False drawn anew."""
+        ...
+
+
+@runtime_checkable
+class CanPredict(Protocol):
+    """Classifies images."""
+
+    def predict(self, x: Tensor) -> Tensor:
+        """``[n, classes]`` class probabilities."""
+        ...
+
+
+def mlp(sizes: list[int], activation: str) -> nn.Sequential:
+    """Linear layers of the given sizes with an activation after each; empty for a single size."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers)
+
+
+def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """log N(x; mean, exp(log_variance)) in nats, summed over the last axis."""
+    squares = (x - mean).square() * torch.exp(-log_variance)
+    return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)

@@ -1,0 +1,36 @@
+"""Every model family by name. To add one: a file in this folder, a line here, a block in a pipeline."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from dgmbench.errors import SettingsError, suggest
+
+if TYPE_CHECKING:
+    from dgmbench.models.base import GenerativeModel
+
+# Strings, not imports: a stage loads, and depends on, only the family that it runs.
+FAMILIES: dict[str, str] = {
+    "ppca": "dgmbench.models.ppca:PPCA",
+    "vae": "dgmbench.models.vae:VAE",
+    "gan": "dgmbench.models.gan:GAN",
+    "pixelcnn": "dgmbench.models.pixelcnn:PixelCNN",
+}
+
+
+def family_module(family: str) -> str:
+    """Dotted name of the module that defines `family`.
+
+    Raises:
+        SettingsError: for a family that is not registered, with the nearest one that is.
+    """
+    if family not in FAMILIES:
+        raise SettingsError(f"unknown model family '{family}': {suggest(family, FAMILIES)}")
+    return FAMILIES[family].partition(":")[0]
+
+
+def family_class(family: str) -> type[GenerativeModel]:
+    """The model class of `family`."""
+    module = importlib.import_module(family_module(family))
+    return getattr(module, FAMILIES[family].partition(":")[2])

@@ -1,0 +1,85 @@
+"""Which source files a stage's result depends on, and one hash of them.
+
+A stage depends on its entry point, on everything of ours that it imports, and for a model on that model's
+file: not on the other models. DVC cannot express this in a matrix, so the first stage writes one
+fingerprint file per stage and model, and the later stages depend on those.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import subprocess
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("dgmbench", "stages")
+# Files that no result depends on by their text: the package's lazy alias, the table of model names (each
+# model's own file is hashed), and the schema of settings (the values in force are recorded instead).
+# Without this, one more registry line or metric setting would retrain everything.
+NEUTRAL = ("dgmbench/__init__.py", "dgmbench/models/registry.py", "dgmbench/settings.py")
+
+
+def closure(*modules: str, root: Path = ROOT) -> list[Path]:
+    """Source files of `modules` (dotted names) and all of ours that they import, at any depth, sorted.
+
+    Imports inside functions count; names loaded by string (the registry's models) do not.
+    """
+    found: set[Path] = set()
+    todo = [path for module in modules for path in _files_of(module, root)]
+    while todo:
+        path = todo.pop()
+        if path in found or path.relative_to(root).as_posix() in NEUTRAL:
+            continue
+        found.add(path)
+        todo += [file for module in _imports(path) for file in _files_of(module, root)]
+    return sorted(found)
+
+
+def code_hash(*modules: str, root: Path = ROOT) -> dict[str, str]:
+    """SHA-256 of each file of the closure, by path relative to the repository."""
+    return {path.relative_to(root).as_posix(): _sha256(path) for path in closure(*modules, root=root)}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _files_of(module: str, root: Path) -> list[Path]:
+    """The file of a module of ours and its packages' __init__ files; nothing for other people's modules."""
+    parts = module.split(".")
+    if parts[0] not in PACKAGES:
+        return []
+    packages = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    return [path for path in [*packages, root.joinpath(*parts).with_suffix(".py")] if path.is_file()]
+
+
+@cache
+def _imports_of_source(source: str) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(names)
+
+
+def _imports(path: Path) -> tuple[str, ...]:
+    return _imports_of_source(path.read_text(encoding="utf-8"))
+
+
+def git_commit(root: Path = ROOT) -> str | None:
+    """The checked-out commit, with ``-dirty`` if tracked source files differ from it; None outside git."""
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        dirty = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *PACKAGES)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}-dirty" if dirty else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()

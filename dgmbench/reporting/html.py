@@ -1,0 +1,227 @@
+"""The report: one self-contained HTML page that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from dgmbench import __version__
+from dgmbench.files import sha256_json, write_text
+from dgmbench.reporting import vocabulary
+from dgmbench.reporting.figures import Picture
+from dgmbench.reporting.load import CLASSIFIER, Run
+from dgmbench.reporting.tables import Table
+
+TEMPLATE = "report.html.j2"
+_HASHES = ("fingerprint", "settings", "data", "code", "commit")
+_SPLITS = "train valid test"
+_LEFT = ("data set", "view", "status", "device", *_HASHES)
+
+
+def render(
+    params: Mapping[str, Any],
+    frame: pd.DataFrame,
+    tables: Sequence[Table],
+    runs: Sequence[Run],
+    manifests: Mapping[str, Mapping[str, Any]],
+    pictures: Sequence[Picture],
+) -> str:
+    """The page as text. Everything that comes from files is escaped by the template engine."""
+    provenance = [_provenance(run) for run in runs]
+    return _template().render(
+        pipeline=params["pipeline"],
+        models=list(params["models"]),
+        seeds=list(params["seeds"]),
+        datasets=[_dataset(name, m, frame, tables, pictures) for name, m in manifests.items()],
+        facts=_facts(params, runs),
+        warnings=warnings(params, runs, manifests),
+        settings=yaml.safe_dump(_plain(params), sort_keys=False, allow_unicode=True),
+        runs=provenance,
+        run_columns=list(provenance[0]) if provenance else [],
+        left_columns=_LEFT,
+        hash_columns=_HASHES,
+        version=__version__,
+    )
+
+
+def write_report(path: Path, *args: Any, **kwargs: Any) -> None:
+    """`render(...)` into a file, whole or not at all."""
+    write_text(path, render(*args, **kwargs))
+
+
+def _template() -> Any:
+    import jinja2
+
+    source = Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source)
+
+
+def warnings(
+    params: Mapping[str, Any], runs: Sequence[Run], manifests: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """What a reader must know before trusting the tables, as sentences."""
+    said = [
+        f"{run.model} seed {run.seed} on {run.dataset} diverged: {run.info.get('reason') or 'no reason given'}."
+        for run in runs
+        if run.diverged
+    ]
+    said += _missing(params, runs)
+    if len(params["seeds"]) < 2:
+        said.append("One seed per model: no interval tells retraining noise from a difference.")
+    for name, what in (("device", "devices"), ("commit", "commits")):
+        values = {str(run.info.get(name)) for run in runs}
+        if len(values) > 1:
+            said.append(f"The runs come from different {what}: {', '.join(sorted(values))}.")
+    if runs and all(run.info.get("commit") is None for run in runs):
+        said.append("The commit of the runs is not known (trained outside a git checkout).")
+    said += _data_warnings(runs, manifests)
+    return said
+
+
+def _missing(params: Mapping[str, Any], runs: Sequence[Run]) -> list[str]:
+    there = {(run.dataset, run.model, run.seed) for run in runs}
+    wanted = [(d, m, s) for d in params["datasets"] for m in params["models"] for s in params["seeds"]]
+    absent = [f"{model} seed {seed} on {dataset}" for dataset, model, seed in wanted
+              if (dataset, model, seed) not in there]  # fmt: skip
+    return [f"Runs are missing: {', '.join(absent)}."] if absent else []
+
+
+def _data_warnings(runs: Sequence[Run], manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    said = []
+    for name, manifest in manifests.items():
+        stale = [r for r in runs if r.dataset == name and r.info.get("data_sha256") != manifest["sha256"]]
+        if stale:
+            which = ", ".join(f"{run.model} seed {run.seed}" for run in stale)
+            said.append(f"Trained on other {name} data than is now in data/: {which}.")
+        if manifest.get("duplicates_across_splits"):
+            count = manifest["duplicates_across_splits"]
+            said.append(f"{count} images of {name} occur in more than one split.")
+    return said
+
+
+def _facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple[str, str]]:
+    seconds = sum(float(run.info.get("training_seconds") or 0) for run in runs)
+    versions = {f"{name} {v}" for run in runs for name, v in run.info.get("versions", {}).items()}
+    commits = {str(run.info["commit"])[:12] for run in runs if run.info.get("commit")}
+    return [
+        ("Pipeline", str(params["pipeline"])),
+        ("Data sets", ", ".join(params["datasets"])),
+        ("Models", ", ".join(params["models"])),
+        ("Seeds", ", ".join(str(seed) for seed in params["seeds"])),
+        ("Device", _joined(run.info.get("device") for run in runs)),
+        ("Versions", ", ".join(sorted(versions)) or "unknown"),
+        ("Commit", ", ".join(sorted(commits)) or "unknown"),
+        ("Training time", f"{duration(seconds)} over {len(runs)} runs"),
+    ]
+
+
+def _dataset(
+    name: str,
+    manifest: Mapping[str, Any],
+    frame: pd.DataFrame,
+    tables: Sequence[Table],
+    pictures: Sequence[Picture],
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": manifest.get("title") or name,
+        "facts": _data_facts(manifest),
+        "views": [_section(table, frame, pictures) for table in tables if table.dataset == name],
+    }
+
+
+def _data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    channels, height, width = manifest["shape"]
+    source = ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in manifest["source"].items())
+    sizes = sorted(manifest["splits"].items(), key=lambda item: _SPLITS.find(item[0]))
+    splits = ", ".join(f"{split} {n:,}" for split, n in sizes)
+    facts = [
+        ("Images", f"{channels} × {height} × {width} pixels, {manifest['levels']} levels"),
+        ("Splits", f"{splits} (split seed {manifest['split_seed']})"),
+        ("Source", source),
+        ("Licence", str(manifest.get("licence") or "unknown")),
+        ("Homepage", str(manifest.get("homepage") or "")),
+        ("Hash", f"sha256 {manifest['sha256']}"),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _section(table: Table, frame: pd.DataFrame, pictures: Sequence[Picture]) -> dict[str, Any]:
+    own = [p for p in pictures if (p.dataset, p.view) == (table.dataset, table.view)]
+    by_role = {role: [_embedded(p) for p in own if p.role == role]
+               for role in ("likelihoods", "samples", "neighbours", "curves")}  # fmt: skip
+    glossary = [(c.heading, vocabulary.explanation(c.metric)) for c in table.columns]
+    return {
+        "table": table,
+        "notes": _classifier_notes(table, frame),
+        "glossary": [(name, text) for name, text in glossary if text],
+        **by_role,
+    }
+
+
+def _classifier_notes(table: Table, frame: pd.DataFrame) -> list[str]:
+    """How good the features behind the domain FID are."""
+    if not any(column.metric == "fid_domain" for column in table.columns):
+        return []
+    own = frame[(frame["model"] == CLASSIFIER) & (frame["metric"] == "test_accuracy")]
+    own = own[(own["dataset"] == table.dataset) & (own["view"] == table.view)]
+    return [
+        f"FID (domain) uses features of a classifier with {value:.1f} % test accuracy."
+        for value in own["value"]
+    ]
+
+
+def _embedded(picture: Picture) -> dict[str, Any]:
+    data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
+    return {
+        "uri": f"data:image/png;base64,{data}",
+        "alt": picture.alt,
+        "title": picture.title,
+        "model": picture.model,
+    }
+
+
+def _provenance(run: Run) -> dict[str, str]:
+    info = run.info
+    return {
+        "model": run.model,
+        "data set": run.dataset,
+        "view": run.view,
+        "seed": str(run.seed),
+        "status": str(info.get("status")),
+        "training": f"{float(info.get('training_seconds') or 0):,.1f} s",
+        "steps": f"{int(info.get('steps') or 0):,}",
+        "device": str(info.get("device")),
+        "fingerprint": str(info.get("fingerprint")),
+        "settings": sha256_json([info.get("settings"), info.get("training")]),
+        "data": str(info.get("data_sha256")),
+        "code": str(info.get("code_sha256")),
+        "commit": str(info.get("commit") or "–"),
+    }
+
+
+def duration(seconds: float) -> str:
+    """`1 h 02 min`, `3 min 20 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values if value})) or "unknown"
+
+
+def _plain(value: Any) -> Any:
+    """Mappings and sequences of whatever type as dicts and lists, which YAML can write."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

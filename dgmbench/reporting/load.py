@@ -1,0 +1,166 @@
+"""Reading what the stages left: runs, results, neighbours, manifests. Nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dgmbench.errors import CheckpointError, DataError
+from dgmbench.files import read_json
+from dgmbench.results import COLUMNS, read_records
+
+CLASSIFIER = "classifier"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained (data set, model, seed): the content of its `run-<seed>.json` and where it lies."""
+
+    dataset: str
+    model: str
+    seed: int
+    info: dict[str, Any]
+    directory: Path
+
+    @property
+    def view(self) -> str:
+        """`binary` or `gray`."""
+        return str(self.info["view"])
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training stopped at a value that is not a number, or collapsed."""
+        return self.info.get("status") == "diverged"
+
+    @property
+    def history_path(self) -> Path:
+        """The learning curves: long form, columns step, epoch, split, name, value."""
+        return self.directory / f"history-{self.seed}.csv"
+
+    def history(self) -> pd.DataFrame:
+        """Learning curves (nats per image); an empty frame when the run left none."""
+        columns = ["step", "epoch", "split", "name", "value"]
+        if not self.history_path.exists():
+            return pd.DataFrame(columns=columns)
+        return pd.read_csv(self.history_path, dtype={"split": str, "name": str})[columns]
+
+    def samples(self) -> np.ndarray | None:
+        """Generated images, uint8 levels `[n, C, H, W]`, or None when the run left none."""
+        path = self.directory / f"samples-{self.seed}.npy"
+        return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
+
+
+def merge_results(
+    results_root: Path, datasets: Sequence[str], models: Sequence[str], seeds: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """All records of the given data sets and models, plus the classifier's, in one frame.
+
+    Rows are ordered by data set and model as given, then seed, then as the evaluation wrote them, whatever
+    order the file system lists directories in. Records of models or seeds that are no longer asked for
+    are left out. A model without a results file is an error: a table that silently lacks it misleads.
+    """
+    frames = []
+    for dataset in datasets:
+        for model in [*models, CLASSIFIER]:
+            path = Path(results_root) / dataset / model / "results.csv"
+            if path.exists():
+                frames.append(_checked(read_records(path), path, dataset, model, seeds))
+            elif model != CLASSIFIER:
+                raise CheckpointError(f"{path} is missing; run `dvc repro` (or the evaluate stage) first")
+    if not frames:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _checked(
+    frame: pd.DataFrame, path: Path, dataset: str, model: str, seeds: Sequence[int] | None
+) -> pd.DataFrame:
+    """Refuse records that belong elsewhere, drop other seeds, and sort by seed (stable)."""
+    strangers = frame[(frame["dataset"] != dataset) | (frame["model"] != model)]
+    if len(strangers):
+        first = strangers.iloc[0]
+        raise CheckpointError(f"{path} holds records of {first['dataset']}/{first['model']}: not its own")
+    if seeds is not None and model != CLASSIFIER:
+        frame = frame[frame["seed"].isin(list(seeds))]
+    return frame.sort_values("seed", kind="stable")
+
+
+def load_runs(
+    runs_root: Path, datasets: Sequence[str], models: Sequence[str], seeds: Sequence[int]
+) -> list[Run]:
+    """The runs that exist, ordered by data set, model and seed as given.
+
+    Raises `CheckpointError` for a run file that cannot be read.
+    """
+    found = []
+    for dataset in datasets:
+        for model in models:
+            for seed in seeds:
+                directory = Path(runs_root) / dataset / model
+                path = directory / f"run-{seed}.json"
+                if path.exists():
+                    found.append(Run(dataset, model, seed, _read_run(path), directory))
+    return found
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    try:
+        info = read_json(path)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); train this run again") from error
+    if not isinstance(info, dict) or "view" not in info:
+        raise CheckpointError(f"{path} is not the description of a run; train this run again")
+    return info
+
+
+def load_manifests(data_root: Path, datasets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The manifest of each data set. Raises `DataError` where it is missing."""
+    manifests = {}
+    for dataset in datasets:
+        path = Path(data_root) / dataset / "manifest.json"
+        if not path.exists():
+            raise DataError(f"{path} is missing; run the prepare stage for '{dataset}'")
+        manifests[dataset] = read_json(path)
+    return manifests
+
+
+def load_neighbours(results_root: Path, run: Run) -> dict[str, np.ndarray] | None:
+    """Nearest training images of generated ones, as the evaluation wrote them, or None."""
+    path = Path(results_root) / run.dataset / run.model / f"neighbours-{run.seed}.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as content:
+        return {name: content[name] for name in content.files}
+
+
+def levels_of(manifest: Mapping[str, Any], view: str) -> int:
+    """How many values a pixel takes in a view: 2 in `binary`, the data set's levels in `gray`."""
+    return 2 if view == "binary" else int(manifest["levels"])
+
+
+def held_out_images(data_root: Path, manifest: Mapping[str, Any], view: str, n: int) -> np.ndarray | None:
+    """The first `n` test images in a view's levels, uint8 `[n, C, H, W]`; None when no array is found.
+
+    A binary array of the test split is used if the data set has one; otherwise gray levels are cut at
+    one half, which is good enough for the picture that this is for (no number is drawn from it).
+    """
+    path = _test_array(Path(data_root) / str(manifest["name"]), manifest, view)
+    if path is None:
+        return None
+    images = np.array(np.load(path, mmap_mode="r", allow_pickle=False)[:n])
+    if view == "binary" and images.max(initial=0) > 1:
+        return (images > (int(manifest["levels"]) - 1) / 2).astype(np.uint8)
+    return images
+
+
+def _test_array(folder: Path, manifest: Mapping[str, Any], view: str) -> Path | None:
+    """The test split's image array: the one named for the view first, never the labels."""
+    names = [n for n in sorted(manifest["arrays"]) if "test" in n and "label" not in n and n.endswith(".npy")]
+    fitting = [n for n in names if view in n] + [n for n in names if "binary" not in n and "gray" not in n]
+    fitting += names
+    return next((folder / n for n in fitting if (folder / n).exists()), None)

@@ -1,0 +1,70 @@
+"""The headline means behind `dvc metrics diff` and the regression check."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from dgmbench.files import write_json
+from dgmbench.reporting.load import CLASSIFIER
+from dgmbench.reporting.vocabulary import headline_records
+from dgmbench.results import TIMING_METRICS
+
+# More digits would show float noise between machines as a difference; fewer would hide small ones.
+SIGNIFICANT_DIGITS = 6
+
+Headline = dict[str, dict[str, dict[str, float]]]
+
+
+def metric_key(metric: str, unit: str, model: str = "", view: str = "") -> str:
+    """A metric's key in metrics.json: `_bpd` appended for bits/dim; the classifier's also name the view."""
+    key = f"{metric}_bpd" if unit == "bits_per_dim" else metric
+    return f"{key}_{view}" if model == CLASSIFIER else key
+
+
+def comparable_records(frame: pd.DataFrame) -> pd.DataFrame:
+    """Headline records with their `key`, without timings and without the `diverged` flags."""
+    kept = headline_records(frame)
+    kept = kept[~kept["metric"].isin([*TIMING_METRICS, "diverged"])]
+    keys = [
+        metric_key(*row)
+        for row in zip(kept["metric"], kept["unit"], kept["model"], kept["view"], strict=True)
+    ]
+    return kept.assign(key=pd.Series(keys, index=kept.index, dtype=object))
+
+
+def headline_metrics(frame: pd.DataFrame) -> Headline:
+    """`{dataset: {model: {metric: mean over seeds}}}`, six significant digits.
+
+    Gray likelihoods are in nats under their own name and in bits/dim under `<name>_bpd`. Timings are left
+    out, since they differ between two runs of one commit; `diverged_seeds` counts the seeds that diverged
+    and is always there, so that a difference in it shows.
+    """
+    nested: Headline = {}
+    for (dataset, model), count in diverged_counts(frame).items():
+        nested.setdefault(dataset, {})[model] = {} if model == CLASSIFIER else {"diverged_seeds": count}
+    groups = comparable_records(frame).groupby(["dataset", "model", "key"], sort=False)
+    for (dataset, model, key), records in groups:
+        nested[dataset][model][key] = rounded(float(records["value"].mean()))
+    return nested
+
+
+def diverged_counts(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """How many seeds of each (data set, model) diverged."""
+    flagged = frame["metric"].eq("diverged") & frame["value"].gt(0)
+    counts = flagged.groupby([frame["dataset"], frame["model"]], sort=False).sum()
+    return {(str(d), str(m)): int(n) for (d, m), n in counts.items()}  # type: ignore[misc]
+
+
+def rounded(value: float, digits: int = SIGNIFICANT_DIGITS) -> float:
+    """`value` to so many significant digits; whole numbers up to 2^53 keep all of theirs."""
+    if not math.isfinite(value) or value == int(value):
+        return value
+    return float(f"{value:.{digits}g}")
+
+
+def write_metrics(frame: pd.DataFrame, path: Path) -> None:
+    """Write `headline_metrics(frame)` as JSON (NaN is refused: a diverged run has no headline)."""
+    write_json(path, headline_metrics(frame))

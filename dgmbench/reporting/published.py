@@ -1,0 +1,120 @@
+"""Figures from the literature, with the protocol that each was obtained under.
+
+Only what was read in the paper or its code (`V`) or in a later paper or official README quoting it (`V2`).
+Likelihoods are stored as log-likelihoods (higher is better), so the sign is that of our own columns;
+bits/dim keep theirs. A reference is context for a row, not a target: budgets differ by orders of magnitude.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One published number for a (data set, view, model entry)."""
+
+    dataset: str
+    view: str
+    model: str
+    metric: str
+    value: float
+    uncertainty: float | None
+    unit: str
+    kind: str
+    protocol: str
+    source: str
+    flag: Literal["V", "V2"]
+
+
+_IWAE = "Burda et al. 2016, Table 1"
+_IWAE_STATIC = "Burda et al. 2016, Table 3"
+_VAE_1 = "1 stochastic layer of 50 units, k=1, 5000 importance samples, 3280 epochs"
+_DYNAMIC = "pixels binarised afresh (dynamic)"
+_STATIC = "Larochelle's fixed binarisation (static), not the dynamic one"
+_ORD = "van den Oord et al. 2016"
+_PARZEN = "Parzen window on real-valued pixels, 10,000 samples, bandwidth from validation images"
+
+
+def _nll(
+    dataset: str, model: str, nats: float, kind: str, protocol: str, source: str, flag: Literal["V", "V2"]
+) -> Reference:
+    """A test negative log-likelihood in nats, stored with its sign turned."""
+    return Reference(
+        dataset, "binary", model, "log_likelihood", -nats, None, "nats", kind, protocol, source, flag
+    )
+
+
+def _bpd(model: str, value: float, source: str, flag: Literal["V", "V2"]) -> Reference:
+    """CIFAR-10 test bits/dim of an autoregressive model."""
+    protocol = "8-bit CIFAR-10 test images, no augmentation"
+    return Reference(
+        "cifar10",
+        "gray",
+        model,
+        "log_likelihood",
+        value,
+        None,
+        "bits_per_dim",
+        "exact",
+        protocol,
+        source,
+        flag,
+    )
+
+
+def _fid(dataset: str, model: str, value: float, spread: float) -> Reference:
+    """Inception FID of the large study, best of 100 configurations."""
+    protocol = (
+        "Inception FID, 10k against 10k images, best of 100 configurations, 50 seeds, collapsed runs omitted"
+    )
+    source = "Lucic et al. 2018, quoted by Dai & Wipf 2019, Table 1"
+    return Reference(
+        dataset, "gray", model, "fid_inception", value, spread, "1", "estimate", protocol, source, "V2"
+    )
+
+
+REFERENCES: tuple[Reference, ...] = (
+    _nll("mnist", "vae", 86.76, "lower_bound", f"{_DYNAMIC}; {_VAE_1}", _IWAE, "V"),
+    _nll("mnist", "iwae", 84.78, "lower_bound", f"{_DYNAMIC}; {_VAE_1.replace('k=1', 'k=50')}", _IWAE, "V"),
+    _nll("mnist", "pixelcnn", 81.30, "exact", _STATIC, _ORD, "V2"),
+    _nll("mnist", "pixelcnn", 81.45, "exact", f"{_DYNAMIC}, also at test", "pytorch-generative README", "V"),
+    _nll("mnist", "gated_pixelcnn", 80.10, "exact", "binary MNIST, re-implementation",
+         "PixelVAE, Gulrajani et al. 2017, Table 1", "V"),
+    _nll("mnist", "pixelsnail", 78.61, "exact", f"{_DYNAMIC}, also at test", "pytorch-generative README", "V"),
+    _nll("mnist", "made", 84.87, "exact", f"{_DYNAMIC}, also at test", "pytorch-generative README", "V"),
+    _nll("mnist", "ladder_vae", 81.74, "lower_bound", _DYNAMIC, "Chen et al. 2017 (VLAE), Table 2", "V2"),
+    _nll("mnist_static", "vae", 88.71, "lower_bound", f"static binarisation; {_VAE_1}", _IWAE_STATIC, "V"),
+    _nll("mnist_static", "iwae", 87.10, "lower_bound",
+         f"static binarisation; {_VAE_1.replace('k=1', 'k=50')}", _IWAE_STATIC, "V"),
+    _nll("mnist_static", "pixelcnn", 81.30, "exact", "static binarisation", _ORD, "V2"),
+    _nll("mnist_static", "diagonal_bilstm", 79.20, "exact", "static binarisation, 7 layers, h=16", _ORD, "V2"),
+    _nll("mnist_static", "made", 88.04, "exact", "static binarisation, 1 hidden layer, 32 masks",
+         "Germain et al. 2015", "V2"),
+    _nll("mnist_static", "nade", 88.33, "exact", "static binarisation", "Larochelle & Murray 2011", "V2"),
+    _nll("omniglot", "vae", 108.11, "lower_bound", f"{_DYNAMIC}; {_VAE_1}", _IWAE, "V"),
+    _nll("omniglot", "iwae", 104.67, "lower_bound", f"{_DYNAMIC}; {_VAE_1.replace('k=1', 'k=50')}", _IWAE, "V"),
+    Reference("mnist", "gray", "gan", "log_likelihood_parzen", 225.0, 2.0, "nats", "heuristic", _PARZEN,
+              "Goodfellow et al. 2014, Table 1", "V"),
+    Reference("tfd", "gray", "gan", "log_likelihood_parzen", 2057.0, 26.0, "nats", "heuristic", _PARZEN,
+              "Goodfellow et al. 2014, Table 1", "V"),
+    Reference("mnist", "gray", "aae", "log_likelihood_parzen", 340.0, 2.0, "nats", "heuristic", _PARZEN,
+              "Makhzani et al. 2016", "V2"),
+    _bpd("pixelcnn_gray", 3.14, _ORD, "V2"),
+    _bpd("diagonal_bilstm_gray", 3.00, _ORD, "V2"),
+    _bpd("gated_pixelcnn_gray", 3.03, "van den Oord et al. 2016 (conditional PixelCNN)", "V2"),
+    _bpd("pixelcnn_pp_gray", 2.92, "Salimans et al. 2017", "V"),
+    _bpd("gaussian", 4.70, _ORD, "V2"),
+    *(_fid(d, "gan", v, s) for d, v, s in (
+        ("mnist", 6.8, 0.5), ("fashion", 26.5, 1.6), ("cifar10", 58.5, 1.9), ("celeba", 55.0, 3.3))),
+    *(_fid(d, "wgan_gp", v, s) for d, v, s in (
+        ("mnist", 20.3, 5.0), ("fashion", 24.5, 2.1), ("cifar10", 55.8, 0.9), ("celeba", 30.3, 1.0))),
+    *(_fid(d, "vae_gray", v, s) for d, v, s in (
+        ("mnist", 16.6, 0.4), ("fashion", 43.6, 0.7), ("cifar10", 106.0, 1.0), ("celeba", 53.3, 0.6))),
+)  # fmt: skip
+
+
+def references(dataset: str, view: str, model: str) -> list[Reference]:
+    """The published figures for one row of a table, in the order of `REFERENCES`."""
+    return [r for r in REFERENCES if (r.dataset, r.view, r.model) == (dataset, view, model)]

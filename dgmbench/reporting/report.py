@@ -1,0 +1,55 @@
+"""Everything under `reports/<pipeline>/`, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dgmbench.files import replacing
+from dgmbench.reporting import figures, html, metrics, tables
+from dgmbench.reporting.load import load_manifests, load_runs, merge_results
+from dgmbench.results import COLUMNS
+
+_OWNED = ("tables", "figures", "curves")
+
+
+def write_report(
+    params: Mapping[str, Any], runs_root: Path, results_root: Path, data_root: Path, out_dir: Path
+) -> pd.DataFrame:
+    """Write results.csv, metrics.json, tables/, figures/, curves/ and index.html; returns the records.
+
+    `params` is the composed settings as a plain mapping. Files of an earlier report that this one no longer
+    has (a model taken out) are removed from the three folders. Raises `CheckpointError` or `DataError` when
+    results or manifests are missing, before anything is written.
+    """
+    datasets, models, seeds = params["datasets"], list(params["models"]), params["seeds"]
+    frame = merge_results(results_root, datasets, models, seeds)
+    runs = load_runs(runs_root, datasets, models, seeds)
+    manifests = load_manifests(data_root, datasets)
+    compared = tables.comparisons(frame, models)
+    out = Path(out_dir)
+    written = tables.write_tables(compared, out / "tables")
+    drawn = figures.draw_all(frame, runs, manifests, results_root, data_root, out / "figures")
+    written += [picture.path for picture in drawn] + figures.write_curves(runs, out / "curves")
+    _remove_others(out, written)
+    _write_results(frame, out / "results.csv")
+    metrics.write_metrics(frame, out / "metrics.json")
+    html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn)
+    return frame
+
+
+def _write_results(frame: pd.DataFrame, path: Path) -> None:
+    """The merged records; floats in full, so that reading them back loses nothing."""
+    with replacing(path) as aside:
+        frame[list(COLUMNS)].to_csv(aside, index=False, lineterminator="\n")
+
+
+def _remove_others(out: Path, written: list[Path]) -> None:
+    keep = set(written)
+    for name in _OWNED:
+        for path in (out / name).glob("*.*"):
+            if path not in keep:
+                path.unlink()

@@ -1,0 +1,158 @@
+"""How metrics are named, ordered, directed and explained: one place for tables, figures and the check."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import pandas as pd
+
+Direction = Literal["higher", "lower", "one", "none"]
+
+KIND_MARKS = {"exact": "=", "lower_bound": "≥", "estimate": "~", "heuristic": "*"}
+KIND_WORDS = {
+    "exact": "exact: computed without approximation on the test images",
+    "lower_bound": "lower bound of the log-likelihood: the model is at least this good "
+    "(shown as ≤ in bits/dim, where lower is better)",
+    "estimate": "estimate: right on average, with sampling error",
+    "heuristic": "heuristic: may order models wrongly, never compare it with the other kinds",
+}
+UNIT_WORDS = {
+    "nats": "nats",
+    "bits_per_dim": "bits/dim",
+    "percent": "%",
+    "seconds": "s",
+    "images_per_second": "images/s",
+    "1": "",
+}
+_LABELS = {
+    "log_likelihood": "log-likelihood",
+    "elbo": "ELBO",
+    "log_likelihood_ais": "AIS",
+    "log_likelihood_parzen": "Parzen",
+    "fid_domain": "FID (domain)",
+    "fid_inception": "FID (Inception)",
+    "kid_domain": "KID (domain)",
+    "nn_distance_ratio": "NN distance ratio",
+    "sampling_rate": "sampling",
+    "training_seconds": "training",
+    "parzen_bandwidth": "Parzen bandwidth",
+    "test_accuracy": "test accuracy",
+    "auth_pct": "authentic",
+    "c_t": "C_T",
+}
+_EXPLANATIONS = {
+    "log_likelihood": "mean log-likelihood of a test image; each model's tightest available figure "
+    "(exact, else annealed or importance-sampled with most draws, else ELBO)",
+    "elbo": "evidence lower bound, the VAE's own objective",
+    "log_likelihood_ais": "annealed importance sampling, a lower bound in expectation",
+    "log_likelihood_parzen": "kernel density around generated images; says little about quality",
+    "fid_domain": "Fréchet distance in the features of a classifier trained on this data set; "
+    "not comparable with Inception FIDs or across data sets",
+    "fid_inception": "Fréchet distance in Inception features",
+    "nn_distance_ratio": "distance of generated images to their nearest training image over that of held-out "
+    "images; far below 1 hints at copying",
+    "sampling_rate": "images generated per second on the device named with the runs",
+    "training_seconds": "wall-clock time of training one seed",
+    "parameters": "trainable parameters",
+    "parzen_bandwidth": "kernel width chosen on validation images, in [0,1] pixel units",
+}
+_ORDER = (
+    "log_likelihood", "log_likelihood_ais", "log_likelihood_is", "elbo", "log_likelihood_parzen",
+    "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage", "nn_distance_ratio",
+    "auth_pct", "c_t", "probe_accuracy", "ssl_error", "test_accuracy", "sampling_rate", "training_seconds",
+    "parameters",
+)  # fmt: skip
+_HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage", "auth_pct",
+           "probe_accuracy", "test_accuracy", "sampling_rate")  # fmt: skip
+_LOWER = ("fid_", "kid_", "ssl_error", "training_seconds")
+_IS = re.compile(r"log_likelihood_is_(\d+)$")
+_COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
+
+
+def is_likelihood(metric: str) -> bool:
+    """Whether a metric is a log-likelihood of some kind (the Parzen heuristic included)."""
+    return metric == "elbo" or metric == "log_likelihood" or metric.startswith("log_likelihood_")
+
+
+def importance_draws(metric: str) -> int | None:
+    """K of `log_likelihood_is_<K>`, else None."""
+    match = _IS.match(metric)
+    return int(match[1]) if match else None
+
+
+def tightness(metric: str) -> tuple[int, int] | None:
+    """Rank of a likelihood metric, larger is tighter; None for what does not bound (Parzen, non-likelihoods).
+
+    Exact before annealed before importance-sampled (more draws first: the bound tightens monotonically in
+    K, Burda et al. 2016, theorem 1) before the ELBO.
+    """
+    draws = importance_draws(metric)
+    if draws is not None:
+        return (1, draws)
+    rank = {"log_likelihood": 3, "log_likelihood_ais": 2, "elbo": 0}.get(metric)
+    return None if rank is None else (rank, 0)
+
+
+def direction(metric: str, unit: str) -> Direction:
+    """Which way is better: `higher`, `lower`, nearer to `one`, or `none` (no way is)."""
+    if unit == "bits_per_dim" or metric.startswith(_LOWER):
+        return "lower"
+    if metric == "nn_distance_ratio":
+        return "one"
+    return "higher" if metric.startswith(_HIGHER) else "none"
+
+
+def label(metric: str) -> str:
+    """A metric's name for readers, without unit."""
+    draws = importance_draws(metric)
+    if draws is not None:
+        return f"IS-{draws}"
+    counted = _COUNTED.match(metric)
+    if counted:
+        return f"{counted[1].replace('_', ' ')} ({counted[2]} labels)"
+    return _LABELS.get(metric, metric.replace("_", " "))
+
+
+def explanation(metric: str) -> str:
+    """What a metric says, in one clause; empty when there is nothing to add to its name."""
+    if importance_draws(metric) is not None:
+        return f"importance-sampled with {importance_draws(metric)} draws, a lower bound in expectation"
+    if metric.startswith("probe_accuracy"):
+        return "test accuracy of a linear classifier on the model's features, trained on that many labels"
+    return _EXPLANATIONS.get(metric, "")
+
+
+def order(metric: str) -> tuple[int, int, str]:
+    """Sort key of a metric: likelihoods first, costs last, unknown metrics at the end by name."""
+    draws = importance_draws(metric)
+    if draws is not None:
+        return (_ORDER.index("log_likelihood_is"), -draws, metric)
+    if metric in _ORDER:
+        return (_ORDER.index(metric), 0, metric)
+    for place, prefix in enumerate(_ORDER):
+        if metric.startswith(prefix) and prefix != "log_likelihood":
+            return (place, 0, metric)
+    return (len(_ORDER), 0, metric)
+
+
+def kind_mark(kind: str, unit: str) -> str:
+    """The sign before a likelihood; a lower bound in nats is an upper bound in bits/dim, hence ≤ there."""
+    return "≤" if kind == "lower_bound" and unit == "bits_per_dim" else KIND_MARKS[kind]
+
+
+def headline_records(frame: pd.DataFrame) -> pd.DataFrame:
+    """One record per (data set, view, model, seed, metric, unit): the test split's where there are several.
+
+    Raises `ValueError` if two records remain for the same cell, which a mean would hide.
+    """
+    key = ["dataset", "view", "model", "seed", "metric", "unit"]
+    on_test = frame["split"] == "test"
+    has_test = on_test.groupby([frame[name] for name in key]).transform("any") if len(frame) else on_test
+    kept = frame[on_test | ~has_test.astype(bool)]
+    twice = kept[kept.duplicated(key)]
+    if len(twice):
+        row = twice.iloc[0]
+        where = f"{row['dataset']}/{row['model']} seed {row['seed']}"
+        raise ValueError(f"{where}: {row['metric']} ({row['unit']}) occurs twice")
+    return kept

@@ -1,0 +1,277 @@
+"""The settings of a pipeline: their schema, how pipelines compose, and errors that name the bad key.
+
+`params.yaml` is what DVC tracks and every stage reads; `python -m dgmbench use NAME` composes it from
+`pipelines/NAME.yaml`. The same schema serves a smoke test and a full run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from dgmbench.errors import SettingsError, suggest
+
+PARAMS = Path("params.yaml")
+PIPELINES = Path("pipelines")
+# Names under data/, runs/ and results/ that are not models.
+RESERVED = ("classifier",)
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Block(BaseModel):
+    """A settings block: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Block):
+    """Where data comes from and how it is split."""
+
+    seed: NonNegativeInt = Field(0, description="seed of splits, fixed binarisation and fixed dequantisation")
+    mirror: str | None = Field(None, description="directory of raw files; DGMBENCH_MIRROR when null")
+    limit: PositiveInt | None = Field(None, description="first so many training images (smoke tests)")
+
+
+class TrainingSettings(Block):
+    """How training runs, for all models alike."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto: a GPU if any")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast in the steps")
+    threads: PositiveInt | None = Field(None, description="CPU threads of an operation; null: as many as cores")
+    checkpoint_seconds: PositiveFloat = Field(30.0, description="longest work a kill can lose")
+
+
+class SamplingSettings(Block):
+    """The images that each run leaves for scoring."""
+
+    n: PositiveInt = Field(1000, description="images per run")
+    batch_size: PositiveInt = Field(500, description="images drawn at once")
+
+
+class ParzenSettings(Block):
+    """The Parzen window estimate (a heuristic)."""
+
+    samples: PositiveInt = Field(10_000, description="kernel centres, at most sampling.n")
+    valid_points: PositiveInt = Field(1000, description="validation images that choose the bandwidth")
+    log10_bandwidths: tuple[float, float] = Field((-1.0, 0.0), description="range of the bandwidth grid")
+    bandwidths: PositiveInt = Field(10, description="points of the grid")
+
+
+class EvaluationSettings(Block):
+    """What is measured, and on how much."""
+
+    seed: NonNegativeInt = Field(0, description="seed of every estimator's draws")
+    batch_size: PositiveInt = Field(500, description="test images at once")
+    elbo_samples: PositiveInt = Field(10, description="posterior draws per image for the ELBO")
+    importance_samples: list[PositiveInt] = Field([10, 100, 1000], min_length=1, description="the K of log_likelihood_is_<K>")
+    importance_points: PositiveInt | None = Field(None, description="test images for it; null: all")
+    parzen: ParzenSettings = ParzenSettings()
+    fid_samples: PositiveInt = Field(10_000, description="generated images for FID, at most sampling.n")
+    neighbour_samples: PositiveInt = Field(1000, description="generated, and held-out, images to search for")
+    probe_pool: PositiveInt = Field(5000, description="training images that labels are drawn from")
+    probe_labels: list[PositiveInt] = Field([100], description="label counts of the linear probe")
+    probe_draws: PositiveInt = Field(5, description="labelled subsets averaged for each count")
+
+
+class ClassifierSettings(Block):
+    """The classifier whose features are the space of domain FID."""
+
+    seed: NonNegativeInt = 0
+    epochs: PositiveInt = 30
+
+
+class Params(Block):
+    """Everything in `params.yaml`."""
+
+    pipeline: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="name; the report is in reports/<pipeline>")
+    datasets: list[str] = Field(min_length=1, description="names of dgmbench.data.datasets")
+    seeds: list[NonNegativeInt] = Field(min_length=1, description="training seeds; each model is trained once per seed")
+    data: DataSettings = DataSettings()
+    training: TrainingSettings = TrainingSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    models: dict[Name, dict[str, Any]] = Field(min_length=1, description="model entries by name")
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read and validate a settings file, model blocks included.
+
+    Raises:
+        SettingsError: naming every bad key, the file and the nearest valid choice.
+    """
+    return validate(_read_yaml(path), str(path))
+
+
+def validate(raw: Any, where: str) -> Params:
+    """Validate raw settings; `where` names their file in errors."""
+    params = _checked(Params, raw, "", where)
+    _check_names(params, where)
+    for name in params.models:
+        settings = model_settings(params, name, where)
+        _check_views(params, name, settings.view, where)
+    return params
+
+
+def _check_views(params: Params, name: str, view: str, where: str) -> None:
+    from dgmbench.data.datasets import get_spec
+
+    for dataset in params.datasets:
+        views = get_spec(dataset).views
+        if view not in views:
+            raise SettingsError(f"{where}: 'models.{name}.view' is '{view}', but {dataset} has only: {', '.join(views)}")
+
+
+def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
+    """The validated settings of model entry `name`, an instance of its family's `Settings`."""
+    from dgmbench.models.registry import FAMILIES, family_class
+
+    if name not in params.models:
+        raise SettingsError(f"{where}: no model '{name}': {suggest(name, params.models)}")
+    block = params.models[name]
+    key = f"models.{name}"
+    family = block.get("family")
+    if family is None:
+        raise SettingsError(f"{where}: '{key}.family' is missing. Valid: {', '.join(sorted(FAMILIES))}")
+    if family not in FAMILIES:
+        raise SettingsError(f"{where}: '{key}.family' is {family!r}: {suggest(str(family), FAMILIES)}")
+    model = family_class(family)
+    settings = _checked(model.Settings, block, key, where)
+    if settings.view not in model.views:
+        raise SettingsError(f"{where}: '{key}.view' is '{settings.view}', but {family} models {' or '.join(model.views)} images")
+    return settings
+
+
+def _check_names(params: Params, where: str) -> None:
+    from dgmbench.data.datasets import dataset_names
+
+    for name in params.datasets:
+        if name not in dataset_names():
+            raise SettingsError(f"{where}: unknown data set '{name}' in 'datasets': {suggest(name, dataset_names())}")
+    for key, values in (("datasets", params.datasets), ("seeds", params.seeds)):
+        if len(set(values)) != len(values):
+            raise SettingsError(f"{where}: '{key}' has the same entry twice: {values}")
+    for name in RESERVED:
+        if name in params.models:
+            raise SettingsError(f"{where}: a model cannot be called '{name}'; that name is taken")
+
+
+def _checked(schema: type[Any], raw: Any, key: str, where: str) -> Any:
+    try:
+        return schema.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(schema, problem, key) for problem in error.errors()]
+        raise SettingsError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+
+def _explain(schema: type[BaseModel], problem: Any, prefix: str) -> str:
+    path = [str(part) for part in problem["loc"] if part != "[key]"]
+    key = ".".join([prefix, *path] if prefix else path) or "the file"
+    if problem["type"] == "extra_forbidden":
+        block = _block_at(schema, problem["loc"][:-1])
+        return f"unknown key '{key}': {suggest(path[-1], block.model_fields)}"
+    if problem["type"] == "missing":
+        return f"'{key}' is missing"
+    return f"'{key}' is {problem['input']!r}: {problem['msg']}"
+
+
+def _block_at(schema: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel]:
+    for part in loc:
+        inner = schema.model_fields[str(part)].annotation
+        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        schema = inner
+    return schema
+
+
+def pipeline_names(folder: Path = PIPELINES) -> list[str]:
+    """The named pipelines."""
+    return sorted(path.stem for path in Path(folder).glob("*.yaml"))
+
+
+def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
+    """Raw settings of pipeline `name`: its file over the pipelines that it `extends`, outermost last.
+
+    Mappings merge key by key; anything else replaces. A model set to null is taken out.
+
+    Raises:
+        SettingsError: for an unknown pipeline, with the nearest one there is, or a circle of `extends`.
+    """
+    merged: dict[str, Any] = {}
+    for raw in _chain(name, folder):
+        merged = _merge(merged, raw)
+    merged["models"] = {key: block for key, block in merged.get("models", {}).items() if block is not None}
+    return merged | {"pipeline": name}
+
+
+def _chain(name: str, folder: Path) -> list[dict[str, Any]]:
+    chain: list[dict[str, Any]] = []
+    seen: list[str] = []
+    current: str | None = name
+    while current is not None:
+        if current in seen:
+            raise SettingsError(f"{folder}: pipelines extend in a circle: {' -> '.join([*seen, current])}")
+        if current not in pipeline_names(folder):
+            raise SettingsError(f"unknown pipeline '{current}': {suggest(current, pipeline_names(folder))}")
+        seen.append(current)
+        raw = dict(_read_yaml(Path(folder) / f"{current}.yaml"))
+        current = raw.pop("extends", None)
+        chain.insert(0, raw)
+    return chain
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def render_params(raw: dict[str, Any]) -> str:
+    """The text of `params.yaml` for composed settings."""
+    name = raw["pipeline"]
+    head = (
+        f"# Composed from pipelines/{name}.yaml by `python -m dgmbench use {name}`.\n"
+        "# Edit here to try something out, there to keep it.\n"
+    )
+    keys = [field for field in Params.model_fields if field in raw]
+    ordered = {key: raw[key] for key in [*keys, *(key for key in raw if key not in keys)]}
+    return head + yaml.safe_dump(ordered, sort_keys=False, width=100)
+
+
+def full_settings(params: Params) -> dict[str, Any]:
+    """Every setting in force, defaults filled in, as plain values."""
+    filled = params.model_dump(mode="json")
+    filled["models"] = {name: model_settings(params, name).model_dump(mode="json") for name in params.models}
+    return filled
+
+
+def mirror_of(params: Params) -> Path | None:
+    """The local mirror directory of the settings, or of DGMBENCH_MIRROR, or none."""
+    named = params.data.mirror or os.environ.get("DGMBENCH_MIRROR")
+    return Path(named) if named else None
+
+
+def entries(params: Params) -> Iterator[tuple[str, str]]:
+    """(data set, model) pairs in the order of the settings."""
+    for dataset in params.datasets:
+        for model in params.models:
+            yield dataset, model
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is not there; `python -m dgmbench use digits` writes it") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{path} holds {type(raw).__name__}, not settings")
+    return raw

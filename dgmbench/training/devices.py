@@ -1,0 +1,53 @@
+"""Choosing a device and a precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from dgmbench.errors import SettingsError
+from dgmbench.settings import TrainingSettings
+
+
+def set_up(settings: TrainingSettings) -> torch.device:
+    """Apply a stage's process-wide settings (CPU threads) and return its device."""
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    return choose_device(settings.device)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a setting; ``auto`` takes a CUDA GPU, else Apple's, else the CPU.
+
+    Raises:
+        SettingsError: for a device that this machine does not have.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available[device.type]:
+        have = ", ".join(kind for kind, there in available.items() if there)
+        raise SettingsError(f"training.device is '{name}', but this machine has: {have}")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """``cpu``, or the GPU's product name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context of a training step in `precision`; parameters stay in float32 either way."""
+    if precision == "bfloat16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for queued GPU work, so that a clock read afterwards means something."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

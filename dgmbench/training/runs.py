@@ -1,0 +1,266 @@
+"""Runs: training every seed of a model entry, what a run leaves on disk, and loading it back.
+
+``runs/<dataset>/<model>/`` holds, for each seed, ``run-<seed>.json`` (settings, hashes, status, times),
+``history-<seed>.csv`` (learning curves), ``weights-<seed>.pt`` and ``samples-<seed>.npy``.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import dgmbench
+from dgmbench.data.dataset import Dataset, load_dataset
+from dgmbench.data.views import to_levels
+from dgmbench.errors import CheckpointError
+from dgmbench.files import read_json, replacing, sha256_file, sha256_json, write_json
+from dgmbench.models.base import CanSample, GenerativeModel, ModelSettings
+from dgmbench.models.registry import family_class, family_module
+from dgmbench.provenance import code_hash, git_commit
+from dgmbench.settings import Params, SamplingSettings, model_settings
+from dgmbench.training.checkpoints import load_tensors
+from dgmbench.training.devices import device_name, set_up, synchronize
+from dgmbench.training.loop import HISTORY_COLUMNS, How, Images, Outcome, bar, train
+from dgmbench.training.seeding import generator_for, initialising
+
+CHECKPOINTS = Path("checkpoints")
+RUNS = Path("runs")
+DATA = Path("data")
+
+
+def build(settings: ModelSettings, image_shape: tuple[int, int, int], levels: int, seed: int = 0) -> GenerativeModel:
+    """A freshly initialised model; the same parameters for the same seed on any device."""
+    with initialising("initialise", seed):
+        return family_class(settings.family)(settings, image_shape, levels)
+
+
+def images_of(data: Dataset, data_seed: int, device: torch.device) -> Images:
+    """A data set's training and validation images, resident on `device`."""
+    binary = data.binary("valid") if "binary" in data.views else None
+    return Images(
+        train=_resident(data.images("train"), device),
+        valid=_resident(data.images("valid"), device),
+        valid_binary=None if binary is None else _resident(binary, device),
+        levels=data.levels,
+        data_seed=data_seed,
+    )
+
+
+def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(array)).to(device)
+
+
+def training_code(family: str) -> dict[str, str]:
+    """Hash by file of the code that training a family depends on."""
+    return code_hash("stages.train", family_module(family))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model entry on one data set: everything its seeds share."""
+
+    params: Params
+    dataset: str
+    model: str
+    data: Dataset
+    settings: ModelSettings
+    device: torch.device
+    code_sha256: str
+
+    @classmethod
+    def of(cls, params: Params, dataset: str, model: str) -> Job:
+        settings = model_settings(params, model)
+        device = set_up(params.training)
+        code = sha256_json(training_code(settings.family))
+        return cls(params, dataset, model, load_dataset(dataset, DATA), settings, device, code)
+
+    def fingerprint(self, seed: int) -> str:
+        """One hash of all that a run's numbers follow from; equal fingerprint, equal run (on CPU)."""
+        return sha256_json(
+            {
+                "dataset": self.dataset,
+                "data": self.data.sha256,
+                "data_seed": self.params.data.seed,
+                "model": self.model,
+                "settings": self.settings.model_dump(mode="json"),
+                "precision": self.params.training.precision,
+                "device": self.device.type,
+                "seed": seed,
+                "code": self.code_sha256,
+            }
+        )
+
+    def checkpoint(self, seed: int) -> Path:
+        return CHECKPOINTS / self.dataset / self.model / f"seed-{seed}.ckpt"
+
+
+def train_entry(params: Params, dataset: str, model: str) -> Path:
+    """Train every seed of a model entry and write its runs; an interrupted call resumes when called again.
+
+    Finished seeds stay in the checkpoint folder until all are done, because DVC empties the output folder
+    before it runs the stage again.
+    """
+    job = Job.of(params, dataset, model)
+    folder = RUNS / dataset / model
+    images = images_of(job.data, params.data.seed, job.device)
+    for seed in params.seeds:
+        run_seed(job, images, seed, folder)
+    shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
+    return folder
+
+
+def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
+    """Train one seed (or take it up where it stopped), draw its samples and write its files."""
+    training = job.params.training
+    how = How(
+        job.device,
+        training.precision,
+        job.checkpoint(seed),
+        training.checkpoint_seconds,
+        job.fingerprint(seed),
+        f"train {job.dataset} {job.model} seed {seed}",
+    )
+    network = build(job.settings, job.data.shape, job.data.levels, seed)
+    outcome = train(network, images, job.settings.training, seed, how)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_history(folder / f"history-{seed}.csv", outcome)
+    _write_weights(folder / f"weights-{seed}.pt", network)
+    seconds = 0.0
+    if outcome.status == "completed":
+        samples, seconds = draw_samples(network, job.params.sampling, seed, job.device)
+        _write_array(folder / f"samples-{seed}.npy", samples)
+    else:
+        print(f"{how.label}: diverged: {outcome.reason}", file=sys.stderr)
+    write_json(folder / f"run-{seed}.json", _describe(job, network, outcome, seed, seconds, folder))
+
+
+def draw_samples(
+    model: GenerativeModel, settings: SamplingSettings, seed: int, device: torch.device
+) -> tuple[np.ndarray[Any, Any], float]:
+    """``settings.n`` generated images as uint8 levels ``[n, C, H, W]``, and the seconds they took."""
+    assert isinstance(model, CanSample)
+    generator = generator_for("sample", seed, device=device)
+    parts: list[Tensor] = []
+    synchronize(device)
+    started = time.monotonic()
+    with torch.no_grad(), bar(settings.n, "draw samples", unit="image") as shown:
+        while shown.n < settings.n:
+            size = min(settings.batch_size, settings.n - shown.n)
+            parts.append(model.sample(size, generator))
+            shown.update(size)
+        synchronize(device)
+    seconds = time.monotonic() - started
+    return to_levels(torch.cat(parts), model.levels, model.domain).cpu().numpy(), seconds
+
+
+def _describe(
+    job: Job, model: GenerativeModel, outcome: Outcome, seed: int, sampling_seconds: float, folder: Path
+) -> dict[str, Any]:
+    return {
+        "dataset": job.dataset,
+        "model": job.model,
+        "seed": seed,
+        "view": model.view,
+        "domain": model.domain,
+        "image_shape": list(model.image_shape),
+        "levels": model.levels,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "settings": job.settings.model_dump(mode="json"),
+        "training": job.params.training.model_dump(mode="json"),
+        "fingerprint": job.fingerprint(seed),
+        "data_sha256": job.data.sha256,
+        "code_sha256": job.code_sha256,
+        "weights_sha256": sha256_file(folder / f"weights-{seed}.pt"),
+        "commit": git_commit(),
+        "parameters": parameter_count(model),
+        "steps": outcome.steps,
+        "selected_step": outcome.selected_step,
+        "training_seconds": outcome.seconds,
+        "sampling_seconds": sampling_seconds,
+        "n_samples": job.params.sampling.n if outcome.status == "completed" else 0,
+        "device": device_name(job.device),
+        "versions": {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
+    }
+
+
+def parameter_count(model: GenerativeModel) -> int:
+    """Numbers in the model's state: trained parameters, and the fitted buffers of closed-form models."""
+    trained = sum(parameter.numel() for parameter in model.parameters())
+    return trained or sum(value.numel() for value in model.state_dict().values())
+
+
+def _write_history(path: Path, outcome: Outcome) -> None:
+    with replacing(path) as aside, open(aside, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(HISTORY_COLUMNS)
+        writer.writerows(outcome.history)
+
+
+def _write_weights(path: Path, model: GenerativeModel) -> None:
+    with replacing(path) as aside:
+        torch.save({name: value.cpu() for name, value in model.state_dict().items()}, aside)
+
+
+def _write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        np.save(handle, array)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model (in eval mode) and what is known of it."""
+
+    model: GenerativeModel
+    info: dict[str, Any]
+    folder: Path
+
+    def samples(self) -> np.ndarray[Any, Any]:
+        """The generated images that were scored, uint8 levels ``[n, C, H, W]``."""
+        return np.load(self.folder / f"samples-{self.info['seed']}.npy", mmap_mode="r")
+
+
+def run_info(dataset: str, model: str, seed: int, runs: Path | str = RUNS) -> dict[str, Any]:
+    """What ``run-<seed>.json`` says of a run.
+
+    Raises:
+        CheckpointError: if there is no such run, with the runs that there are.
+    """
+    path = Path(runs) / dataset / model / f"run-{seed}.json"
+    if not path.exists():
+        there = sorted(f"{found.parent.name} seed {found.stem[4:]}" for found in path.parent.parent.glob("*/run-*.json"))
+        raise CheckpointError(f"no run {path}. There are: {', '.join(there) or 'none'}; `dvc repro` trains them")
+    return dict(read_json(path))
+
+
+def open_run(dataset: str, model: str, seed: int, *, runs: Path | str = RUNS, device: torch.device | str = "cpu") -> Run:
+    """A run with its trained model on `device`.
+
+    Raises:
+        CheckpointError: if there is no such run, or its weights are not those that were written.
+    """
+    info = run_info(dataset, model, seed, runs)
+    folder = Path(runs) / dataset / model
+    weights = folder / f"weights-{seed}.pt"
+    found = sha256_file(weights) if weights.exists() else "no file"
+    if found != info["weights_sha256"]:
+        raise CheckpointError(f"{weights} is damaged: expected SHA-256 {info['weights_sha256']}, found {found}")
+    family = family_class(info["settings"]["family"])
+    settings = family.Settings.model_validate(info["settings"])
+    network = build(settings, tuple(info["image_shape"]), info["levels"])
+    network.load_state_dict(load_tensors(weights, weights))
+    return Run(network.eval().to(device), info, folder)
+
+
+def load_run(dataset: str, model: str, seed: int = 0, *, runs: Path | str = RUNS, device: str = "cpu") -> GenerativeModel:
+    """The trained model of ``runs/<dataset>/<model>/``, in eval mode; errors as `open_run`."""
+    return open_run(dataset, model, seed, runs=runs, device=device).model

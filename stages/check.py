@@ -1,0 +1,20 @@
+"""Validate all settings, and write what every later stage depends on to provenance/.
+
+One small file per stage and model holds the hashes of the source files behind it and the settings in force,
+so that DVC runs again exactly what a change touches.
+"""
+
+from __future__ import annotations
+
+from dgmbench.commands import guarded, stage_parser, stage_settings
+from dgmbench.dependencies import write_dependencies
+
+
+def main() -> None:
+    """Parse and call."""
+    arguments = stage_parser(__doc__).parse_args()
+    write_dependencies(stage_settings(arguments))
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,19 @@
+"""Train every seed of a model entry on a data set and write runs/<dataset>/<model>/.
+
+Interrupted by Ctrl-C or a kill, the same command goes on from the last checkpoint (under checkpoints/).
+"""
+
+from __future__ import annotations
+
+from dgmbench.commands import guarded, stage_parser, stage_settings
+from dgmbench.training.runs import train_entry
+
+
+def main() -> None:
+    """Parse and call."""
+    arguments = stage_parser(__doc__, "dataset", "model").parse_args()
+    train_entry(stage_settings(arguments), arguments.dataset, arguments.model)
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,67 @@
+"""What the data sets are, and how their published files are read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dgmbench.data.datasets import dataset_names, get_spec
+from dgmbench.data.digits import fetch_digits
+from dgmbench.data.mnist import read_amat, read_idx
+from dgmbench.errors import DataError
+
+
+def test_names_come_without_heavy_imports() -> None:
+    code = (
+        "import sys, dgmbench.data; assert dgmbench.data.dataset_names()[0] == 'digits';"
+        "heavy = {'torch', 'sklearn', 'torchvision', 'scipy'} & set(sys.modules); assert not heavy, heavy"
+    )
+    root = str(__import__("pathlib").Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", dataset_names())
+def test_specs_are_whole(name: str) -> None:
+    spec = get_spec(name)
+    assert spec.name == name
+    assert spec.title and spec.licence and spec.homepage.startswith("http")
+    assert set(spec.views) <= {"binary", "gray"}
+    assert ("gray" in spec.views) == (spec.levels > 2)
+    if spec.raw is not None:
+        assert spec.raw.torchvision or spec.raw.urls
+        assert all(len(file.sha256) == 64 for file in spec.raw.files)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(DataError, match="did you mean 'mnist'"):
+        get_spec("mnits")
+
+
+def test_read_idx_reads_images_and_labels() -> None:
+    images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    header = b"\x00\x00\x08\x03" + np.array(images.shape, ">u4").tobytes()
+    np.testing.assert_array_equal(read_idx(header + images.tobytes()), images)
+    labels = b"\x00\x00\x08\x01" + np.array([3], ">u4").tobytes() + b"\x07\x08\x09"
+    np.testing.assert_array_equal(read_idx(labels), [7, 8, 9])
+    with pytest.raises(DataError, match="not an IDX file"):
+        read_idx(b"\x1f\x8b" + labels)
+
+
+def test_read_amat_reads_rows_of_digits() -> None:
+    np.testing.assert_array_equal(read_amat(b"0 1 1\n1 0 0\n", width=3), [[0, 1, 1], [1, 0, 0]])
+    with pytest.raises(DataError, match="something else than 0 and 1"):
+        read_amat(b"0 1 2\n", width=3)
+
+
+def test_other_digits_than_the_pinned_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sklearn.datasets
+
+    bunch = sklearn.datasets.load_digits()
+    bunch.data[0, 0] += 1
+    monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: bunch)
+    with pytest.raises(DataError, match=r"have SHA-256 \w{64}, expected 8f26b2bd"):
+        fetch_digits()

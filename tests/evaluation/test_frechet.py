@@ -1,0 +1,108 @@
+"""Fréchet distance against the closed forms of Gaussians that commute."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dgmbench.evaluation.frechet import fid, fid_std_error, frechet_distance, gaussian_statistics
+
+
+def draws(n: int, width: int, seed: int) -> Tensor:
+    return torch.randn(n, width, generator=torch.Generator().manual_seed(seed))
+
+
+def rotation(width: int) -> Tensor:
+    return torch.linalg.qr(draws(width, width, 9).double())[0]
+
+
+def closed_form(mean1: Tensor, var1: Tensor, mean2: Tensor, var2: Tensor) -> float:
+    return float((mean1 - mean2).square().sum() + (var1.sqrt() - var2.sqrt()).square().sum())
+
+
+@pytest.mark.parametrize("rank", [6, 3])
+@pytest.mark.parametrize("rotated", [False, True])
+def test_commuting_gaussians_have_a_closed_form(rank: int, rotated: bool) -> None:
+    mean1, mean2 = draws(2, 6, 0).double()
+    var1, var2 = draws(2, 6, 1).double().square() + 0.1
+    var1[rank:], var2[6 - rank :] = 0.0, 0.0
+    basis = rotation(6) if rotated else torch.eye(6, dtype=torch.float64)
+    cov1, cov2 = basis @ var1.diag() @ basis.T, basis @ var2.diag() @ basis.T
+    expected = closed_form(mean1, var1, mean2, var2)
+    assert frechet_distance(mean1, cov1, mean2, cov2) == pytest.approx(expected, rel=1e-10)
+
+
+def test_covariances_that_do_not_commute() -> None:
+    root1, root2 = draws(5, 5, 2).double(), draws(5, 5, 3).double()
+    cov1, cov2 = root1 @ root1.T, root2 @ root2.T
+    cross = torch.linalg.eigvals(cov1 @ cov2).sqrt().real.sum()
+    zero = torch.zeros(5, dtype=torch.float64)
+    expected = float(cov1.trace() + cov2.trace() - 2 * cross)
+    assert frechet_distance(zero, cov1, zero, cov2) == pytest.approx(expected, rel=1e-8)
+    assert frechet_distance(zero, cov2, zero, cov1) == pytest.approx(expected, rel=1e-8)
+
+
+def test_a_set_is_at_distance_zero_from_itself_whatever_its_rank() -> None:
+    features = draws(500, 20, 0)
+    assert fid(features, features) == pytest.approx(0.0, abs=1e-10)
+    flat = features[:, :4] @ draws(4, 20, 1)
+    assert fid(flat, flat) == pytest.approx(0.0, abs=1e-10)
+    assert fid(torch.zeros(500, 20), torch.zeros(500, 20)) == 0.0
+
+
+def test_a_shift_costs_its_squared_length() -> None:
+    features = draws(500, 8, 0).double()
+    assert fid(features, features + 3.0) == pytest.approx(8 * 9.0, rel=1e-10)
+
+
+def test_the_order_of_rows_does_not_matter_and_less_alike_is_further() -> None:
+    features = draws(500, 8, 0)
+    distances = [fid(features.flip(0), features + noise * draws(500, 8, 1)) for noise in (0.1, 0.5, 2.0)]
+    assert 0 < distances[0] < distances[1] < distances[2]
+
+
+def test_statistics_are_those_of_numpy() -> None:
+    features = draws(100, 7, 0).double()
+    mean, covariance = gaussian_statistics(features)
+    np.testing.assert_allclose(mean, features.numpy().mean(0), rtol=1e-12)
+    np.testing.assert_allclose(covariance, np.cov(features.numpy().T), rtol=1e-12)
+    assert covariance.dtype == torch.float64
+
+
+def test_too_few_samples_warn_and_enough_do_not() -> None:
+    with pytest.warns(UserWarning, match="rank-deficient"):
+        gaussian_statistics(draws(8, 8, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gaussian_statistics(draws(9, 8, 0))
+
+
+def test_the_bootstrap_error_is_that_of_repeated_sampling() -> None:
+    repeats = [fid(draws(400, 4, seed), 1 + draws(400, 4, 1000 + seed)) for seed in range(60)]
+    errors = [
+        fid_std_error(draws(400, 4, seed), 1 + draws(400, 4, 1000 + seed), 60, np.random.default_rng(seed))
+        for seed in range(4)
+    ]
+    assert np.mean(errors) == pytest.approx(np.std(repeats, ddof=1), rel=0.35)
+
+
+def test_the_bootstrap_repeats_for_the_same_generator() -> None:
+    first, again = (
+        fid_std_error(draws(50, 4, 0), draws(50, 4, 1), 5, np.random.default_rng(3)) for _ in "ab"
+    )
+    assert first == again > 0
+
+
+def test_unfit_inputs_are_refused() -> None:
+    with pytest.raises(ValueError, match="n >= 2"):
+        fid(draws(1, 4, 0), draws(9, 4, 0))
+    with pytest.raises(ValueError, match="NaN"):
+        fid(torch.full((9, 4), torch.nan), draws(9, 4, 0))
+    with pytest.raises(ValueError, match="one dimension"):
+        fid(draws(9, 4, 0), draws(9, 3, 0))
+    with pytest.raises(ValueError, match="resamples"):
+        fid_std_error(draws(9, 4, 0), draws(9, 4, 0), 1, np.random.default_rng(0))

@@ -1,0 +1,165 @@
+"""The page: self-contained, complete, escaped, with warnings where they are due."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from fabricate import VIEWS, fabricate
+
+from dgmbench.errors import CheckpointError
+from dgmbench.files import write_json
+from dgmbench.reporting.html import duration
+from dgmbench.reporting.metrics import headline_metrics
+from dgmbench.reporting.report import write_report
+from dgmbench.results import read_records
+
+
+class Page(HTMLParser):
+    """Collects tags with their attributes, and the text."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def write(root: Path, settings: dict[str, Any]) -> Path:
+    out = root / "reports" / "digits"
+    write_report(settings, root / "runs", root / "results", root / "data", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+    root = tmp_path_factory.mktemp("report")
+    out = write(root, fabricate(root))
+    return out, Page((out / "index.html").read_text(encoding="utf-8"))
+
+
+def test_nothing_is_loaded_from_elsewhere(written: tuple[Path, Page]) -> None:
+    out, page = written
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed")
+        assert (attributes.get("src") or "data:").startswith("data:")
+        assert "srcset" not in attributes
+    source = (out / "index.html").read_text(encoding="utf-8")
+    assert "url(" not in source and "@import" not in source
+
+
+def test_all_images_are_whole_and_described(written: tuple[Path, Page]) -> None:
+    images = [attributes for tag, attributes in written[1].tags if tag == "img"]
+    assert len(images) == 2 * 2 + 2 + 6 + 6  # likelihoods and curves, test data, samples, neighbours
+    for attributes in images:
+        data = base64.b64decode((attributes["src"] or "").partition("base64,")[2], validate=True)
+        assert data.startswith(b"\x89PNG") and data.rstrip().endswith(b"IEND\xaeB`\x82")
+        assert attributes["alt"]
+
+
+def test_links_lead_somewhere(written: tuple[Path, Page]) -> None:
+    out, page = written
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    for tag, attributes in page.tags:
+        target = attributes.get("href") or ""
+        if tag == "a" and target.startswith("#"):
+            assert target[1:] in ids
+        elif tag == "a" and not target.startswith("https://"):
+            assert (out / target).exists()
+
+
+def test_every_model_and_the_diverged_run_are_there(written: tuple[Path, Page]) -> None:
+    text = written[1].text
+    assert all(model in text for model in VIEWS)
+    assert "1 of 3 seeds diverged" in text
+    assert "gan seed 2 on digits diverged: loss is not a number at step 300." in text
+    assert "CC BY 4.0" in text and "97.3 % test accuracy" in text
+
+
+def test_titles_are_escaped(written: tuple[Path, Page]) -> None:
+    source = (written[0] / "index.html").read_text(encoding="utf-8")
+    assert "Optical digits &lt;8x8&gt; &amp; friends" in source and "<8x8>" not in source
+
+
+def test_tables_scroll_by_keyboard(written: tuple[Path, Page]) -> None:
+    boxes = [attributes for _, attributes in written[1].tags if attributes.get("class") == "scroll"]
+    assert len(boxes) == 3
+    assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
+
+
+def test_files_beside_the_page(written: tuple[Path, Page]) -> None:
+    out = written[0]
+    frame = read_records(out / "results.csv")
+    assert set(frame["model"]) == {*VIEWS, "classifier"}
+    assert json.loads((out / "metrics.json").read_text()) == headline_metrics(frame)
+    assert {p.name for p in (out / "tables").iterdir()} == {
+        f"digits-{view}.{suffix}" for view in ("binary", "gray") for suffix in ("csv", "md")
+    }
+
+
+def test_an_attack_in_a_result_file_stays_text(tmp_path: Path) -> None:
+    settings = fabricate(tmp_path, seeds=(0,), diverged=(("gan", 0),))
+    path = tmp_path / "runs" / "digits" / "gan" / "run-0.json"
+    attack = "<script>alert(1)</script>"
+    write_json(path, json.loads(path.read_text()) | {"reason": attack, "device": '"><img src=x>'})
+    manifest = tmp_path / "data" / "digits" / "manifest.json"
+    write_json(manifest, json.loads(manifest.read_text()) | {"homepage": "javascript:alert(1)"})
+    page = Page((write(tmp_path, settings) / "index.html").read_text(encoding="utf-8"))
+    assert attack in page.text and all(tag != "script" for tag, _ in page.tags)
+    assert all((a.get("src") or "data:").startswith("data:") for _, a in page.tags)
+    assert all(not (a.get("href") or "").startswith("javascript") for _, a in page.tags)
+    assert "One seed per model" in page.text
+
+
+def test_stale_data_and_missing_runs_are_told_and_old_files_go(tmp_path: Path) -> None:
+    settings = fabricate(tmp_path, seeds=(0, 1))
+    out = write(tmp_path, settings)
+    (tmp_path / "runs" / "digits" / "vae" / "run-1.json").unlink()
+    path = tmp_path / "runs" / "digits" / "ppca" / "run-0.json"
+    write_json(path, json.loads(path.read_text()) | {"data_sha256": "0" * 64})
+    del settings["models"]["gan"]
+    text = Page((write(tmp_path, settings) / "index.html").read_text(encoding="utf-8")).text
+    assert "Runs are missing: vae seed 1 on digits." in text
+    assert "Trained on other digits data than is now in data/: ppca seed 0." in text
+    assert not list((out / "figures").glob("*gan*"))
+
+
+def test_missing_results_stop_before_anything_is_written(tmp_path: Path) -> None:
+    settings = fabricate(tmp_path, seeds=(0,))
+    shutil.rmtree(tmp_path / "results" / "digits" / "vae")
+    with pytest.raises(CheckpointError, match="vae"):
+        write(tmp_path, settings)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_rendering_twice_gives_the_same_bytes(written: tuple[Path, Page], tmp_path: Path) -> None:
+    out, root = written[0], written[0].parent.parent
+    settings = fabricate(tmp_path)
+    write_report(settings, root / "runs", root / "results", root / "data", tmp_path / "again")
+    assert (tmp_path / "again" / "index.html").read_bytes() == (out / "index.html").read_bytes()
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(12, "12 s"), (200, "3 min 20 s"), (3720, "1 h 02 min")])
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_results_csv_loses_nothing(written: tuple[Path, Page]) -> None:
+    out = written[0]
+    again = pd.read_csv(out / "results.csv", float_precision="round_trip")
+    source = out.parent.parent / "results" / "digits" / "vae" / "results.csv"
+    first = pd.read_csv(source, float_precision="round_trip")
+    kept = again[again["model"] == "vae"].reset_index(drop=True)
+    assert kept["value"].tolist() == first["value"].tolist()

@@ -1,0 +1,185 @@
+"""The comparison table: hand-computed cells, intervals, bold marks, views and units kept apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dgmbench.errors import CheckpointError
+from dgmbench.reporting.published import REFERENCES
+from dgmbench.reporting.tables import (
+    Cell,
+    Column,
+    comparison,
+    comparisons,
+    half_width,
+    mark_best,
+    merge_results,
+)
+from dgmbench.results import COLUMNS
+
+
+def row(model: str, seed: int, metric: str, value: float, **other: Any) -> dict[str, Any]:
+    base = {"dataset": "d", "view": "binary", "std_error": 0.4, "n": 300, "unit": "nats", "kind": "exact",
+            "split": "test", "seconds": 0.1, "device": "cpu"}  # fmt: skip
+    return base | {"model": model, "seed": seed, "metric": metric, "value": value} | other
+
+
+def frame_of(*rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(COLUMNS))
+
+
+def cell_of(mean: float, half: float | None) -> Cell:
+    return Cell("fid_domain", "1", "estimate", mean, half, None, 1 if half is None else 3)
+
+
+def test_half_width_is_the_student_t_interval() -> None:
+    # t(0.975, 2) = 4.302653, sd of 1, 2, 3 is 1
+    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert half_width([1.0]) is None
+
+
+def test_rounding_of_equal_values_is_no_spread() -> None:
+    assert half_width([0.1 + 0.2, 0.3, 0.3]) == 0.0
+
+
+def test_a_cell_computed_by_hand() -> None:
+    frame = frame_of(*(row("m", s, "log_likelihood", v) for s, v in enumerate((-80.0, -81.0, -82.0))))
+    table = comparison(frame, "d", "binary")
+    assert table.columns[0].heading == "log-likelihood ↑ (nats)"
+    assert table.rows[0].cells["log_likelihood [nats]"].text == "= −81.0 ± 2.5"
+
+
+def test_one_seed_is_visibly_no_interval() -> None:
+    table = comparison(frame_of(row("m", 0, "elbo", -90.123, kind="lower_bound")), "d", "binary")
+    assert table.rows[0].cells["elbo [nats]"].text == "≥ −90.12 (se 0.40)"
+    assert any("(se …): one seed only" in note for note in table.footnotes)
+    assert not any("Student t" in note for note in table.footnotes)
+
+
+def test_the_tightest_bound_leads_and_keeps_its_kind() -> None:
+    names = ("elbo", "log_likelihood_is_50", "log_likelihood_is_500", "log_likelihood_parzen")
+    kinds = ("lower_bound",) * 3 + ("heuristic",)
+    rows = [row("vae", s, m, v, kind=k) for s in (0, 1)
+            for m, v, k in zip(names, (-90.0, -88.0, -87.0, -10.0), kinds, strict=True)]  # fmt: skip
+    table = comparison(frame_of(*rows), "d", "binary")
+    lead = table.rows[0].cells["log_likelihood [nats]"]
+    assert (lead.metric, lead.mean, lead.kind) == ("log_likelihood_is_500", -87.0, "lower_bound")
+    assert table.rows[0].cells["log_likelihood_parzen [nats]"].text.startswith("* ")
+    assert [c.metric for c in table.columns] == ["log_likelihood", *names[2:0:-1], "elbo", names[3]]
+
+
+def test_a_heuristic_alone_never_stands_as_the_likelihood() -> None:
+    frame = frame_of(row("gan", 0, "log_likelihood_parzen", 5.0, kind="heuristic"), row("m", 0, "elbo", 1.0))
+    gan = comparison(frame, "d", "binary", ["gan", "m"]).rows[0]
+    assert "log_likelihood [nats]" not in gan.cells
+
+
+def test_a_lower_bound_is_an_upper_bound_in_bits() -> None:
+    rows = [row("p", s, "log_likelihood", 3.0, unit="bits_per_dim", kind="lower_bound") for s in (0, 1)]
+    table = comparison(frame_of(*rows), "d", "binary")
+    assert table.rows[0].cells["log_likelihood [bits_per_dim]"].text == "≤ 3.000 ± 0"
+    assert table.columns[0].heading == "bits/dim ↓"
+
+
+@pytest.mark.parametrize(
+    ("other", "best"),
+    [((2.0, 0.4), True), ((1.5, 0.4), False), ((2.0, None), False)],
+    ids=["clear", "overlapping", "unknown spread"],
+)
+def test_bold_only_when_no_interval_overlaps(other: tuple[float, float | None], best: bool) -> None:
+    cells = [cell_of(1.0, 0.3), cell_of(*other)]
+    mark_best(Column("fid_domain", "1"), cells)
+    assert [cell.best for cell in cells] == [best, False]
+
+
+def test_bold_looks_past_the_runner_up() -> None:
+    cells = [cell_of(1.0, 0.1), cell_of(2.0, 0.1), cell_of(2.5, 3.0)]
+    mark_best(Column("fid_domain", "1"), cells)
+    assert not any(cell.best for cell in cells)
+
+
+def test_nothing_is_best_where_no_direction_is() -> None:
+    cells = [Cell("parameters", "1", "exact", v, 0.0, None, 3) for v in (1.0, 2.0)]
+    mark_best(Column("parameters", "1"), cells)
+    assert not any(cell.best for cell in cells)
+
+
+def test_views_and_units_never_mix(invented: tuple[Path, dict[str, Any]]) -> None:
+    root, settings = invented
+    frame = merge_results(root / "results", ["digits"], list(settings["models"]))
+    tables = {t.view: t for t in comparisons(frame, list(settings["models"]))}
+    assert {r.model for r in tables["binary"].rows} == {"vae", "pixelcnn"}
+    assert {r.model for r in tables["gray"].rows} == {"ppca", "vae_gray", "gan", "pixelcnn_gray"}
+    for table in tables.values():
+        for r in table.rows:
+            assert all(r.cells[c.key].unit == c.unit for c in table.columns if c.key in r.cells)
+    assert not any(c.unit == "bits_per_dim" for c in tables["binary"].columns)
+
+
+def test_diverged_seeds_are_told(invented: tuple[Path, dict[str, Any]]) -> None:
+    root, settings = invented
+    table = comparison(
+        merge_results(root / "results", ["digits"], list(settings["models"])), "digits", "gray"
+    )
+    gan = next(r for r in table.rows if r.model == "gan")
+    assert gan.note == "1 of 3 seeds diverged" and gan.cells["fid_domain [1]"].n == 2
+    assert "gan (1 of 3 seeds diverged)" in table.to_markdown()
+
+
+def test_csv_round_trips_the_numbers(invented: tuple[Path, dict[str, Any]]) -> None:
+    root, settings = invented
+    frame = merge_results(root / "results", ["digits"], list(settings["models"]))
+    table = comparison(frame, "digits", "gray")
+    read = {r["model"]: r for r in csv.DictReader(io.StringIO(table.to_csv()))}
+    for r in table.rows:
+        for key, cell in r.cells.items():
+            assert float(read[r.model][key]) == cell.mean
+            assert float(read[r.model][f"{key} half_width_95"]) == cell.half_width
+            assert read[r.model][f"{key} kind"] == cell.kind
+
+
+def test_published_figures_stand_beside_with_their_protocol() -> None:
+    rows = [row("vae", s, "elbo", -90.0, kind="lower_bound", dataset="mnist") for s in (0, 1)]
+    table = comparison(frame_of(*rows), "mnist", "binary")
+    assert table.published_text(table.rows[0]) == "≥ −86.76 nats [1]"
+    assert any(note.startswith("[1] Published: Burda") and "dynamic" in note for note in table.footnotes)
+    assert table.to_markdown().splitlines()[0].endswith("| published |")
+
+
+def test_no_published_column_without_references(invented: tuple[Path, dict[str, Any]]) -> None:
+    root, settings = invented
+    frame = merge_results(root / "results", ["digits"], list(settings["models"]))
+    assert all("published" not in t.to_markdown().splitlines()[0] for t in comparisons(frame))
+
+
+def test_published_flags_and_signs() -> None:
+    assert {r.flag for r in REFERENCES} == {"V", "V2"}
+    assert all(r.value < 0 for r in REFERENCES if (r.view, r.unit) == ("binary", "nats"))
+    assert all(r.protocol and r.source for r in REFERENCES)
+
+
+def test_the_same_cell_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="occurs twice"):
+        comparison(frame_of(row("m", 0, "elbo", 1.0), row("m", 0, "elbo", 2.0)), "d", "binary")
+
+
+def test_the_test_split_wins_over_train() -> None:
+    rows = [row("m", 0, "log_likelihood", v, split=s) for v, s in ((-1.0, "train"), (-2.0, "test"))]
+    cells = comparison(frame_of(*rows), "d", "binary").rows[0].cells
+    assert cells["log_likelihood [nats]"].mean == -2.0
+
+
+def test_merging_is_ordered_and_complete(invented: tuple[Path, dict[str, Any]]) -> None:
+    root, _ = invented
+    frame = merge_results(root / "results", ["digits"], ["vae", "gan"], [1, 0])
+    assert list(dict.fromkeys(frame["model"])) == ["vae", "gan", "classifier"]
+    assert list(dict.fromkeys(frame.loc[frame["model"] == "vae", "seed"])) == [0, 1]
+    with pytest.raises(CheckpointError, match="nosuch"):
+        merge_results(root / "results", ["digits"], ["nosuch"])

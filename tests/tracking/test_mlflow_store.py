@@ -1,0 +1,251 @@
+"""Syncing with MLflow: complete, repeatable, resumable, honest about a store that fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fabricate import fabricate
+
+from dgmbench.errors import TrackingError
+from dgmbench.files import write_json
+from dgmbench.reporting.load import load_runs
+from dgmbench.tracking import mlflow_store
+from dgmbench.tracking.mlflow_store import (
+    StoreReport,
+    final_metrics,
+    flatten,
+    sync,
+    tracking_uris,
+    without_password,
+)
+
+
+class Project:
+    """Invented files with a store of their own."""
+
+    def __init__(self, root: Path, empty_store: Path) -> None:
+        self.root, self.empty = root, empty_store
+        self.settings = fabricate(root, seeds=(0, 1), diverged=(("gan", 1),), points=6)
+        models = ("vae", "gan", "ppca")
+        self.settings["models"] = {name: self.settings["models"][name] for name in models}
+        self.new_store()
+
+    def new_store(self) -> None:
+        shutil.copy(self.empty, self.root / "mlflow.db")
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def sync(self, *more: str) -> StoreReport:
+        folders = [self.root / name for name in ("runs", "results", "reports", "data")]
+        return sync(self.settings, *folders, [*more, self.uri]).stores[0]
+
+    @property
+    def client(self) -> Any:
+        from mlflow.tracking import MlflowClient
+
+        return MlflowClient(self.uri)
+
+    def runs(self) -> list[Any]:
+        experiment = self.client.get_experiment_by_name("dgmbench-digits")
+        return list(self.client.search_runs([experiment.experiment_id]))
+
+    def run(self, name: str) -> Any:
+        (found,) = [r for r in self.runs() if r.info.run_name == name
+                    and r.data.tags["dgmbench.superseded"] == "false"]  # fmt: skip
+        return found
+
+    def edit_results(self, model: str, change: Any) -> None:
+        path = self.root / "results" / "digits" / model / "results.csv"
+        change(pd.read_csv(path)).to_csv(path, index=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Project(tmp_path, empty_store)
+
+
+def counts(report: StoreReport) -> tuple[int, int, int, int, int]:
+    return (report.created, report.completed, report.updated, report.untouched, report.superseded)
+
+
+def test_everything_of_a_run_is_recorded(project: Project) -> None:
+    assert counts(project.sync()) == (6, 0, 0, 0, 0)
+    run = project.run("ppca seed 0")
+    assert run.data.params["hidden"] == "[64, 64]" and run.data.params["training.device"] == "cpu"
+    assert {
+        "log_likelihood",
+        "log_likelihood_bits_per_dim",
+        "fid_domain",
+        "valid/loss",
+    } <= run.data.metrics.keys()
+    names = ("view", "status", "device", "pipeline", "commit", "data_sha256", "dgmbench.fingerprint")
+    assert all(run.data.tags[name] for name in names)
+    files = {f.path for f in project.client.list_artifacts(run.info.run_id)}
+    assert files == {"run.json", "samples.png", "nearest_neighbours.png"}
+    assert run.info.artifact_uri.startswith((project.root / "mlartifacts").as_uri())
+    assert run.info.end_time - run.info.start_time == 21_500
+    assert abs(run.info.end_time / 1000 - time.time()) < 600
+
+
+def test_learning_curves_keep_their_steps(project: Project) -> None:
+    project.sync()
+    history = project.client.get_metric_history(project.run("vae seed 1").info.run_id, "valid/loss")
+    (run,) = load_runs(project.root / "runs", ["digits"], ["vae"], [1])
+    frame = run.history()
+    expected = frame[(frame["split"] == "valid") & (frame["name"] == "loss")]
+    assert sorted((m.step, m.value) for m in history) == sorted(
+        zip(expected["step"], expected["value"], strict=True)
+    )
+
+
+def test_a_diverged_run_is_a_failed_one(project: Project) -> None:
+    project.sync()
+    run = project.run("gan seed 1")
+    assert run.info.status == "FAILED" and "not a number" in run.data.tags["mlflow.note.content"]
+    assert project.run("gan seed 0").info.status == "FINISHED"
+
+
+def test_a_second_sync_touches_nothing(project: Project) -> None:
+    project.sync()
+    before = {r.info.run_id: r.to_dictionary() for r in project.runs()}
+    assert counts(project.sync()) == (0, 0, 0, 6, 0)
+    assert {r.info.run_id: r.to_dictionary() for r in project.runs()} == before
+
+
+def test_a_deleted_store_comes_back(project: Project) -> None:
+    project.sync()
+    before = {r.info.run_name: (r.data.metrics, r.info.start_time) for r in project.runs()}
+    project.new_store()
+    assert project.sync().created == 6
+    assert {r.info.run_name: (r.data.metrics, r.info.start_time) for r in project.runs()} == before
+
+
+def test_new_results_update_the_same_run(project: Project) -> None:
+    project.sync()
+    identity = project.run("vae seed 0").info.run_id
+    project.edit_results("vae", lambda f: f.assign(value=f["value"].where(f["metric"] != "elbo", -99.0)))
+    assert counts(project.sync()) == (0, 0, 2, 4, 0)
+    run = project.run("vae seed 0")
+    assert (run.info.run_id, run.data.metrics["elbo"]) == (identity, -99.0)
+    assert len(project.client.get_metric_history(identity, "valid/loss")) == 6
+    assert project.sync().untouched == 6
+
+
+def test_a_metric_that_is_gone_does_not_linger(project: Project) -> None:
+    project.sync()
+    project.edit_results("vae", lambda f: f[f["metric"] != "elbo"])
+    assert counts(project.sync()) == (2, 0, 0, 4, 2)
+    assert "elbo" not in project.run("vae seed 0").data.metrics
+
+
+def test_retraining_supersedes_and_going_back_revives(project: Project) -> None:
+    project.sync()
+    path = project.root / "runs" / "digits" / "vae" / "run-0.json"
+    original = path.read_text()
+    info = json.loads(original)
+    write_json(path, info | {"fingerprint": "f" * 64, "settings": info["settings"] | {"rate": 0.1}})
+    assert counts(project.sync()) == (1, 0, 0, 5, 1)
+    assert project.run("vae seed 0").data.params["rate"] == "0.1" and len(project.runs()) == 7
+    path.write_text(original)
+    assert counts(project.sync()) == (0, 0, 0, 6, 1)
+    assert project.run("vae seed 0").data.params["rate"] == "0.001" and len(project.runs()) == 7
+
+
+@pytest.mark.parametrize("step", ["log_batch", "log_artifacts", "set_terminated"])
+def test_an_interrupted_sync_is_completed(
+    project: Project, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    with monkeypatch.context() as patch:
+        real, calls = getattr(MlflowClient, step), iter(range(100))
+
+        def dies(*args: Any, **kwargs: Any) -> Any:
+            if next(calls) == 1:
+                raise KeyboardInterrupt
+            return real(*args, **kwargs)
+
+        patch.setattr(MlflowClient, step, dies)
+        with pytest.raises(KeyboardInterrupt):
+            project.sync()
+    report = project.sync()
+    assert report.completed == 1 and report.created + report.untouched == 5
+    assert len(project.runs()) == 6
+    assert all(r.info.status != "RUNNING" and "dgmbench.content" in r.data.tags for r in project.runs())
+    history = project.client.get_metric_history(project.run("ppca seed 0").info.run_id, "valid/loss")
+    assert sorted(m.step for m in history) == list(range(0, 600, 100))
+
+
+def test_an_unreachable_server_fails_soon_after_the_local_store_is_written(project: Project) -> None:
+    began = time.monotonic()
+    with pytest.raises(TrackingError) as caught:
+        project.sync("http://user:secret@127.0.0.1:9")
+    assert time.monotonic() - began < 20
+    message = str(caught.value)
+    assert "127.0.0.1:9" in message and "stages.track" in message and "results" in message
+    assert "secret" not in message
+    assert len(project.runs()) == 6
+
+
+def test_a_file_store_is_refused_in_words(project: Project) -> None:
+    with pytest.raises(TrackingError, match="No result is lost"):
+        project.sync(f"file://{project.root / 'mlruns'}")
+
+
+def test_long_curves_and_many_settings_are_batched(project: Project) -> None:
+    folder = project.root / "runs" / "digits" / "ppca"
+    steps = np.arange(2500)
+    rows = {"step": steps, "epoch": 0, "split": "train", "name": "loss", "value": 1.0 / (1 + steps)}
+    pd.DataFrame(rows).to_csv(folder / "history-0.csv", index=False)
+    info = json.loads((folder / "run-0.json").read_text())
+    write_json(folder / "run-0.json", info | {"settings": {f"s{i}": i for i in range(150)}})
+    project.sync()
+    run = project.run("ppca seed 0")
+    assert len(project.client.get_metric_history(run.info.run_id, "train/loss")) == 2500
+    assert len(run.data.params) >= 150
+
+
+def test_the_report_is_the_experiments_description(project: Project) -> None:
+    (project.root / "reports" / "tables").mkdir(parents=True)
+    (project.root / "reports" / "tables" / "digits-gray.md").write_text("| model |\n")
+    project.sync()
+    experiment = project.client.get_experiment_by_name("dgmbench-digits")
+    assert "| model |" in experiment.tags["mlflow.note.content"]
+
+
+def test_limits_give_way_to_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with mlflow_store._limits(1, 5):
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_which_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_uris() == ["sqlite:///mlflow.db"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert tracking_uris() == ["sqlite:///mlflow.db", "http://127.0.0.1:5000"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    assert tracking_uris() == ["sqlite:///mlflow.db"]
+
+
+def test_small_helpers() -> None:
+    assert flatten({"a": {"b": [1, 2], "c": None}, "d": "x"}) == {"a.b": "[1, 2]", "a.c": "null", "d": "x"}
+    assert without_password("http://u:p@host:1/x") == "http://***@host:1/x"
+    rows = [("elbo", "nats", "test", 1.0), ("elbo", "bits_per_dim", "test", 2.0)]
+    frame = pd.DataFrame(rows, columns=["metric", "unit", "split", "value"])
+    assert final_metrics(frame) == {"elbo": 1.0, "elbo_bits_per_dim": 2.0}
