@@ -33,7 +33,9 @@ def _use(arguments: argparse.Namespace) -> None:
 def _list(arguments: argparse.Namespace) -> None:
     for name in pipeline_names():
         raw = compose(name)
-        print(f"{name:12} {', '.join(raw['datasets'])}: {', '.join(raw['models'])} x {len(raw['seeds'])} seeds")
+        print(
+            f"{name:12} {', '.join(raw['datasets'])}: {', '.join(raw['models'])} x {len(raw['seeds'])} seeds"
+        )
 
 
 def _check(arguments: argparse.Namespace) -> None:

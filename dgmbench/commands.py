@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from dgmbench.settings import PARAMS, Params, load_params
 
 
 def stage_parser(doc: str | None, *options: str) -> argparse.ArgumentParser:
-    """A parser with `--params` and the named options (`dataset`, `model`), described by a module docstring."""
+    """A parser with `--params` and the named options (dataset, model), described by a module docstring."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     helps = {"dataset": "a data set of the settings", "model": "a model entry of the settings"}
     for option in options:
@@ -33,6 +34,8 @@ def stage_settings(arguments: argparse.Namespace) -> Params:
 
 def guarded(main: Callable[[], None]) -> None:
     """Run an entry point: a user's error becomes a sentence and exit code 2, Ctrl-C exit code 130."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("dgmbench").setLevel(logging.INFO)
     try:
         main()
     except DgmbenchError as error:

@@ -21,7 +21,10 @@ def dependencies(params: Params) -> dict[str, dict[str, Any]]:
         "prepare": {"code": code_hash("stages.prepare"), "settings": full["data"]},
         "classifier": {
             "code": code_hash("stages.classifier"),
-            "settings": {"classifier": full["classifier"], "views": sorted({m["view"] for m in full["models"].values()})},
+            "settings": {
+                "classifier": full["classifier"],
+                "views": sorted({m["view"] for m in full["models"].values()}),
+            },
         },
         "report": {"code": code_hash("stages.report"), "settings": full},
         "track": {"code": code_hash("stages.track"), "settings": full},
@@ -31,7 +34,8 @@ def dependencies(params: Params) -> dict[str, dict[str, Any]]:
         shared = {"seeds": full["seeds"], "data_seed": full["data"]["seed"]}
         found[f"train-{name}"] = {
             "code": code_hash("stages.train", model),
-            "settings": shared | {"model": settings, "training": full["training"], "sampling": full["sampling"]},
+            "settings": shared
+            | {"model": settings, "training": full["training"], "sampling": full["sampling"]},
         }
         found[f"evaluate-{name}"] = {
             "code": code_hash("stages.evaluate", model),

@@ -42,8 +42,12 @@ class TrainingSettings(Block):
     """How training runs, for all models alike."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto: a GPU if any")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast in the steps")
-    threads: PositiveInt | None = Field(None, description="CPU threads of an operation; null: as many as cores")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: autocast in the steps"
+    )
+    threads: PositiveInt | None = Field(
+        None, description="CPU threads of an operation; null: as many as cores"
+    )
     checkpoint_seconds: PositiveFloat = Field(30.0, description="longest work a kill can lose")
 
 
@@ -69,7 +73,9 @@ class EvaluationSettings(Block):
     seed: NonNegativeInt = Field(0, description="seed of every estimator's draws")
     batch_size: PositiveInt = Field(500, description="test images at once")
     elbo_samples: PositiveInt = Field(10, description="posterior draws per image for the ELBO")
-    importance_samples: list[PositiveInt] = Field([10, 100, 1000], min_length=1, description="the K of log_likelihood_is_<K>")
+    importance_samples: list[PositiveInt] = Field(
+        [10, 100, 1000], min_length=1, description="the K of log_likelihood_is_<K>"
+    )
     importance_points: PositiveInt | None = Field(None, description="test images for it; null: all")
     parzen: ParzenSettings = ParzenSettings()
     fid_samples: PositiveInt = Field(10_000, description="generated images for FID, at most sampling.n")
@@ -89,9 +95,13 @@ class ClassifierSettings(Block):
 class Params(Block):
     """Everything in `params.yaml`."""
 
-    pipeline: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="name; the report is in reports/<pipeline>")
+    pipeline: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", description="name; the report is in reports/<pipeline>"
+    )
     datasets: list[str] = Field(min_length=1, description="names of dgmbench.data.datasets")
-    seeds: list[NonNegativeInt] = Field(min_length=1, description="training seeds; each model is trained once per seed")
+    seeds: list[NonNegativeInt] = Field(
+        min_length=1, description="training seeds; each model is trained once per seed"
+    )
     data: DataSettings = DataSettings()
     training: TrainingSettings = TrainingSettings()
     sampling: SamplingSettings = SamplingSettings()
@@ -125,7 +135,9 @@ def _check_views(params: Params, name: str, view: str, where: str) -> None:
     for dataset in params.datasets:
         views = get_spec(dataset).views
         if view not in views:
-            raise SettingsError(f"{where}: 'models.{name}.view' is '{view}', but {dataset} has only: {', '.join(views)}")
+            raise SettingsError(
+                f"{where}: 'models.{name}.view' is '{view}', but {dataset} has only: {', '.join(views)}"
+            )
 
 
 def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
@@ -144,7 +156,10 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     model = family_class(family)
     settings = _checked(model.Settings, block, key, where)
     if settings.view not in model.views:
-        raise SettingsError(f"{where}: '{key}.view' is '{settings.view}', but {family} models {' or '.join(model.views)} images")
+        possible = " or ".join(model.views)
+        raise SettingsError(
+            f"{where}: '{key}.view' is '{settings.view}', but {family} models {possible} images"
+        )
     return settings
 
 
@@ -153,7 +168,9 @@ def _check_names(params: Params, where: str) -> None:
 
     for name in params.datasets:
         if name not in dataset_names():
-            raise SettingsError(f"{where}: unknown data set '{name}' in 'datasets': {suggest(name, dataset_names())}")
+            raise SettingsError(
+                f"{where}: unknown data set '{name}' in 'datasets': {suggest(name, dataset_names())}"
+            )
     for key, values in (("datasets", params.datasets), ("seeds", params.seeds)):
         if len(set(values)) != len(values):
             raise SettingsError(f"{where}: '{key}' has the same entry twice: {values}")
@@ -184,7 +201,8 @@ def _explain(schema: type[BaseModel], problem: Any, prefix: str) -> str:
 def _block_at(schema: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel]:
     for part in loc:
         inner = schema.model_fields[str(part)].annotation
-        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
         schema = inner
     return schema
 

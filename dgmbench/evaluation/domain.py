@@ -76,12 +76,21 @@ def _train_view(params: Params, data: Dataset, view: str, folder: Path, device: 
     accuracy = classifier.accuracy(_held_out(data, view, "test"), labels["test"])
     n = len(labels["test"])
     error = binomial_std_error(accuracy, n)
-    seconds = time.monotonic() - started
-    where = device_name(device)
     return Record(
-        data.name, view, NAME, params.classifier.seed, "test_accuracy", accuracy, error, n, "percent", "exact", "test",
-        seconds, where,
-    )  # fmt: skip
+        dataset=data.name,
+        view=view,
+        model=NAME,
+        seed=params.classifier.seed,
+        metric="test_accuracy",
+        value=accuracy,
+        std_error=error,
+        n=n,
+        unit="percent",
+        kind="exact",
+        split="test",
+        seconds=time.monotonic() - started,
+        device=device_name(device),
+    )
 
 
 def _held_out(data: Dataset, view: str, split: str) -> Tensor:
@@ -110,4 +119,4 @@ def load_classifier(dataset: str, view: str, device: torch.device) -> DomainClas
         raise CheckpointError(f"{path} is damaged: expected SHA-256 {expected}, found {found}")
     classifier = DomainClassifier(tuple(info["image_shape"]), info["classes"])
     classifier.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return classifier.to(memory_format=torch.channels_last).to(device).eval()  # type: ignore[call-overload, no-any-return]
+    return classifier.to(device).eval()

@@ -20,8 +20,12 @@ from dgmbench.data.views import dequantise
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.frechet import fid, fid_std_error
-from dgmbench.evaluation.likelihood import elbo, exact_log_likelihood, importance_sampled_log_likelihood
-from dgmbench.evaluation.likelihood import PointEstimates
+from dgmbench.evaluation.likelihood import (
+    PointEstimates,
+    elbo,
+    exact_log_likelihood,
+    importance_sampled_log_likelihood,
+)
 from dgmbench.evaluation.neighbours import nn_distance_ratio
 from dgmbench.evaluation.parzen import parzen_log_likelihood, select_bandwidth
 from dgmbench.evaluation.probe import linear_probe
@@ -31,7 +35,7 @@ from dgmbench.models.base import CanEncode, HasLogProb, HasLogWeights
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params
 from dgmbench.training.devices import device_name, set_up
-from dgmbench.training.runs import DATA, RUNS, open_run, run_info
+from dgmbench.training.runs import DATA, open_run, run_info
 from dgmbench.training.seeding import derive_seed, generator_for
 
 RESULTS = Path("results")
@@ -266,4 +270,4 @@ def _diverged(info: dict[str, Any], device: torch.device) -> Record:
 
 def _save_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
     with replacing(path) as aside, open(aside, "wb") as handle:
-        np.savez_compressed(handle, **arrays)
+        np.savez_compressed(handle, allow_pickle=False, **arrays)

@@ -6,6 +6,7 @@ Shapes: images are ``[n, C, H, W]`` in the model's `domain`; likelihoods are nat
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -43,7 +44,9 @@ class TrainingBudget(Strict):
     schedule: Literal["constant", "cosine"] = Field("constant", description="step size over the run")
     gradient_clip: NonNegativeFloat = Field(0.0, description="largest gradient norm; 0 leaves it alone")
     validate_every: PositiveInt = Field(1, description="epochs between two looks at the validation images")
-    select: Literal["best", "last"] = Field("best", description="keep the best epoch on validation, or the last")
+    select: Literal["best", "last"] = Field(
+        "best", description="keep the best epoch on validation, or the last"
+    )
 
 
 class ModelSettings(Strict):
@@ -180,7 +183,7 @@ class CanPredict(Protocol):
 def mlp(sizes: list[int], activation: str) -> nn.Sequential:
     """Linear layers of the given sizes with an activation after each; empty for a single size."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers)
 

@@ -34,7 +34,9 @@ class GANSettings(ModelSettings):
 
     latent_dim: PositiveInt = Field(64, description="dimensions of z")
     generator_hidden: list[PositiveInt] = Field([256, 256], min_length=1, description="generator widths")
-    discriminator_hidden: list[PositiveInt] = Field([256, 256], min_length=1, description="discriminator widths")
+    discriminator_hidden: list[PositiveInt] = Field(
+        [256, 256], min_length=1, description="discriminator widths"
+    )
     activation: Activation = "leaky_relu"
     dropout: float = Field(0.3, ge=0, lt=1, description="after each discriminator layer")
     training: GANTraining = GANTraining()
@@ -87,7 +89,9 @@ class GAN(GenerativeModel):
             drawn = self._noisy(self._generate(len(x), generator), generator)
         return self._discriminator_losses(x, drawn, generator)
 
-    def _discriminator_losses(self, x: Tensor, drawn: Tensor, dropout: torch.Generator | None) -> dict[str, Tensor]:
+    def _discriminator_losses(
+        self, x: Tensor, drawn: Tensor, dropout: torch.Generator | None
+    ) -> dict[str, Tensor]:
         real, fake = self.discriminate(x, dropout), self.discriminate(drawn, dropout)
         loss = F.softplus(-real).mean() + F.softplus(fake).mean()
         accuracy = 0.5 * ((real > 0).float().mean() + (fake < 0).float().mean())

@@ -22,7 +22,9 @@ from dgmbench.results import View
 class PPCASettings(ModelSettings):
     """PPCA's settings: the latent dimensions among which validation chooses."""
 
-    latent_dims: list[PositiveInt] = Field(min_length=1, description="candidates; the best on validation is kept")
+    latent_dims: list[PositiveInt] = Field(
+        min_length=1, description="candidates; the best on validation is kept"
+    )
 
 
 class PPCA(GenerativeModel):
@@ -90,7 +92,9 @@ class PPCA(GenerativeModel):
 
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means ``[n, q]`` of the latents, float64: M^-1 W'(x - mean), section 3.2."""
-        return (x.flatten(1).double() - self.mean) @ self.basis[:, : self.latent_dim] @ self._posterior_scale()
+        return (
+            (x.flatten(1).double() - self.mean) @ self.basis[:, : self.latent_dim] @ self._posterior_scale()
+        )
 
     def _posterior_scale(self) -> Tensor:
         values = self.eigenvalues[: self.latent_dim]

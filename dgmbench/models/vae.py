@@ -49,7 +49,9 @@ class VAE(GenerativeModel):
         # Dequantisation noise alone has this variance, so no honest pixel variance lies below it.
         self.least_log_variance = -math.log(12 * levels**2)
         if self.view == "gray" and settings.variance != "network":
-            self.raw_log_variance = nn.Parameter(torch.zeros(self.dims if settings.variance == "pixel" else 1))
+            self.raw_log_variance = nn.Parameter(
+                torch.zeros(self.dims if settings.variance == "pixel" else 1)
+            )
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each ``[n, latent_dim]``."""
@@ -66,7 +68,7 @@ class VAE(GenerativeModel):
         flat = x.flatten(1)
         if self.view == "binary":
             logits = self.output_head(self.decoder(z))
-            # log Bernoulli(x; logits) = x logits - softplus(logits), without forming either product per pixel.
+            # log Bernoulli(x; logits) = x logits - softplus(logits); the product is summed as it is formed.
             return torch.einsum("...nd,nd->...n", logits, flat) - F.softplus(logits).sum(-1)
         mean, log_variance = self._gaussian(z)
         return gaussian_log_prob(flat, mean, log_variance)
@@ -80,7 +82,11 @@ class VAE(GenerativeModel):
 
     def decode(self, z: Tensor) -> Tensor:
         """Mean images of p(x|z), ``[n, C, H, W]``, for ``z [n, latent_dim]``."""
-        mean = torch.sigmoid(self.output_head(self.decoder(z))) if self.view == "binary" else self._gaussian(z)[0]
+        mean = (
+            torch.sigmoid(self.output_head(self.decoder(z)))
+            if self.view == "binary"
+            else self._gaussian(z)[0]
+        )
         return mean.reshape(-1, *self.image_shape)
 
     def encode(self, x: Tensor) -> Tensor:

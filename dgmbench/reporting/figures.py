@@ -30,6 +30,7 @@ SHOWN = 36
 PAIRS = 8
 # Okabe and Ito's palette: told apart by colour-blind readers and in print.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+_SPLIT_COLOURS = {"train": BLUE, "valid": ORANGE}
 _KIND_STYLE = {"exact": ("o", BLUE), "lower_bound": (">", ORANGE), "estimate": ("s", GREEN),
                "heuristic": ("*", PURPLE)}  # fmt: skip
 
@@ -104,7 +105,7 @@ def _sheet(name: str, sheet: np.ndarray, dataset: str, view: str, folder: Path) 
 
 
 def _side_by_side(sheets: Mapping[str, np.ndarray], path: Path, columns: int = 3, gap: int = 16) -> None:
-    """Place sheets at whole pixels (`figimage`), so that no resampling blurs them, with a title above each."""
+    """Place sheets at whole pixels (`figimage`: no resampling blurs them), with a title above each."""
     columns = min(columns, len(sheets))
     rows = math.ceil(len(sheets) / columns)
     tall = max(sheet.shape[0] for sheet in sheets.values()) + 34
@@ -188,13 +189,17 @@ def curve_names(history: pd.DataFrame) -> list[str]:
 
 
 def learning_curves(runs: Sequence[Run], folder: Path) -> list[Picture]:
-    """Small multiples, one panel per model and loss; a thin line per seed, train and valid by colour."""
+    """Small multiples, one panel per model and loss; a thin line per seed, train and valid by colour.
+
+    Models fitted in one step (closed form) have no curve and no panel.
+    """
     panels: dict[tuple[str, str], list[tuple[int, pd.DataFrame]]] = {}
     for run in runs:
         history = run.history()
         for name in curve_names(history):
             part = history[history["name"] == name]
             panels.setdefault((run.model, name), []).append((run.seed, part))
+    panels = {key: curves for key, curves in panels.items() if any(_moves(part) for _, part in curves)}
     if not panels:
         return []
     dataset, view = runs[0].dataset, runs[0].view
@@ -205,7 +210,14 @@ def learning_curves(runs: Sequence[Run], folder: Path) -> list[Picture]:
     return [Picture(path, "curves", dataset, view, "Learning curves", alt)]
 
 
+def _moves(part: pd.DataFrame) -> bool:
+    """Whether a curve has more than one step."""
+    return bool(part["step"].nunique() > 1)
+
+
 def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]], path: Path) -> None:
+    from matplotlib.lines import Line2D
+
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
     with _figure(3.4 * columns + 0.3, 2.6 * rows + 0.5) as figure:
@@ -217,8 +229,8 @@ def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]
             axes.set(xlabel="step", ylabel="nats per image")
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_axis_off()
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+        handles = [Line2D([], [], color=colour, label=split) for split, colour in _SPLIT_COLOURS.items()]
+        figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
         _save(figure, path)
 
 
@@ -232,18 +244,15 @@ def _draw_panel(axes: Axes, curves: Sequence[tuple[int, pd.DataFrame]]) -> None:
         x="step",
         y="value",
         hue="split",
-        hue_order=["train", "valid"],
-        palette={"train": BLUE, "valid": ORANGE},
+        hue_order=list(_SPLIT_COLOURS),
+        palette=_SPLIT_COLOURS,
         units="seed",
         estimator=None,
         linewidth=0.9,
         alpha=0.85,
-        marker="o" if data["step"].nunique() < 3 else None,
-        legend="brief",
+        legend=False,
         ax=axes,
     )
-    if axes.get_legend() is not None:
-        axes.get_legend().set_visible(False)
     _clip_start(axes, data)
 
 
@@ -382,7 +391,8 @@ def _figure(width: float, height: float) -> Iterator[Figure]:
     from matplotlib.figure import Figure
 
     style = {**sns.axes_style("whitegrid"), "axes.edgecolor": ".6", "grid.color": ".9", "font.size": 9,
-             "font.family": ["DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
+             "font.family": ["DejaVu Sans"], "axes.spines.top": False,
+             "axes.spines.right": False}  # fmt: skip
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), dpi=DPI, layout=None)
         FigureCanvasAgg(figure)

@@ -19,6 +19,7 @@ from dgmbench.reporting.tables import Table
 
 TEMPLATE = "report.html.j2"
 _HASHES = ("fingerprint", "settings", "data", "code", "commit")
+_DIRTY = "-dirty"
 _SPLITS = "train valid test"
 _LEFT = ("data set", "view", "status", "device", *_HASHES)
 
@@ -69,7 +70,7 @@ def warnings(
 ) -> list[str]:
     """What a reader must know before trusting the tables, as sentences."""
     said = [
-        f"{run.model} seed {run.seed} on {run.dataset} diverged: {run.info.get('reason') or 'no reason given'}."
+        f"{run.model} seed {run.seed} on {run.dataset} diverged: {run.info.get('reason') or 'no reason'}."
         for run in runs
         if run.diverged
     ]
@@ -82,6 +83,10 @@ def warnings(
             said.append(f"The runs come from different {what}: {', '.join(sorted(values))}.")
     if runs and all(run.info.get("commit") is None for run in runs):
         said.append("The commit of the runs is not known (trained outside a git checkout).")
+    if any(str(run.info.get("commit")).endswith(_DIRTY) for run in runs):
+        said.append(
+            "Some runs were trained with uncommitted changes: their commit does not hold all the code."
+        )
     said += _data_warnings(runs, manifests)
     return said
 
@@ -110,7 +115,7 @@ def _data_warnings(runs: Sequence[Run], manifests: Mapping[str, Mapping[str, Any
 def _facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple[str, str]]:
     seconds = sum(float(run.info.get("training_seconds") or 0) for run in runs)
     versions = {f"{name} {v}" for run in runs for name, v in run.info.get("versions", {}).items()}
-    commits = {str(run.info["commit"])[:12] for run in runs if run.info.get("commit")}
+    commits = {_short(str(run.info["commit"])) for run in runs if run.info.get("commit")}
     return [
         ("Pipeline", str(params["pipeline"])),
         ("Data sets", ", ".join(params["datasets"])),
@@ -214,6 +219,12 @@ def duration(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def _short(commit: str) -> str:
+    """Twelve digits of a commit, and whether there were changes on top of it."""
+    dirty = " with uncommitted changes" if commit.endswith(_DIRTY) else ""
+    return commit.removesuffix(_DIRTY)[:12] + dirty
 
 
 def _joined(values: Iterable[Any]) -> str:

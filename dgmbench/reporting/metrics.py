@@ -45,17 +45,19 @@ def headline_metrics(frame: pd.DataFrame) -> Headline:
     nested: Headline = {}
     for (dataset, model), count in diverged_counts(frame).items():
         nested.setdefault(dataset, {})[model] = {} if model == CLASSIFIER else {"diverged_seeds": count}
-    groups = comparable_records(frame).groupby(["dataset", "model", "key"], sort=False)
-    for (dataset, model, key), records in groups:
+    for names, records in comparable_records(frame).groupby(["dataset", "model", "key"], sort=False):
+        dataset, model, key = (str(name) for name in names)
         nested[dataset][model][key] = rounded(float(records["value"].mean()))
     return nested
 
 
 def diverged_counts(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
     """How many seeds of each (data set, model) diverged."""
-    flagged = frame["metric"].eq("diverged") & frame["value"].gt(0)
-    counts = flagged.groupby([frame["dataset"], frame["model"]], sort=False).sum()
-    return {(str(d), str(m)): int(n) for (d, m), n in counts.items()}  # type: ignore[misc]
+    counts: dict[tuple[str, str], int] = {}
+    flags = (frame["metric"] == "diverged") & (frame["value"] > 0)
+    for dataset, model, flag in zip(frame["dataset"], frame["model"], flags, strict=True):
+        counts[dataset, model] = counts.get((dataset, model), 0) + int(flag)
+    return counts
 
 
 def rounded(value: float, digits: int = SIGNIFICANT_DIGITS) -> float:

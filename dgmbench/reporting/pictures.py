@@ -14,7 +14,7 @@ GAP = 1
 
 
 def to_bytes(images: np.ndarray, levels: int) -> np.ndarray:
-    """Levels 0..levels-1 `[n, C, H, W]` to displayable uint8 `[n, H, W, 3]`; raises for other channel counts."""
+    """Levels 0..levels-1 `[n, C, H, W]` to uint8 `[n, H, W, 3]`; `ValueError` unless C is 1 or 3."""
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ValueError(f"images of shape {images.shape}: expected [n, 1 or 3, H, W]")
     scaled = np.round(images.astype(np.float64) * (255 / (levels - 1))).clip(0, 255).astype(np.uint8)

@@ -31,6 +31,7 @@ class Reference:
 _IWAE = "Burda et al. 2016, Table 1"
 _IWAE_STATIC = "Burda et al. 2016, Table 3"
 _VAE_1 = "1 stochastic layer of 50 units, k=1, 5000 importance samples, 3280 epochs"
+_README = "pytorch-generative README"
 _DYNAMIC = "pixels binarised afresh (dynamic)"
 _STATIC = "Larochelle's fixed binarisation (static), not the dynamic one"
 _ORD = "van den Oord et al. 2016"
@@ -79,22 +80,23 @@ REFERENCES: tuple[Reference, ...] = (
     _nll("mnist", "vae", 86.76, "lower_bound", f"{_DYNAMIC}; {_VAE_1}", _IWAE, "V"),
     _nll("mnist", "iwae", 84.78, "lower_bound", f"{_DYNAMIC}; {_VAE_1.replace('k=1', 'k=50')}", _IWAE, "V"),
     _nll("mnist", "pixelcnn", 81.30, "exact", _STATIC, _ORD, "V2"),
-    _nll("mnist", "pixelcnn", 81.45, "exact", f"{_DYNAMIC}, also at test", "pytorch-generative README", "V"),
+    _nll("mnist", "pixelcnn", 81.45, "exact", f"{_DYNAMIC}, also at test", _README, "V"),
     _nll("mnist", "gated_pixelcnn", 80.10, "exact", "binary MNIST, re-implementation",
          "PixelVAE, Gulrajani et al. 2017, Table 1", "V"),
-    _nll("mnist", "pixelsnail", 78.61, "exact", f"{_DYNAMIC}, also at test", "pytorch-generative README", "V"),
-    _nll("mnist", "made", 84.87, "exact", f"{_DYNAMIC}, also at test", "pytorch-generative README", "V"),
+    _nll("mnist", "pixelsnail", 78.61, "exact", f"{_DYNAMIC}, also at test", _README, "V"),
+    _nll("mnist", "made", 84.87, "exact", f"{_DYNAMIC}, also at test", _README, "V"),
     _nll("mnist", "ladder_vae", 81.74, "lower_bound", _DYNAMIC, "Chen et al. 2017 (VLAE), Table 2", "V2"),
     _nll("mnist_static", "vae", 88.71, "lower_bound", f"static binarisation; {_VAE_1}", _IWAE_STATIC, "V"),
     _nll("mnist_static", "iwae", 87.10, "lower_bound",
          f"static binarisation; {_VAE_1.replace('k=1', 'k=50')}", _IWAE_STATIC, "V"),
     _nll("mnist_static", "pixelcnn", 81.30, "exact", "static binarisation", _ORD, "V2"),
-    _nll("mnist_static", "diagonal_bilstm", 79.20, "exact", "static binarisation, 7 layers, h=16", _ORD, "V2"),
+    _nll("mnist_static", "diagonal_bilstm", 79.20, "exact", "static, 7 layers, h=16", _ORD, "V2"),
     _nll("mnist_static", "made", 88.04, "exact", "static binarisation, 1 hidden layer, 32 masks",
          "Germain et al. 2015", "V2"),
     _nll("mnist_static", "nade", 88.33, "exact", "static binarisation", "Larochelle & Murray 2011", "V2"),
     _nll("omniglot", "vae", 108.11, "lower_bound", f"{_DYNAMIC}; {_VAE_1}", _IWAE, "V"),
-    _nll("omniglot", "iwae", 104.67, "lower_bound", f"{_DYNAMIC}; {_VAE_1.replace('k=1', 'k=50')}", _IWAE, "V"),
+    _nll("omniglot", "iwae", 104.67, "lower_bound",
+         f"{_DYNAMIC}; {_VAE_1.replace('k=1', 'k=50')}", _IWAE, "V"),
     Reference("mnist", "gray", "gan", "log_likelihood_parzen", 225.0, 2.0, "nats", "heuristic", _PARZEN,
               "Goodfellow et al. 2014, Table 1", "V"),
     Reference("tfd", "gray", "gan", "log_likelihood_parzen", 2057.0, 26.0, "nats", "heuristic", _PARZEN,

@@ -26,6 +26,7 @@ from dgmbench.reporting.published import Reference, references
 __all__ = ["Cell", "Column", "Row", "Table", "comparison", "comparisons", "merge_results", "write_tables"]
 
 CONFIDENCE = 0.95
+_NOT_SHOWN = {"diverged", "parzen_bandwidth"}
 # Below this share of the mean, a spread is the rounding of the mean of equal values.
 _ROUND_OFF = 1e-12
 _DEFAULT_DECIMALS = {"nats": 2, "bits_per_dim": 3, "percent": 2, "seconds": 1, "images_per_second": 0}
@@ -90,7 +91,7 @@ class Cell:
         if self.half_width is None:
             return mark + _one_seed_text(self.mean, self.std_error, self.unit)
         digits = decimals(self.half_width, self.unit)
-        half = f"{self.half_width:.{digits}f}" if self.half_width else "0"
+        half = number(self.half_width, digits) if self.half_width else "0"
         return f"{mark}{number(self.mean, digits)} ± {half}"
 
 
@@ -139,7 +140,7 @@ class Table:
         return [name, *cells] + [_escape(self.published_text(row))] * bool(self.references)
 
     def to_csv(self) -> str:
-        """Numbers for programs: per column mean, half-width, kind and seeds; `repr` floats, empty if absent."""
+        """Numbers for programs: per column mean, half-width, kind, seeds; `repr` floats, empty if absent."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         parts = ("", " half_width_95", " std_error", " kind", " metric", " seeds")
@@ -223,8 +224,12 @@ def _columns(part: pd.DataFrame) -> list[Column]:
     """The columns that a view's records fill, likelihoods first.
 
     Likelihoods other than the tightest are given in nats only: bits/dim are the same numbers rescaled.
+    Importance sampling with fewer draws and the Parzen bandwidth are left to results.csv.
     """
-    pairs = {(str(m), str(u)) for m, u in zip(part["metric"], part["unit"], strict=True) if m != "diverged"}
+    pairs = {(str(m), str(u)) for m, u in zip(part["metric"], part["unit"], strict=True)}
+    draws = [k for metric, _ in pairs if (k := words.importance_draws(metric)) is not None]
+    fewer = {f"log_likelihood_is_{k}" for k in draws if k < max(draws)}
+    pairs = {(metric, unit) for metric, unit in pairs if metric not in _NOT_SHOWN | fewer}
     bounded = {unit for metric, unit in pairs if words.tightness(metric) is not None}
     tightest = [Column("log_likelihood", u, True) for u in ("nats", "bits_per_dim") if u in bounded]
     own = [
@@ -274,22 +279,25 @@ def _tightest_metric(records: pd.DataFrame) -> str | None:
 
 
 def decimals(spread: float, unit: str) -> int:
-    """Decimals that show two significant digits of a spread (at most four); the unit's default for zero."""
+    """Decimals that show two significant digits of a spread (at most four); the unit's default for zero.
+
+    Negative for spreads of 100 and more: so many digits before the point are noise.
+    """
     if not spread or not math.isfinite(spread):
         return _DEFAULT_DECIMALS.get(unit, 3)
-    return min(4, max(0, 1 - math.floor(math.log10(spread))))
+    return min(4, 1 - math.floor(math.log10(spread)))
 
 
 def number(value: float, digits: int) -> str:
-    """A number with a true minus sign, so that it neither wraps nor reads as a hyphen."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    """A rounded number with a true minus sign, which neither wraps nor reads as a hyphen."""
+    return f"{round(value, digits):,.{max(0, digits)}f}".replace("-", "−")
 
 
 def _one_seed_text(mean: float, std_error: float | None, unit: str) -> str:
     if std_error is None:
         return f"{number(mean, decimals(0.0, unit))} (1 seed)"
     digits = decimals(std_error, unit)
-    return f"{number(mean, digits)} (se {std_error:.{digits}f})"
+    return f"{number(mean, digits)} (se {number(std_error, digits)})"
 
 
 def reference_text(reference: Reference) -> str:
@@ -317,9 +325,7 @@ def _footnotes(table: Table) -> list[str]:
     if any(cell.half_width is not None for cell in cells):
         notes.append("mean ± half-width of the 95 % Student t interval over seeds.")
     if any(cell.half_width is None for cell in cells):
-        notes.append(
-            "(se …): one seed only; the standard error over test points, which says nothing about other seeds."
-        )
+        notes.append("(se …): one seed only; the standard error over test points, silent about other seeds.")
     notes.append(
         "Bold: best in its column, with an interval that overlaps no other model's. Where a rival shows only "
         "a lower bound, its true likelihood may be higher."

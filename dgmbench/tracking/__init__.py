@@ -1,1 +1,1 @@
-"""Recording finished runs in MLflow, from result files, so that DVC's cache and a fresh store make no odds."""
+"""Recording finished runs in MLflow, from result files, whatever came from DVC's cache."""

@@ -5,7 +5,7 @@ after an interruption, after `mlflow.db` was deleted, or when every stage came f
 run is found again by its tags:
 
 - `dgmbench.run` (data set/model/seed) and `dgmbench.fingerprint` (settings, data, code) say what it is;
-- `dgmbench.history` is the hash of its learning curves: other curves mean another training, hence another run;
+- `dgmbench.history` is the hash of its learning curves: other curves mean another training and run;
 - `dgmbench.content` is the hash of results and curves, set last: without it the run is half-logged.
 
 Metrics carry timestamps computed from the run's start, so logging a point again does not double it.
@@ -60,6 +60,7 @@ class StoreReport:
     seconds: float = 0.0
 
     def __str__(self) -> str:
+        """One line: the store, what was done, how long it took."""
         counts = [f"{getattr(self, name)} {name}" for name in _OUTCOMES if getattr(self, name)]
         return f"{self.uri}: {', '.join(counts) or 'no runs'} ({self.seconds:.1f} s)"
 
@@ -74,6 +75,7 @@ class SyncReport:
     stores: list[StoreReport] = field(default_factory=list)
 
     def __str__(self) -> str:
+        """One line a store."""
         return "\n".join(str(store) for store in self.stores)
 
 
@@ -109,7 +111,8 @@ def sync(
     if failures:
         raise TrackingError(
             f"MLflow did not take the runs at {'; '.join(failures)}. No result is lost: everything is in "
-            f"{results_root} and {runs_root}. When the store can be reached, run `python -m stages.track` again."
+            f"{results_root} and {runs_root}. When the store can be reached, run `python -m stages.track` "
+            "again."
         )
     return report
 
@@ -227,7 +230,7 @@ def _sync_store(uri: str, wanted: Sequence[_Entry], notes: Mapping[str, str]) ->
 
 
 def _experiment(client: MlflowClient, uri: str, dataset: str, note: str) -> str:
-    """The experiment's id; made, or restored if someone deleted it, with the comparison as its description."""
+    """The experiment's id; made, or restored if it was deleted, with the comparison as its description."""
     name = f"dgmbench-{dataset}"
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -396,6 +399,7 @@ def _quiet() -> None:
     """No usage telemetry and no progress chatter; warnings still come through. Before the first import."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow  # noqa: F401  (configures its own logging on import)

@@ -98,6 +98,7 @@ def latest_checkpoint(path: Path, fingerprint: str, say: Any = print) -> dict[st
         return None
     if damages:
         raise CheckpointError(
-            "; ".join(damages) + f". No sound checkpoint is left: delete {path.parent} to train from the start."
+            "; ".join(damages)
+            + f". No sound checkpoint is left: delete {path.parent} to train from the start."
         )
     return None

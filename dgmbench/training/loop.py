@@ -38,7 +38,7 @@ class Images:
     data_seed: int
 
     def validation_view(self, model: GenerativeModel) -> Tensor:
-        """The validation images in the model's domain: the fixed binarisation, or one fixed dequantisation."""
+        """Validation images in the model's domain, by the fixed binarisation or a fixed dequantisation."""
         if model.domain == "binary" and self.valid_binary is not None:
             return self.valid_binary.float()
         noise = generator_for("dequantise", "valid", self.data_seed, device=self.valid.device)
@@ -84,7 +84,19 @@ class _Progress:
         self.seconds = 0.0
         self.status, self.reason = "running", ""
 
-    PLAIN = ("step", "epoch", "batch", "sums", "best_loss", "best_step", "best", "seconds", "status", "reason", "permutation")
+    PLAIN = (
+        "step",
+        "epoch",
+        "batch",
+        "sums",
+        "best_loss",
+        "best_step",
+        "best",
+        "seconds",
+        "status",
+        "reason",
+        "permutation",
+    )
 
     def state(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in self.PLAIN}
@@ -102,8 +114,16 @@ class _Progress:
 class Trainer:
     """Trains one model once; `run` is the whole of it."""
 
-    def __init__(self, model: GenerativeModel, images: Images, budget: TrainingBudget, seed: int, how: How) -> None:
-        self.model, self.images, self.budget, self.seed, self.how = model.to(how.device), images, budget, seed, how
+    def __init__(
+        self, model: GenerativeModel, images: Images, budget: TrainingBudget, seed: int, how: How
+    ) -> None:
+        self.model, self.images, self.budget, self.seed, self.how = (
+            model.to(how.device),
+            images,
+            budget,
+            seed,
+            how,
+        )
         self.batches = math.ceil(len(images.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
         self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
@@ -126,28 +146,40 @@ class Trainer:
             self._epochs()
         except KeyboardInterrupt:
             self._save()
-            print(f"\n{self.how.label}: interrupted at step {self.progress.step} of {self.total_steps}; saved", file=sys.stderr)
+            print(
+                f"\n{self.how.label}: interrupted at step {self.progress.step} of {self.total_steps}; saved",
+                file=sys.stderr,
+            )
             raise
         return self._finish()
 
     def _resume(self) -> None:
         if self.how.checkpoint is None:
             return
-        state = latest_checkpoint(self.how.checkpoint, self.how.fingerprint, lambda text: print(text, file=sys.stderr))
+        state = latest_checkpoint(
+            self.how.checkpoint, self.how.fingerprint, lambda text: print(text, file=sys.stderr)
+        )
         if state is None:
             return
         self.model.load_state_dict(state["model"])
         for phase, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][phase])
         self.progress.restore(state["progress"])
-        print(f"{self.how.label}: going on from step {self.progress.step} of {self.total_steps}", file=sys.stderr)
+        print(
+            f"{self.how.label}: going on from step {self.progress.step} of {self.total_steps}",
+            file=sys.stderr,
+        )
 
     def _save(self) -> None:
         self._clock()
         if self.how.checkpoint is None:
             return
         optimisers = {phase: optimiser.state_dict() for phase, optimiser in self.optimisers.items()}
-        state = {"fingerprint": self.how.fingerprint, "model": self.model.state_dict(), "optimisers": optimisers}
+        state = {
+            "fingerprint": self.how.fingerprint,
+            "model": self.model.state_dict(),
+            "optimisers": optimisers,
+        }
         save_checkpoint(self.how.checkpoint, state | {"progress": self.progress.state()})
 
     def _clock(self) -> None:
@@ -166,7 +198,10 @@ class Trainer:
             run.permutation = torch.randperm(len(self.images.train), generator=run.order)
             run.sums = {}
         order = run.permutation.to(self.how.device)
-        totals = {name: torch.tensor(value, dtype=torch.float64, device=self.how.device) for name, value in run.sums.items()}
+        totals = {
+            name: torch.tensor(value, dtype=torch.float64, device=self.how.device)
+            for name, value in run.sums.items()
+        }
         size = self.budget.batch_size
         while run.batch < self.batches:
             chosen = order[run.batch * size : (run.batch + 1) * size]
@@ -178,7 +213,9 @@ class Trainer:
             if time.monotonic() - self.saved_at > self.how.checkpoint_seconds and run.batch < self.batches:
                 run.sums = {name: float(value) for name, value in totals.items()}
                 self._save()
-        self._end_epoch({name: float(value) / len(self.images.train) for name, value in totals.items()}, shown)
+        self._end_epoch(
+            {name: float(value) / len(self.images.train) for name, value in totals.items()}, shown
+        )
 
     def _step(self, chosen: Tensor) -> dict[str, Tensor]:
         """One move of every phase on one batch; returns the named losses, prefixed if there are several."""
@@ -277,6 +314,12 @@ def train(model: GenerativeModel, images: Images, budget: TrainingBudget, seed: 
 def bar(total: int, label: str, done: int = 0, unit: str = "step") -> tqdm[Any]:
     """A progress bar with the remaining time; on a log file, a line now and then instead."""
     quiet = not sys.stderr.isatty()
-    return tqdm(total=total, initial=done, desc=label, unit=unit, mininterval=20 if quiet else 0.5, miniters=1, ascii=quiet)
-
-
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=label,
+        unit=unit,
+        mininterval=20 if quiet else 0.5,
+        miniters=1,
+        ascii=quiet,
+    )

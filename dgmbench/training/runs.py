@@ -37,7 +37,9 @@ RUNS = Path("runs")
 DATA = Path("data")
 
 
-def build(settings: ModelSettings, image_shape: tuple[int, int, int], levels: int, seed: int = 0) -> GenerativeModel:
+def build(
+    settings: ModelSettings, image_shape: tuple[int, int, int], levels: int, seed: int = 0
+) -> GenerativeModel:
     """A freshly initialised model; the same parameters for the same seed on any device."""
     with initialising("initialise", seed):
         return family_class(settings.family)(settings, image_shape, levels)
@@ -78,6 +80,7 @@ class Job:
 
     @classmethod
     def of(cls, params: Params, dataset: str, model: str) -> Job:
+        """The job of a data set and a model entry of the settings."""
         settings = model_settings(params, model)
         device = set_up(params.training)
         code = sha256_json(training_code(settings.family))
@@ -100,6 +103,7 @@ class Job:
         )
 
     def checkpoint(self, seed: int) -> Path:
+        """Where a seed's state is kept while the entry is in training."""
         return CHECKPOINTS / self.dataset / self.model / f"seed-{seed}.ckpt"
 
 
@@ -153,8 +157,8 @@ def draw_samples(
     synchronize(device)
     started = time.monotonic()
     with torch.no_grad(), bar(settings.n, "draw samples", unit="image") as shown:
-        while shown.n < settings.n:
-            size = min(settings.batch_size, settings.n - shown.n)
+        for start in range(0, settings.n, settings.batch_size):
+            size = min(settings.batch_size, settings.n - start)
             parts.append(model.sample(size, generator))
             shown.update(size)
         synchronize(device)
@@ -237,12 +241,18 @@ def run_info(dataset: str, model: str, seed: int, runs: Path | str = RUNS) -> di
     """
     path = Path(runs) / dataset / model / f"run-{seed}.json"
     if not path.exists():
-        there = sorted(f"{found.parent.name} seed {found.stem[4:]}" for found in path.parent.parent.glob("*/run-*.json"))
-        raise CheckpointError(f"no run {path}. There are: {', '.join(there) or 'none'}; `dvc repro` trains them")
+        there = sorted(
+            f"{found.parent.name} seed {found.stem[4:]}" for found in path.parent.parent.glob("*/run-*.json")
+        )
+        raise CheckpointError(
+            f"no run {path}. There are: {', '.join(there) or 'none'}; `dvc repro` trains them"
+        )
     return dict(read_json(path))
 
 
-def open_run(dataset: str, model: str, seed: int, *, runs: Path | str = RUNS, device: torch.device | str = "cpu") -> Run:
+def open_run(
+    dataset: str, model: str, seed: int, *, runs: Path | str = RUNS, device: torch.device | str = "cpu"
+) -> Run:
     """A run with its trained model on `device`.
 
     Raises:
@@ -253,7 +263,9 @@ def open_run(dataset: str, model: str, seed: int, *, runs: Path | str = RUNS, de
     weights = folder / f"weights-{seed}.pt"
     found = sha256_file(weights) if weights.exists() else "no file"
     if found != info["weights_sha256"]:
-        raise CheckpointError(f"{weights} is damaged: expected SHA-256 {info['weights_sha256']}, found {found}")
+        raise CheckpointError(
+            f"{weights} is damaged: expected SHA-256 {info['weights_sha256']}, found {found}"
+        )
     family = family_class(info["settings"]["family"])
     settings = family.Settings.model_validate(info["settings"])
     network = build(settings, tuple(info["image_shape"]), info["levels"])
@@ -261,6 +273,8 @@ def open_run(dataset: str, model: str, seed: int, *, runs: Path | str = RUNS, de
     return Run(network.eval().to(device), info, folder)
 
 
-def load_run(dataset: str, model: str, seed: int = 0, *, runs: Path | str = RUNS, device: str = "cpu") -> GenerativeModel:
+def load_run(
+    dataset: str, model: str, seed: int = 0, *, runs: Path | str = RUNS, device: str = "cpu"
+) -> GenerativeModel:
     """The trained model of ``runs/<dataset>/<model>/``, in eval mode; errors as `open_run`."""
     return open_run(dataset, model, seed, runs=runs, device=device).model

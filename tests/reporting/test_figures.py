@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dgmbench.reporting.figures import (
     curves_frame,
     draw_all,
     first_finished,
+    learning_curves,
     write_curves,
 )
 from dgmbench.reporting.load import held_out_images, load_manifests, load_runs
@@ -75,7 +77,8 @@ def test_a_sheet_shows_exact_pixels() -> None:
     assert sheet[1:3, 1:3, 0].tolist() == [[0, 85], [170, 255]]
     assert sheet[1:3, 4:6, 2].tolist() == [[255, 170], [85, 0]]
     large = np.asarray(Image.open(io.BytesIO(pictures.png_bytes(pictures.enlarge(sheet, 21)))))
-    assert large.shape == (12, 21) and (large[3:6, 6:9] == 85).all()
+    assert large.shape == (12, 21)
+    assert (large[3:6, 6:9] == 85).all()
 
 
 def test_colour_images_keep_their_channels() -> None:
@@ -117,7 +120,8 @@ def test_dvc_template_draws_a_line_per_seed_and_split() -> None:
     path = Path(figures.__file__).with_name("learning_curves.vega.json")
     template = json.loads(path.read_text(encoding="utf-8"))
     encoding = template["spec"]["encoding"]
-    assert template["facet"]["field"] == "panel" and encoding["color"]["field"] == "split"
+    assert template["facet"]["field"] == "panel"
+    assert encoding["color"]["field"] == "split"
     assert encoding["detail"][0]["field"] == "seed"
     assert template["data"]["values"] == "<DVC_METRIC_DATA>"
 
@@ -133,3 +137,13 @@ def test_losses_are_chosen_over_their_parts(invented: tuple[Path, dict[str, Any]
     gan, vae = load_runs(root / "runs", ["digits"], ["gan", "vae"], [0])
     assert curve_names(gan.history()) == ["loss", "discriminator_loss"]
     assert curve_names(vae.history()) == ["loss"]
+
+
+def test_a_closed_form_fit_has_no_panel(invented: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    shutil.copytree(invented[0] / "runs", tmp_path / "runs")
+    path = tmp_path / "runs" / "digits" / "ppca" / "history-0.csv"
+    path.write_text("step,epoch,split,name,value\n1,1,valid,loss,-50.0\n1,1,valid,latent_dim,50\n")
+    assert learning_curves(load_runs(tmp_path / "runs", ["digits"], ["ppca"], [0]), tmp_path) == []
+    (picture,) = learning_curves(load_runs(tmp_path / "runs", ["digits"], ["ppca", "gan"], [0]), tmp_path)
+    assert "gan" in picture.alt
+    assert "ppca" not in picture.alt

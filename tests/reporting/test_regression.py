@@ -90,7 +90,8 @@ def test_one_collapsed_seed_does_not_hide_in_its_own_spread() -> None:
     found = compare_metric(
         "d", "gan", "fid_domain", summary(20.0, 0.5), summary(float(now.mean()), float(now.std(ddof=1)))
     )
-    assert regressions(found) and "collapsed" in found[0].message
+    assert regressions(found)
+    assert "collapsed" in found[0].message
 
 
 def test_a_metric_whose_best_is_one() -> None:
@@ -101,7 +102,8 @@ def test_a_metric_whose_best_is_one() -> None:
 
 def test_one_seed_says_so() -> None:
     found = compare_metric("d", "m", "x", summary(100.0, None, 1), summary(103.0, None, 1))
-    assert regressions(found) and "one seed" in found[0].message
+    assert regressions(found)
+    assert "one seed" in found[0].message
     assert not compare_metric("d", "m", "x", summary(100.0, None, 1), summary(101.0, None, 1))
 
 
@@ -110,7 +112,8 @@ def test_missing_things_are_regressions_and_new_ones_notes(frame: pd.DataFrame) 
     found = compare(fewer, make_baseline(frame))
     assert sorted(failing(found)) == [("pixelcnn", "–"), ("vae", "elbo")]
     new = compare(frame, make_baseline(fewer))
-    assert {f.severity for f in new} == {"note"} and len(new) == 2
+    assert {f.severity for f in new} == {"note"}
+    assert len(new) == 2
 
 
 def test_more_divergence_is_a_regression(frame: pd.DataFrame) -> None:
@@ -135,7 +138,8 @@ def test_parameters_that_change_are_noted(frame: pd.DataFrame) -> None:
 
 def test_findings_are_readable(frame: pd.DataFrame) -> None:
     text = format_findings(compare(shifted(frame, "vae", "elbo", -5.0), make_baseline(frame)))
-    assert "REGRESSION  digits" in text and text.endswith("1 regression.")
+    assert "REGRESSION  digits" in text
+    assert text.endswith("1 regression.")
     assert "No metric differs" in format_findings([])
 
 

@@ -35,6 +35,9 @@ class Project:
         self.settings = fabricate(root, seeds=(0, 1), diverged=(("gan", 1),), points=6)
         models = ("vae", "gan", "ppca")
         self.settings["models"] = {name: self.settings["models"][name] for name in models}
+        for path in root.glob("results/*/*/neighbours-*.npz"):  # drawing them is what takes time
+            if path.parts[-2:] != ("ppca", "neighbours-0.npz"):
+                path.unlink()
         self.new_store()
 
     def new_store(self) -> None:
@@ -81,7 +84,8 @@ def counts(report: StoreReport) -> tuple[int, int, int, int, int]:
 def test_everything_of_a_run_is_recorded(project: Project) -> None:
     assert counts(project.sync()) == (6, 0, 0, 0, 0)
     run = project.run("ppca seed 0")
-    assert run.data.params["hidden"] == "[64, 64]" and run.data.params["training.device"] == "cpu"
+    assert run.data.params["hidden"] == "[64, 64]"
+    assert run.data.params["training.device"] == "cpu"
     assert {
         "log_likelihood",
         "log_likelihood_bits_per_dim",
@@ -111,7 +115,8 @@ def test_learning_curves_keep_their_steps(project: Project) -> None:
 def test_a_diverged_run_is_a_failed_one(project: Project) -> None:
     project.sync()
     run = project.run("gan seed 1")
-    assert run.info.status == "FAILED" and "not a number" in run.data.tags["mlflow.note.content"]
+    assert run.info.status == "FAILED"
+    assert "not a number" in run.data.tags["mlflow.note.content"]
     assert project.run("gan seed 0").info.status == "FINISHED"
 
 
@@ -155,10 +160,12 @@ def test_retraining_supersedes_and_going_back_revives(project: Project) -> None:
     info = json.loads(original)
     write_json(path, info | {"fingerprint": "f" * 64, "settings": info["settings"] | {"rate": 0.1}})
     assert counts(project.sync()) == (1, 0, 0, 5, 1)
-    assert project.run("vae seed 0").data.params["rate"] == "0.1" and len(project.runs()) == 7
+    assert project.run("vae seed 0").data.params["rate"] == "0.1"
+    assert len(project.runs()) == 7
     path.write_text(original)
     assert counts(project.sync()) == (0, 0, 0, 6, 1)
-    assert project.run("vae seed 0").data.params["rate"] == "0.001" and len(project.runs()) == 7
+    assert project.run("vae seed 0").data.params["rate"] == "0.001"
+    assert len(project.runs()) == 7
 
 
 @pytest.mark.parametrize("step", ["log_batch", "log_artifacts", "set_terminated"])
@@ -179,7 +186,8 @@ def test_an_interrupted_sync_is_completed(
         with pytest.raises(KeyboardInterrupt):
             project.sync()
     report = project.sync()
-    assert report.completed == 1 and report.created + report.untouched == 5
+    assert report.completed == 1
+    assert report.created + report.untouched == 5
     assert len(project.runs()) == 6
     assert all(r.info.status != "RUNNING" and "dgmbench.content" in r.data.tags for r in project.runs())
     history = project.client.get_metric_history(project.run("ppca seed 0").info.run_id, "valid/loss")
@@ -192,7 +200,9 @@ def test_an_unreachable_server_fails_soon_after_the_local_store_is_written(proje
         project.sync("http://user:secret@127.0.0.1:9")
     assert time.monotonic() - began < 20
     message = str(caught.value)
-    assert "127.0.0.1:9" in message and "stages.track" in message and "results" in message
+    assert "127.0.0.1:9" in message
+    assert "stages.track" in message
+    assert "results" in message
     assert "secret" not in message
     assert len(project.runs()) == 6
 
