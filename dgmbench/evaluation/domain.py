@@ -14,11 +14,11 @@ from dgmbench.data.views import binarise, intensity
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
 from dgmbench.evaluation.statistics import binomial_std_error
-from dgmbench.files import read_json, replacing, sha256_file, write_json
+from dgmbench.files import read_json, sha256_file, write_json
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, model_settings
 from dgmbench.training.devices import device_name, set_up
-from dgmbench.training.runs import DATA, RUNS
+from dgmbench.training.runs import DATA, RUNS, write_weights
 from dgmbench.training.seeding import derive_seed
 
 NAME = "classifier"
@@ -71,8 +71,7 @@ def _train_view(params: Params, data: Dataset, view: str, folder: Path, device: 
         device=device,
         batch_transform=_view_of(view, data.levels),  # type: ignore[arg-type]
     )
-    with replacing(_weights(folder, view)) as aside:
-        torch.save({name: value.cpu() for name, value in classifier.state_dict().items()}, aside)
+    write_weights(_weights(folder, view), classifier)
     accuracy = classifier.accuracy(_held_out(data, view, "test"), labels["test"])
     n = len(labels["test"])
     error = binomial_std_error(accuracy, n)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import dgmbench
 from dgmbench.data.dataset import Dataset, load_dataset
@@ -137,7 +137,7 @@ def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
     outcome = train(network, images, job.settings.training, seed, how)
     folder.mkdir(parents=True, exist_ok=True)
     _write_history(folder / f"history-{seed}.csv", outcome)
-    _write_weights(folder / f"weights-{seed}.pt", network)
+    write_weights(folder / f"weights-{seed}.pt", network)
     seconds = 0.0
     if outcome.status == "completed":
         samples, seconds = draw_samples(network, job.params.sampling, seed, job.device)
@@ -210,9 +210,11 @@ def _write_history(path: Path, outcome: Outcome) -> None:
         writer.writerows(outcome.history)
 
 
-def _write_weights(path: Path, model: GenerativeModel) -> None:
-    with replacing(path) as aside:
-        torch.save({name: value.cpu() for name, value in model.state_dict().items()}, aside)
+def write_weights(path: Path, module: nn.Module) -> None:
+    """Write a module's state dict from the CPU; equal states give equal bytes."""
+    # Given a path, torch would write the temporary file's name into the archive; given a handle it does not.
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        torch.save({name: value.cpu() for name, value in module.state_dict().items()}, handle)
 
 
 def _write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
