@@ -16,9 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dgmbench", "stages")
 # Files that no result depends on by their text: the package's lazy alias, the table of model names (each
-# model's own file is hashed), and the schema of settings (the values in force are recorded instead).
-# Without this, one more registry line or metric setting would retrain everything.
-NEUTRAL = ("dgmbench/__init__.py", "dgmbench/models/registry.py", "dgmbench/settings.py")
+# model's own file is hashed), the schema of settings (the values in force are recorded instead), the command
+# line, and this bookkeeping itself. Without this, one more registry line or metric setting would retrain
+# everything.
+NEUTRAL = (
+    "dgmbench/__init__.py",
+    "dgmbench/commands.py",
+    "dgmbench/models/registry.py",
+    "dgmbench/provenance.py",
+    "dgmbench/settings.py",
+)
 
 
 def closure(*modules: str, root: Path = ROOT) -> list[Path]:
@@ -33,6 +40,8 @@ def closure(*modules: str, root: Path = ROOT) -> list[Path]:
         if path in found or path.relative_to(root).as_posix() in NEUTRAL:
             continue
         found.add(path)
+        if path.name == "__init__.py":
+            found |= _resources(path.parent)
         todo += [file for module in _imports(path) for file in _files_of(module, root)]
     return sorted(found)
 
@@ -53,6 +62,11 @@ def _files_of(module: str, root: Path) -> list[Path]:
         return []
     packages = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
     return [path for path in [*packages, root.joinpath(*parts).with_suffix(".py")] if path.is_file()]
+
+
+def _resources(package: Path) -> set[Path]:
+    """Files of a package that are not Python: its templates."""
+    return {path for path in package.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc")}
 
 
 @cache

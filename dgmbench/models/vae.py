@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from dgmbench.models.base import Activation, GenerativeModel, ModelSettings, gaussian_log_prob, mlp
@@ -26,6 +26,9 @@ class VAESettings(ModelSettings):
     activation: Activation = "tanh"
     variance: Literal["network", "pixel", "shared"] = Field(
         "network", description="gray only: variances from the decoder, one per pixel, or a single one"
+    )
+    least_deviation: NonNegativeFloat = Field(
+        0.0, description="gray only: the learned standard deviations' floor, in pixel units"
     )
     mean: Literal["sigmoid", "identity"] = Field("sigmoid", description="gray only: the decoder's mean")
 
@@ -46,8 +49,9 @@ class VAE(GenerativeModel):
         self.decoder = mlp(sizes, settings.activation)
         two_heads = self.view == "gray" and settings.variance == "network"
         self.output_head = nn.Linear(sizes[-1], 2 * self.dims if two_heads else self.dims)
-        # Dequantisation noise alone has this variance, so no honest pixel variance lies below it.
-        self.least_log_variance = -math.log(12 * levels**2)
+        # Dequantisation noise alone has a variance of 1 / (12 L^2), so no honest pixel variance lies below it.
+        floor = max(settings.least_deviation**2, 1 / (12 * levels**2))
+        self.least_log_variance = math.log(floor)
         if self.view == "gray" and settings.variance != "network":
             self.raw_log_variance = nn.Parameter(
                 torch.zeros(self.dims if settings.variance == "pixel" else 1)

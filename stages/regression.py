@@ -1,0 +1,39 @@
+"""Compare the current pipeline's metrics with its committed baseline, or make them the new baseline.
+
+check exits with 1 if a metric is worse than seeds explain; make writes reports/<pipeline>/baseline.json.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dgmbench.commands import guarded, stage_parser, stage_settings
+from dgmbench.reporting.regression import (
+    compare,
+    format_findings,
+    read_baseline,
+    regressions,
+    write_baseline,
+)
+from dgmbench.results import read_records
+
+
+def main() -> None:
+    """Parse and call."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("action", choices=("check", "make"), help="compare with the baseline, or write it")
+    arguments = parser.parse_args()
+    folder = Path("reports") / stage_settings(arguments).pipeline
+    frame, baseline = read_records(folder / "results.csv"), folder / "baseline.json"
+    if arguments.action == "make":
+        write_baseline(frame, baseline)
+        print(f"wrote {baseline}")
+        return
+    findings = compare(frame, read_baseline(baseline))
+    print(format_findings(findings))
+    sys.exit(1 if regressions(findings) else 0)
+
+
+if __name__ == "__main__":
+    guarded(main)
