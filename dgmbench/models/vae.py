@@ -49,7 +49,7 @@ class VAE(GenerativeModel):
         self.decoder = mlp(sizes, settings.activation)
         two_heads = self.view == "gray" and settings.variance == "network"
         self.output_head = nn.Linear(sizes[-1], 2 * self.dims if two_heads else self.dims)
-        # Dequantisation noise alone has a variance of 1 / (12 L^2), so no honest pixel variance lies below it.
+        # Dequantisation noise alone has a variance of 1 / (12 L^2): no honest pixel variance is less.
         floor = max(settings.least_deviation**2, 1 / (12 * levels**2))
         self.least_log_variance = math.log(floor)
         if self.view == "gray" and settings.variance != "network":
