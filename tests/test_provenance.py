@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dgmbench.models.registry import FAMILIES, family_module
+from dgmbench.provenance import ROOT, closure, code_hash
+
+
+def names(*modules: str) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in closure(*modules)}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_depends_on_its_model_and_not_on_other_models_or_metrics(family: str) -> None:
+    found = names("stages.train", family_module(family))
+    own = family_module(family).replace(".", "/") + ".py"
+    others = {family_module(other).replace(".", "/") + ".py" for other in FAMILIES} - {own}
+    assert own in found
+    assert {
+        "stages/train.py",
+        "dgmbench/training/loop.py",
+        "dgmbench/models/base.py",
+        "dgmbench/data/views.py",
+    } <= found
+    assert not found & others
+    assert not [name for name in found if name.startswith(("dgmbench/evaluation", "dgmbench/reporting"))]
+
+
+def test_evaluation_depends_on_metrics_and_reports_on_templates() -> None:
+    assert {"dgmbench/evaluation/suite.py", "dgmbench/evaluation/frechet.py"} <= names("stages.evaluate")
+    report = names("stages.report")
+    assert "dgmbench/reporting/report.html.j2" in report
+    assert not [
+        name for name in report if name.startswith(("dgmbench/training", "dgmbench/evaluation/suite"))
+    ]
+
+
+def test_an_edit_changes_the_hash_of_what_imports_it_alone(tmp_path: Path) -> None:
+    for package in ("dgmbench", "stages"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    modules = {
+        "train": ("stages.train", "dgmbench.models.vae"),
+        "evaluate": ("stages.evaluate", "dgmbench.models.vae"),
+    }
+    before = {stage: code_hash(*wanted, root=tmp_path) for stage, wanted in modules.items()}
+    assert before["train"] == code_hash(*modules["train"])
+    edited = tmp_path / "dgmbench/evaluation/frechet.py"
+    edited.write_text(edited.read_text() + "\n# edited\n")
+    after = {stage: code_hash(*wanted, root=tmp_path) for stage, wanted in modules.items()}
+    assert after["train"] == before["train"]
+    assert after["evaluate"] != before["evaluate"]

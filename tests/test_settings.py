@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dgmbench.errors import SettingsError
+from dgmbench.settings import compose, full_settings, load_params, pipeline_names, render_params, validate
+
+ROOT = Path(__file__).resolve().parent.parent
+PIPELINES = ROOT / "pipelines"
+
+
+def raw(**changes: Any) -> dict[str, Any]:
+    settings = compose("digits", PIPELINES)
+    for key, value in changes.items():
+        target = settings
+        *path, last = key.split("__")
+        for part in path:
+            target = target[part]
+        target[last] = value
+    return settings
+
+
+@pytest.mark.parametrize("name", pipeline_names(PIPELINES))
+def test_every_pipeline_is_valid(name: str) -> None:
+    params = validate(compose(name, PIPELINES), name)
+    assert params.pipeline == name
+    assert set(full_settings(params)["models"]) == set(params.models)
+
+
+def test_the_committed_settings_are_the_default_pipeline() -> None:
+    assert (ROOT / "params.yaml").read_text(encoding="utf-8") == render_params(compose("digits", PIPELINES))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"models__vae__latent_dmi": 3},
+            r"params.yaml: unknown key 'models.vae.latent_dmi': did you mean 'latent_dim'\?",
+        ),
+        (
+            {"models__vae__training__epoch": 3},
+            r"unknown key 'models.vae.training.epoch': did you mean 'epochs'\?",
+        ),
+        ({"evaluaton": {}}, r"unknown key 'evaluaton': did you mean 'evaluation'\? Valid: .*classifier"),
+        (
+            {"evaluation__parzen__sample": 3},
+            r"unknown key 'evaluation.parzen.sample': did you mean 'samples'\?",
+        ),
+        (
+            {"models__vae__latent_dim": "many"},
+            r"'models.vae.latent_dim' is 'many': Input should be a valid integer",
+        ),
+        ({"models__vae__latent_dim": -1}, r"'models.vae.latent_dim' is -1: Input should be greater than 0"),
+        ({"models__vae__family": "vea"}, r"'models.vae.family' is 'vea': did you mean 'vae'\?"),
+        (
+            {"models__vae__view": "colour"},
+            r"'models.vae.view' is 'colour': Input should be 'binary' or 'gray'",
+        ),
+        ({"models__ppca__view": "binary"}, r"'models.ppca.view' is 'binary', but ppca models gray images"),
+        ({"models__gan__training__select": "best"}, r"'models.gan.training.select' is 'best'"),
+        ({"datasets": ["minst"]}, r"unknown data set 'minst' in 'datasets': did you mean 'mnist'\?"),
+        ({"datasets": ["mnist_static"]}, r"'models.ppca.view' is 'gray', but mnist_static has only: binary"),
+        ({"seeds": [0, 0]}, r"'seeds' has the same entry twice"),
+        ({"evaluation__importance_samples": [0]}, r"'evaluation.importance_samples.0' is 0"),
+        ({"models": {}}, r"'models' is \{\}"),
+    ],
+)
+def test_bad_settings_name_key_file_and_choices(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        validate(raw(**change), "params.yaml")
+
+
+def test_a_missing_family_lists_the_families() -> None:
+    settings = raw()
+    del settings["models"]["vae"]["family"]
+    with pytest.raises(
+        SettingsError, match=r"'models.vae.family' is missing. Valid: gan, pixelcnn, ppca, vae"
+    ):
+        validate(settings, "params.yaml")
+
+
+def test_all_bad_keys_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        validate(raw(evaluaton={}, sampling__m=1), "params.yaml")
+    assert "evaluaton" in str(caught.value)
+    assert "sampling.m" in str(caught.value)
+
+
+def test_numbers_in_scientific_notation_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        yaml.safe_dump(raw()).replace("learning_rate: 0.001", "learning_rate: 1e-3"), encoding="utf-8"
+    )
+    models = full_settings(load_params(path))["models"]
+    assert models["vae"]["training"]["learning_rate"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("- a\n", "holds list, not settings"), ("a: [", "is not valid YAML")]
+)
+def test_files_that_are_not_settings(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=message):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="`python -m dgmbench use digits` writes it"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_pipelines_merge_replace_and_take_out(tmp_path: Path) -> None:
+    (tmp_path / "low.yaml").write_text("a: {x: 1, y: [1, 2]}\nmodels: {m: {p: 1}, n: {p: 2}}\n")
+    (tmp_path / "high.yaml").write_text("extends: low\na: {y: [3]}\nmodels: {m: null}\n")
+    assert compose("high", tmp_path) == {
+        "a": {"x": 1, "y": [3]},
+        "models": {"n": {"p": 2}},
+        "pipeline": "high",
+    }
+
+
+def test_circles_and_unknown_pipelines_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("extends: two\n")
+    (tmp_path / "two.yaml").write_text("extends: one\n")
+    with pytest.raises(SettingsError, match="in a circle: one -> two -> one"):
+        compose("one", tmp_path)
+    with pytest.raises(SettingsError, match="unknown pipeline 'digit': did you mean 'digits'"):
+        compose("digit", PIPELINES)
