@@ -41,6 +41,6 @@ def guarded(main: Callable[[], None]) -> None:
     except DgmbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"{str(stop) or 'interrupted'}; the same command goes on from there", file=sys.stderr)
         sys.exit(130)

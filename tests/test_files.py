@@ -8,12 +8,17 @@ from dgmbench.errors import suggest
 from dgmbench.files import read_json, replacing, sha256_file, sha256_json, write_json, write_text
 
 
+def fail_half_way(path: Path) -> None:
+    with replacing(path) as aside:
+        aside.write_text("half of the new")
+        raise RuntimeError
+
+
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), replacing(path) as aside:
-        aside.write_text("half of the new")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_half_way(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -7,10 +7,15 @@ checkpoint, so that an interrupted run goes on to the same numbers, bit for bit 
 from __future__ import annotations
 
 import math
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -117,19 +122,15 @@ class Trainer:
     def __init__(
         self, model: GenerativeModel, images: Images, budget: TrainingBudget, seed: int, how: How
     ) -> None:
-        self.model, self.images, self.budget, self.seed, self.how = (
-            model.to(how.device),
-            images,
-            budget,
-            seed,
-            how,
-        )
+        self.model = model.to(how.device)
+        self.images, self.budget, self.seed, self.how = images, budget, seed, how
         self.batches = math.ceil(len(images.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
         self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
         self.progress = _Progress(seed, how.device)
         self.valid = images.validation_view(model)
         self.saved_at = self.started = time.monotonic()
+        self.interrupt = Interrupt()
 
     def _optimiser(self, phase: str) -> torch.optim.Optimizer:
         parameters = list(self.model.phase_parameters(phase))
@@ -139,18 +140,11 @@ class Trainer:
     def run(self) -> Outcome:
         """Train to the end of the budget, or until a loss is not finite, and keep the selected parameters.
 
-        On Ctrl-C the state is saved before KeyboardInterrupt goes on.
+        Ctrl-C takes effect after the step in hand: the state is saved, then KeyboardInterrupt is raised.
         """
         self._resume()
-        try:
+        with interrupt_between_steps() as self.interrupt:
             self._epochs()
-        except KeyboardInterrupt:
-            self._save()
-            print(
-                f"\n{self.how.label}: interrupted at step {self.progress.step} of {self.total_steps}; saved",
-                file=sys.stderr,
-            )
-            raise
         return self._finish()
 
     def _resume(self) -> None:
@@ -210,9 +204,12 @@ class Trainer:
             run.batch += 1
             run.step += 1
             shown.update()
-            if time.monotonic() - self.saved_at > self.how.checkpoint_seconds and run.batch < self.batches:
+            due = time.monotonic() - self.saved_at > self.how.checkpoint_seconds
+            if self.interrupt.asked or (due and run.batch < self.batches):
                 run.sums = {name: float(value) for name, value in totals.items()}
                 self._save()
+            if self.interrupt.asked:
+                raise KeyboardInterrupt(f"{self.how.label}: stopped at step {run.step} of {self.total_steps}")
         self._end_epoch(
             {name: float(value) / len(self.images.train) for name, value in totals.items()}, shown
         )
@@ -287,6 +284,37 @@ class Trainer:
         selected = run.best_step if run.best is not None else run.step
         self.model.eval()
         return Outcome(run.status, run.reason or None, run.step, selected, run.seconds, run.history)
+
+
+@dataclass
+class Interrupt:
+    """Whether Ctrl-C was pressed."""
+
+    asked: bool = False
+
+
+@contextmanager
+def interrupt_between_steps() -> Iterator[Interrupt]:
+    """Note Ctrl-C instead of raising at once, since a step cut in half could not be resumed exactly.
+
+    A second Ctrl-C raises at once. Outside the main thread, where Python allows no handler, nothing changes.
+    """
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if interrupt.asked:
+            raise KeyboardInterrupt
+        interrupt.asked = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def fit_closed_form(model: GenerativeModel, images: Images, seed: int, how: How) -> Outcome:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dgmbench.models.base import GenerativeModel
 from dgmbench.models.gan import GAN, GANSettings
 from dgmbench.models.pixelcnn import PixelCNN, PixelCNNSettings
 from dgmbench.models.vae import VAE, VAESettings
+from dgmbench.training.checkpoints import load_checkpoint
 from dgmbench.training.loop import How, Images, Outcome, Trainer, train
 from dgmbench.training.seeding import derive_seed, generator_for, initialising
 
@@ -90,22 +92,25 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
         assert torch.equal(value, resumed.state_dict()[key]), key
 
 
-def test_ctrl_c_saves_before_it_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_finishes_the_step_saves_and_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "seed-0.ckpt"
     original = Trainer._step
 
     def interrupted(self: Trainer, chosen: Tensor) -> dict[str, Tensor]:
         if self.progress.step == 9:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return original(self, chosen)
 
     monkeypatch.setattr(Trainer, "_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 10 of 28"):
         run(model("vae"), "vae", path)
     monkeypatch.setattr(Trainer, "_step", original)
+    assert load_checkpoint(path)["progress"]["step"] == 10
     whole, resumed = model("vae"), model("vae")
     expected = run(whole, "vae")
     assert run(resumed, "vae", path).history == expected.history
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
