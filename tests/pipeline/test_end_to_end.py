@@ -1,0 +1,225 @@
+"""The real pipeline on a few real images: a copy of the working tree, driven through DVC as a user would.
+
+The tests of this file share one project and run in the order they stand in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from dgmbench import load_run
+from dgmbench.results import COLUMNS, TIMING_METRICS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TINY = """
+extends: smoke
+data: {limit: 300}
+training: {checkpoint_seconds: 0.05}
+models:
+  vae_gray: null
+  gan: null
+  pixelcnn: null
+  pixelcnn_gray: null
+  vae: {latent_dim: 4, hidden: [32], training: {epochs: 20}}
+"""
+
+
+class Project:
+    """A clone-like copy of the working tree, and commands run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        bin_folder = str(Path(sys.executable).parent)
+        self.environment = os.environ | {
+            "PATH": bin_folder + os.pathsep + os.environ["PATH"],
+            "DVC_NO_ANALYTICS": "1",
+            "OMP_NUM_THREADS": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+        self.environment.pop("MLFLOW_TRACKING_URI", None)
+
+    def run(self, *command: str, expect: int = 0) -> str:
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=400
+        )
+        output = done.stdout + done.stderr
+        assert done.returncode == expect, output[-5000:]
+        return output
+
+    def repro(self) -> list[str]:
+        """Run the pipeline; the stages that ran, in order."""
+        output = self.run("dvc", "repro")
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+    def path(self, *parts: str) -> Path:
+        return self.folder.joinpath(*parts)
+
+    def results(self) -> pd.DataFrame:
+        return pd.read_csv(self.path("reports", "tiny", "results.csv"))
+
+    def untimed(self) -> str:
+        frame = self.results()
+        return frame[~frame["metric"].isin(TIMING_METRICS)].drop(columns="seconds").to_csv()
+
+    def mlflow_runs(self) -> list[tuple[str, int]]:
+        """(status, number of metrics) of every run, from the store itself: clients cache a deleted one."""
+        with contextlib.closing(sqlite3.connect(self.path("mlflow.db"))) as store:
+            query = "select status, (select count(*) from latest_metrics m where m.run_uuid = r.run_uuid) from runs r"
+            return store.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith("reports/") and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / "pipelines" / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    made = Project(folder)
+    made.run("git", "init", "--quiet")
+    made.run("git", "add", "-A")
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    made.run("git", *identity, "commit", "--quiet", "-m", "copy")
+    made.run("python", "-m", "dgmbench", "use", "tiny")
+    return made
+
+
+def test_the_first_run_leaves_everything(project: Project) -> None:
+    ran = project.repro()
+    assert ran[0] == "check"
+    assert ran[-2:] == ["report", "track"]
+    assert {"train@digits-ppca", "train@digits-vae", "evaluate@digits-vae", "classifier@digits"} < set(ran)
+    with open(project.path("reports", "tiny", "results.csv"), newline="", encoding="utf-8") as handle:
+        assert tuple(next(csv.reader(handle))) == COLUMNS
+    frame = project.results()
+    assert set(zip(frame["model"], frame["seed"], strict=True)) >= {
+        (m, s) for m in ("ppca", "vae") for s in (0, 1)
+    }
+    vae = frame[(frame["model"] == "vae") & (frame["seed"] == 0)].set_index("metric")["value"]
+    assert vae["elbo"] < vae["log_likelihood_is_10"] < vae["log_likelihood_is_50"] < 0
+    page = project.path("reports", "tiny", "index.html").read_text(encoding="utf-8")
+    assert "ppca" in page
+    assert "data:image/png;base64" in page
+
+
+def test_mlflow_has_a_run_for_every_model_and_seed(project: Project) -> None:
+    runs = project.mlflow_runs()
+    assert len(runs) == 4
+    assert {status for status, _ in runs} == {"FINISHED"}
+    assert min(metrics for _, metrics in runs) > 5
+
+
+def test_a_second_run_does_nothing(project: Project) -> None:
+    assert project.repro() == []
+
+
+def test_git_sees_no_file_that_should_be_ignored(project: Project) -> None:
+    changed = project.run("git", "status", "--porcelain").splitlines()
+    assert {line[3:].split("/")[0] for line in changed} <= {"params.yaml", "dvc.lock", "reports"}
+
+
+def test_dvc_shows_metrics_and_plots(project: Project) -> None:
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json").partition("\n")[0])
+    metrics = shown[""]["data"]["reports/tiny/metrics.json"]["data"]
+    assert "log_likelihood_bpd" in metrics["digits"]["ppca"]
+    project.run("dvc", "plots", "show")
+    assert project.path("dvc_plots", "index.html").exists()
+    shutil.rmtree(project.path("dvc_plots"))
+
+
+def test_runs_load_as_the_readme_says(project: Project) -> None:
+    model = load_run("digits", "ppca", 1, runs=project.path("runs"))
+    images = np.load(project.path("runs", "digits", "ppca", "samples-1.npy"))
+    assert not model.training
+    assert images.dtype == np.uint8
+    assert images.shape == (200, 1, 8, 8)
+
+
+def test_editing_a_metric_evaluates_again_without_training_and_gives_the_same_numbers(
+    project: Project,
+) -> None:
+    before = project.untimed()
+    metric = project.path("dgmbench", "evaluation", "frechet.py")
+    metric.write_text(metric.read_text(encoding="utf-8") + "\n# A remark.\n", encoding="utf-8")
+    ran = project.repro()
+    assert {"evaluate@digits-ppca", "evaluate@digits-vae"} <= set(ran)
+    assert not [stage for stage in ran if stage.startswith(("train", "prepare"))]
+    assert project.untimed() == before
+    assert len(project.mlflow_runs()) == 4
+
+
+def test_editing_a_model_s_settings_trains_that_model_alone(project: Project) -> None:
+    settings = yaml.safe_load(project.path("params.yaml").read_text(encoding="utf-8"))
+    settings["models"]["vae"]["latent_dim"] = 5
+    project.path("params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    ran = project.repro()
+    assert [stage for stage in ran if stage.startswith("train")] == ["train@digits-vae"]
+    assert [stage for stage in ran if stage.startswith("evaluate")] == ["evaluate@digits-vae"]
+    # Two models' old runs, and the new ones of the changed model; the old ones stay for comparison.
+    assert len(project.mlflow_runs()) == 6
+
+
+def test_deleting_the_store_brings_the_runs_back(project: Project) -> None:
+    project.path("mlflow.db").unlink()
+    assert project.repro() == ["track"]
+    assert len(project.mlflow_runs()) == 4
+
+
+def test_bad_settings_stop_everything_before_any_work(project: Project) -> None:
+    path = project.path("params.yaml")
+    good = path.read_text(encoding="utf-8")
+    path.write_text(good.replace("latent_dim:", "latent_dmi:"), encoding="utf-8")
+    output = project.run("dvc", "repro", expect=255)
+    path.write_text(good, encoding="utf-8")
+    assert "unknown key 'models.vae.latent_dmi': did you mean 'latent_dim'?" in output
+    assert "Running stage 'train" not in output
+    assert "Traceback" not in output
+
+
+def test_three_kills_do_not_change_a_number(project: Project) -> None:
+    command = ["python", "-m", "stages.train", "--dataset", "digits", "--model", "vae"]
+    run_folder, checkpoints = (
+        project.path("runs", "digits", "vae"),
+        project.path("checkpoints", "digits", "vae"),
+    )
+    names = ["history-0.csv", "history-1.csv", "samples-0.npy", "samples-1.npy", "weights-1.pt"]
+    expected = {name: (run_folder / name).read_bytes() for name in names}
+    shutil.rmtree(run_folder)
+    rng = random.Random(0)
+    for _ in range(3):
+        process = subprocess.Popen(
+            command,
+            cwd=project.folder,
+            env=project.environment,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        while not (checkpoints / "seed-0.ckpt").exists() and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(0.3 * rng.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert project.run(*command).count("going on from step") >= 1
+    assert {name: (run_folder / name).read_bytes() for name in names} == expected
+    assert not checkpoints.exists()
