@@ -80,7 +80,8 @@ class Project:
     def mlflow_runs(self) -> list[tuple[str, int]]:
         """(status, number of metrics) of every run, from the store itself: clients cache a deleted one."""
         with contextlib.closing(sqlite3.connect(self.path("mlflow.db"))) as store:
-            query = "select status, (select count(*) from latest_metrics m where m.run_uuid = r.run_uuid) from runs r"
+            metrics = "select count(*) from latest_metrics m where m.run_uuid = r.run_uuid"
+            query = f"select status, ({metrics}) from runs r"
             return store.execute(query).fetchall()
 
 
