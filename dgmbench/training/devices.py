@@ -18,15 +18,15 @@ def set_up(settings: TrainingSettings) -> torch.device:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a setting; ``auto`` takes a CUDA GPU, else Apple's, else the CPU.
+    """The device of a setting; ``auto`` takes a CUDA GPU if there is one, else the CPU.
+
+    Apple's GPU is used only when asked for: it has no float64, which the closed forms need.
 
     Raises:
         SettingsError: for a device that this machine does not have.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[device.type]:
