@@ -1,4 +1,4 @@
-"""PixelCNN on a CPU: a training step by memory format and kernel shape, and sampling with and without a cache.
+"""PixelCNN on a CPU: a training step by memory format and kernel shape, sampling with and without cache.
 
 Prints milliseconds (medians) and ratios within this run: `python benchmarks/pixelcnn.py`.
 The named alternatives are the same architecture with square masked kernels in the default memory format (as

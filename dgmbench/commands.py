@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -40,6 +41,14 @@ def guarded(main: Callable[[], None]) -> None:
         main()
     except DgmbenchError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        print(
+            f"error: no room left on the disk: {error}; make room and run the same command again",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt as stop:
         print(f"{str(stop) or 'interrupted'}; the same command goes on from there", file=sys.stderr)

@@ -17,12 +17,15 @@ FOLDER = Path("provenance")
 def dependencies(params: Params) -> dict[str, dict[str, Any]]:
     """For each file name under `FOLDER`: its stage's code and settings."""
     full = full_settings(params)
+    # How often a checkpoint is written changes no number.
+    training = {key: value for key, value in full["training"].items() if key != "checkpoint_seconds"}
     found = {
         "prepare": {"code": code_hash("stages.prepare"), "settings": full["data"]},
         "classifier": {
             "code": code_hash("stages.classifier"),
             "settings": {
                 "classifier": full["classifier"],
+                "training": training,
                 "views": sorted({m["view"] for m in full["models"].values()}),
             },
         },
@@ -34,8 +37,7 @@ def dependencies(params: Params) -> dict[str, dict[str, Any]]:
         shared = {"seeds": full["seeds"], "data_seed": full["data"]["seed"]}
         found[f"train-{name}"] = {
             "code": code_hash("stages.train", model),
-            "settings": shared
-            | {"model": settings, "training": full["training"], "sampling": full["sampling"]},
+            "settings": shared | {"model": settings, "training": training, "sampling": full["sampling"]},
         }
         found[f"evaluate-{name}"] = {
             "code": code_hash("stages.evaluate", model),

@@ -13,7 +13,6 @@ import pandas as pd
 from dgmbench.files import replacing
 
 Kind = Literal["exact", "lower_bound", "estimate", "heuristic"]
-View = Literal["binary", "gray"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 UNITS = ("nats", "bits_per_dim", "percent", "seconds", "images_per_second", "1")

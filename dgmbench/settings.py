@@ -27,7 +27,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 class Block(BaseModel):
     """A settings block: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSettings(Block):
@@ -41,7 +41,7 @@ class DataSettings(Block):
 class TrainingSettings(Block):
     """How training runs, for all models alike."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto: a GPU if any")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if any")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast in the steps"
     )
@@ -54,7 +54,7 @@ class TrainingSettings(Block):
 class SamplingSettings(Block):
     """The images that each run leaves for scoring."""
 
-    n: PositiveInt = Field(1000, description="images per run")
+    n: int = Field(1000, ge=2, description="images per run")
     batch_size: PositiveInt = Field(500, description="images drawn at once")
 
 
@@ -126,7 +126,39 @@ def validate(raw: Any, where: str) -> Params:
     for name in params.models:
         settings = model_settings(params, name, where)
         _check_views(params, name, settings.view, where)
+        _check_shapes(params, name, settings, where)
+    _check_counts(params, where)
     return params
+
+
+def _check_shapes(params: Params, name: str, settings: Any, where: str) -> None:
+    """Build the model, without memory for its parameters, on every data set's image shape."""
+    import torch
+
+    from dgmbench.data.datasets import get_spec
+    from dgmbench.models.registry import family_class
+
+    for dataset in params.datasets:
+        spec = get_spec(dataset)
+        try:
+            with torch.device("meta"):
+                family_class(settings.family)(settings, spec.shape, spec.levels)
+        except (SettingsError, ValueError) as error:
+            raise SettingsError(f"{where}: 'models.{name}' does not fit {dataset}: {error}") from None
+
+
+def _check_counts(params: Params, where: str) -> None:
+    """Nothing can be scored that is not drawn."""
+    evaluation = params.evaluation
+    for key, count in (
+        ("evaluation.fid_samples", evaluation.fid_samples),
+        ("evaluation.neighbour_samples", evaluation.neighbour_samples),
+        ("evaluation.parzen.samples", evaluation.parzen.samples),
+    ):
+        if count > params.sampling.n:
+            raise SettingsError(
+                f"{where}: '{key}' is {count}, but only {params.sampling.n} (sampling.n) are drawn"
+            )
 
 
 def _check_views(params: Params, name: str, view: str, where: str) -> None:
@@ -151,7 +183,7 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     family = block.get("family")
     if family is None:
         raise SettingsError(f"{where}: '{key}.family' is missing. Valid: {', '.join(sorted(FAMILIES))}")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise SettingsError(f"{where}: '{key}.family' is {family!r}: {suggest(str(family), FAMILIES)}")
     model = family_class(family)
     settings = _checked(model.Settings, block, key, where)

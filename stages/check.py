@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
 from dgmbench.dependencies import write_dependencies
+from dgmbench.training.devices import choose_device
 
 
 def main() -> None:
     """Parse and call."""
     arguments = stage_parser(__doc__).parse_args()
-    write_dependencies(stage_settings(arguments))
+    params = stage_settings(arguments)
+    choose_device(params.training.device)
+    write_dependencies(params)
 
 
 if __name__ == "__main__":

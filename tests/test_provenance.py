@@ -26,6 +26,7 @@ def test_training_depends_on_its_model_and_not_on_other_models_or_metrics(family
         "dgmbench/data/views.py",
     } <= found
     assert not found & others
+    assert "dgmbench/results.py" not in found
     assert not [name for name in found if name.startswith(("dgmbench/evaluation", "dgmbench/reporting"))]
 
 

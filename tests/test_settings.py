@@ -68,6 +68,22 @@ def test_the_committed_settings_are_the_default_pipeline() -> None:
         ({"seeds": [0, 0]}, r"'seeds' has the same entry twice"),
         ({"evaluation__importance_samples": [0]}, r"'evaluation.importance_samples.0' is 0"),
         ({"models": {}}, r"'models' is \{\}"),
+        (
+            {"models__pixelcnn__kernel": 4},
+            r"'models.pixelcnn.kernel' is 4: .*needs an odd kernel size, not 4",
+        ),
+        ({"models__vae__training__betas": [0.9, 1.5]}, r"'models.vae.training.betas.1' is 1.5"),
+        (
+            {"models__vae__training__learning_rate": float("inf")},
+            r"'models.vae.training.learning_rate' is inf",
+        ),
+        ({"models__vae__family": ["vae"]}, r"'models.vae.family' is \['vae'\]"),
+        (
+            {"models__ppca__latent_dims": [64]},
+            r"'models.ppca' does not fit digits: latent_dims: 64 is not below",
+        ),
+        ({"sampling__n": 500}, r"'evaluation.fid_samples' is 2000, but only 500 \(sampling.n\) are drawn"),
+        ({"training__device": "mps"}, r"'training.device' is 'mps'"),
     ],
 )
 def test_bad_settings_name_key_file_and_choices(change: dict[str, Any], message: str) -> None:

@@ -112,6 +112,10 @@ def load_classifier(dataset: str, view: str, device: torch.device) -> DomainClas
     info = read_json(folder / "info.json")
     if info["classes"] is None:
         return None
+    if view not in info["weights_sha256"]:
+        raise CheckpointError(
+            f"{folder} has no classifier of the {view} view; run the classifier stage again"
+        )
     expected, path = info["weights_sha256"][view], _weights(folder, view)
     found = sha256_file(path) if path.exists() else "no file"
     if found != expected:

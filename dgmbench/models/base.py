@@ -9,15 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from dgmbench.results import View
+from dgmbench.terms import Domain, View
 
-Domain = Literal["binary", "levels", "dequantised"]
 Activation = Literal["relu", "tanh", "leaky_relu", "softplus", "gelu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -28,10 +27,13 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+MomentDecay = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Strict(BaseModel):
     """A settings block: unknown keys are errors and values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TrainingBudget(Strict):
@@ -40,7 +42,7 @@ class TrainingBudget(Strict):
     epochs: PositiveInt = Field(50, description="passes over the training images")
     batch_size: PositiveInt = Field(100, description="images per step")
     learning_rate: PositiveFloat = Field(1e-3, description="Adam's step size at the start")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's moment decays")
+    betas: tuple[MomentDecay, MomentDecay] = Field((0.9, 0.999), description="Adam's moment decays")
     schedule: Literal["constant", "cosine"] = Field("constant", description="step size over the run")
     gradient_clip: NonNegativeFloat = Field(0.0, description="largest gradient norm; 0 leaves it alone")
     validate_every: PositiveInt = Field(1, description="epochs between two looks at the validation images")
@@ -84,6 +86,10 @@ class GenerativeModel(nn.Module):
     def domain(self) -> Domain:
         """The form of x that this model's methods take."""
         return "binary" if self.view == "binary" else "dequantised"
+
+    def parameter_count(self) -> int:
+        """Free parameters of the model."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """The parameters that `phase` moves."""

@@ -17,15 +17,22 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from dgmbench.models.base import Activation, GenerativeModel, ModelSettings, TrainingBudget, mlp
-from dgmbench.results import View
+from dgmbench.models.base import (
+    Activation,
+    GenerativeModel,
+    ModelSettings,
+    MomentDecay,
+    TrainingBudget,
+    mlp,
+)
+from dgmbench.terms import View
 
 
 class GANTraining(TrainingBudget):
     """A GAN's budget: Adam as in Radford et al. 2015, and the last epoch, since no loss ranks epochs."""
 
     learning_rate: float = Field(2e-4, gt=0, description="Adam's step size of both networks")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's moment decays")
+    betas: tuple[MomentDecay, MomentDecay] = Field((0.5, 0.999), description="Adam's moment decays")
     select: str = Field("last", pattern="^last$", description="only 'last': no loss ranks a GAN's epochs")  # type: ignore[assignment]
 
 

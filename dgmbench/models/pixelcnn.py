@@ -11,12 +11,24 @@ once and keeps them, instead of a full pass per pixel.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 from torch import Tensor, nn
 
-from dgmbench.models.base import Domain, GenerativeModel, ModelSettings
+from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.terms import Domain
+
+
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError(f"a masked convolution needs an odd kernel size, not {size}")
+    return size
+
+
+OddInt = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 
 
 class PixelCNNSettings(ModelSettings):
@@ -24,8 +36,8 @@ class PixelCNNSettings(ModelSettings):
 
     features: PositiveInt = Field(16, description="h; the residual stream has 2h features")
     blocks: PositiveInt = Field(7, description="residual blocks")
-    kernel: PositiveInt = Field(3, description="size of the blocks' convolutions, odd")
-    first_kernel: PositiveInt = Field(7, description="size of the first convolution, odd")
+    kernel: OddInt = Field(3, description="size of the blocks' convolutions, odd")
+    first_kernel: OddInt = Field(7, description="size of the first convolution, odd")
     head_features: PositiveInt = Field(64, description="width of the 1x1 layers before the output")
 
 
@@ -45,9 +57,7 @@ class CausalConv(nn.Module):
         self, inputs: int, outputs: int, kernel: int, *, channels: int, strict: bool = False
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise ValueError(f"a masked convolution needs an odd kernel size, not {kernel}")
-        self.radius = kernel // 2
+        self.radius = _odd(kernel) // 2
         layer = nn.Conv2d(inputs, outputs, (self.radius + 1, kernel))
         assert isinstance(layer.weight, nn.Parameter)
         assert isinstance(layer.bias, nn.Parameter)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dgmbench.errors import SettingsError
 from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.results import View
+from dgmbench.terms import View
 
 
 class PPCASettings(ModelSettings):
@@ -56,6 +56,10 @@ class PPCA(GenerativeModel):
     def latent_dim(self) -> int:
         """q, the number of components in use."""
         return int(self.rank)
+
+    def parameter_count(self) -> int:
+        """d + d q + 1: the mean, the loadings W and the noise variance (rotations of W not discounted)."""
+        return self.dims * (1 + self.latent_dim) + 1
 
     def fit(self, train: Tensor, valid: Tensor) -> dict[str, float]:
         """Fit to ``train [n, C, H, W]`` and keep the q with the best likelihood of `valid`."""

@@ -60,7 +60,7 @@ class VAE(GenerativeModel):
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each ``[n, latent_dim]``."""
         hidden = self.encoder(2 * x.flatten(1) - 1)
-        mean, log_variance = self.posterior_head(hidden).chunk(2, dim=-1)
+        mean, log_variance = _full(self.posterior_head(hidden)).chunk(2, dim=-1)
         return mean, log_variance
 
     def prior_log_prob(self, z: Tensor) -> Tensor:
@@ -71,14 +71,15 @@ class VAE(GenerativeModel):
         """log p(x|z) in nats for ``x [n, C, H, W]`` and ``z [..., n, latent_dim]``: ``[..., n]``."""
         flat = x.flatten(1)
         if self.view == "binary":
-            logits = self.output_head(self.decoder(z))
+            logits = _full(self.output_head(self.decoder(z)))
             # log Bernoulli(x; logits) = x logits - softplus(logits); the product is summed as it is formed.
-            return torch.einsum("...nd,nd->...n", logits, flat) - F.softplus(logits).sum(-1)
+            with torch.autocast(logits.device.type, enabled=False):
+                return torch.einsum("...nd,nd->...n", logits, flat) - F.softplus(logits).sum(-1)
         mean, log_variance = self._gaussian(z)
         return gaussian_log_prob(flat, mean, log_variance)
 
     def _gaussian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.output_head(self.decoder(z))
+        output = _full(self.output_head(self.decoder(z)))
         mean, raw = output.chunk(2, dim=-1) if self.variance == "network" else (output, self.raw_log_variance)
         if self.mean_activation == "sigmoid":
             mean = torch.sigmoid(mean)
@@ -128,6 +129,11 @@ class VAE(GenerativeModel):
     def _normal(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         weight = self.output_head.weight
         return torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
+
+
+def _full(output: Tensor) -> Tensor:
+    """A layer's output in float32 where autocast made it shorter: log-densities need the digits."""
+    return output.float() if output.dtype in (torch.bfloat16, torch.float16) else output
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:

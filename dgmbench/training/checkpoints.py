@@ -97,8 +97,8 @@ def latest_checkpoint(path: Path, fingerprint: str, say: Any = print) -> dict[st
         say(f"{candidate} is of other settings, data or code; starting afresh")
         return None
     if damages:
+        which = " and ".join(str(candidate) for candidate in candidates)
         raise CheckpointError(
-            "; ".join(damages)
-            + f". No sound checkpoint is left: delete {path.parent} to train from the start."
+            f"{'; '.join(damages)}. No sound checkpoint is left: delete {which} to start this seed again."
         )
     return None

@@ -20,7 +20,7 @@ def set_up(settings: TrainingSettings) -> torch.device:
 def choose_device(name: str) -> torch.device:
     """The device of a setting; ``auto`` takes a CUDA GPU if there is one, else the CPU.
 
-    Apple's GPU is used only when asked for: it has no float64, which the closed forms need.
+    Apple's GPUs are left out: they have no float64, which sums and closed forms here are made in.
 
     Raises:
         SettingsError: for a device that this machine does not have.
@@ -28,10 +28,12 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available[device.type]:
-        have = ", ".join(kind for kind, there in available.items() if there)
-        raise SettingsError(f"training.device is '{name}', but this machine has: {have}")
+    gpus = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= gpus:
+        have = f"{gpus} CUDA GPU(s)" if gpus else "no CUDA GPU"
+        raise SettingsError(
+            f"training.device is '{name}', but this machine has {have}; 'auto' takes what there is"
+        )
     return device
 
 

@@ -209,7 +209,7 @@ class Trainer:
                 run.sums = {name: float(value) for name, value in totals.items()}
                 self._save()
             if self.interrupt.asked:
-                raise KeyboardInterrupt(f"{self.how.label}: stopped at step {run.step} of {self.total_steps}")
+                self._stop()
         self._end_epoch(
             {name: float(value) / len(self.images.train) for name, value in totals.items()}, shown
         )
@@ -252,8 +252,15 @@ class Trainer:
             shown.set_postfix({name: f"{value:.3f}" for name, value in held_out.items()}, refresh=False)
         if bad:
             run.status, run.reason = "diverged", f"{bad[0]} was not finite in epoch {run.epoch}"
-        if time.monotonic() - self.saved_at > self.how.checkpoint_seconds:
+        if self.interrupt.asked or time.monotonic() - self.saved_at > self.how.checkpoint_seconds:
             self._save()
+        if self.interrupt.asked:
+            self._stop()
+
+    def _stop(self) -> None:
+        raise KeyboardInterrupt(
+            f"{self.how.label}: stopped at step {self.progress.step} of {self.total_steps}"
+        )
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:

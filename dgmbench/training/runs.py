@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 import csv
+import fcntl
+import io
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,11 +119,33 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
     """
     job = Job.of(params, dataset, model)
     folder = RUNS / dataset / model
-    images = images_of(job.data, params.data.seed, job.device)
-    for seed in params.seeds:
-        run_seed(job, images, seed, folder)
-    shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
+    with training_alone(dataset, model):
+        # As DVC does before a stage; without it, files of other seeds or settings would stay.
+        shutil.rmtree(folder, ignore_errors=True)
+        images = images_of(job.data, params.data.seed, job.device)
+        for seed in params.seeds:
+            run_seed(job, images, seed, folder)
+        shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def training_alone(dataset: str, model: str) -> Iterator[None]:
+    """Hold the entry's lock, which the system frees even if this process is killed.
+
+    Raises:
+        CheckpointError: if another process is training the same entry here.
+    """
+    path = CHECKPOINTS / dataset / f"{model}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckpointError(
+                f"{dataset} {model} is being trained by another process ({path} is held)"
+            ) from None
+        yield
 
 
 def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
@@ -140,9 +166,12 @@ def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
     write_weights(folder / f"weights-{seed}.pt", network)
     seconds = 0.0
     if outcome.status == "completed":
-        samples, seconds = draw_samples(network, job.params.sampling, seed, job.device)
-        _write_array(folder / f"samples-{seed}.npy", samples)
-    else:
+        try:
+            samples, seconds = draw_samples(network, job.params.sampling, seed, job.device)
+            _write_array(folder / f"samples-{seed}.npy", samples)
+        except ValueError as error:
+            outcome.status, outcome.reason = "diverged", str(error)
+    if outcome.status != "completed":
         print(f"{how.label}: diverged: {outcome.reason}", file=sys.stderr)
     write_json(folder / f"run-{seed}.json", _describe(job, network, outcome, seed, seconds, folder))
 
@@ -186,7 +215,7 @@ def _describe(
         "code_sha256": job.code_sha256,
         "weights_sha256": sha256_file(folder / f"weights-{seed}.pt"),
         "commit": git_commit(),
-        "parameters": parameter_count(model),
+        "parameters": model.parameter_count(),
         "steps": outcome.steps,
         "selected_step": outcome.selected_step,
         "training_seconds": outcome.seconds,
@@ -195,12 +224,6 @@ def _describe(
         "device": device_name(job.device),
         "versions": {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
     }
-
-
-def parameter_count(model: GenerativeModel) -> int:
-    """Numbers in the model's state: trained parameters, and the fitted buffers of closed-form models."""
-    trained = sum(parameter.numel() for parameter in model.parameters())
-    return trained or sum(value.numel() for value in model.state_dict().values())
 
 
 def _write_history(path: Path, outcome: Outcome) -> None:
@@ -212,9 +235,12 @@ def _write_history(path: Path, outcome: Outcome) -> None:
 
 def write_weights(path: Path, module: nn.Module) -> None:
     """Write a module's state dict from the CPU; equal states give equal bytes."""
-    # Given a path, torch would write the temporary file's name into the archive; given a handle it does not.
-    with replacing(path) as aside, open(aside, "wb") as handle:
-        torch.save({name: value.cpu() for name, value in module.state_dict().items()}, handle)
+    # By way of memory: torch would write the temporary file's name into the archive, and turns a full disk
+    # into an error that does not say so.
+    buffer = io.BytesIO()
+    torch.save({name: value.cpu() for name, value in module.state_dict().items()}, buffer)
+    with replacing(path) as aside:
+        aside.write_bytes(buffer.getbuffer())
 
 
 def _write_array(path: Path, array: np.ndarray[Any, Any]) -> None:

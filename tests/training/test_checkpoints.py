@@ -58,7 +58,9 @@ def test_with_no_sound_checkpoint_left_the_error_says_what_to_do(path: Path) -> 
     save_checkpoint(path, state(2))
     damage(path)
     damage(previous_of(path))
-    with pytest.raises(CheckpointError, match=f"delete {path.parent} to train from the start"):
+    with pytest.raises(
+        CheckpointError, match=f"delete {path} and {previous_of(path)} to start this seed again"
+    ):
         latest_checkpoint(path, "f", lambda text: None)
 
 

@@ -113,6 +113,21 @@ def test_ctrl_c_finishes_the_step_saves_and_leaves(tmp_path: Path, monkeypatch: 
         signal.raise_signal(signal.SIGINT)
 
 
+def test_ctrl_c_during_the_last_validation_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Trainer._validate
+
+    def interrupted(self: Trainer) -> dict[str, float]:
+        if self.progress.step == self.total_steps:
+            signal.raise_signal(signal.SIGINT)
+        return original(self)
+
+    monkeypatch.setattr(Trainer, "_validate", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 28 of 28"):
+        run(model("vae"), "vae", tmp_path / "seed-0.ckpt")
+
+
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     path = tmp_path / "seed-0.ckpt"
     first, again = model("vae"), model("vae")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import dgmbench
+from dgmbench.commands import guarded
+from dgmbench.errors import CheckpointError, SettingsError
+from dgmbench.files import write_text
+from dgmbench.models.vae import VAE, VAESettings
+from dgmbench.training.devices import choose_device
+from dgmbench.training.runs import build, training_alone, write_weights
+
+SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})
+
+
+def test_models_of_a_seed_start_alike_whatever_was_drawn_before() -> None:
+    one = build(SETTINGS, (1, 2, 2), 17, seed=3)
+    torch.rand(7)
+    two, other = build(SETTINGS, (1, 2, 2), 17, seed=3), build(SETTINGS, (1, 2, 2), 17, seed=4)
+    assert torch.equal(one.state_dict()["output_head.weight"], two.state_dict()["output_head.weight"])
+    assert not torch.equal(one.state_dict()["output_head.weight"], other.state_dict()["output_head.weight"])
+
+
+def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
+    model = VAE(SETTINGS, (1, 2, 2), 17)
+    write_weights(tmp_path / "a.pt", model)
+    write_weights(tmp_path / "a_longer_name.pt", model)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "a_longer_name.pt").read_bytes()
+
+
+def test_a_missing_run_lists_those_there_are(tmp_path: Path) -> None:
+    write_text(tmp_path / "digits" / "vae" / "run-2.json", "{}")
+    with pytest.raises(CheckpointError, match=r"There are: vae seed 2; `dvc repro` trains them"):
+        dgmbench.load_run("digits", "gan", 0, runs=tmp_path)
+
+
+def test_two_trainings_of_one_entry_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with training_alone("digits", "vae"):
+        with training_alone("digits", "gan"):
+            pass
+        with pytest.raises(CheckpointError, match="digits vae is being trained by another process"):
+            training_alone("digits", "vae").__enter__()
+    with training_alone("digits", "vae"):
+        pass
+
+
+def test_auto_finds_a_device_and_a_missing_gpu_is_named() -> None:
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(SettingsError, match=r"training.device is 'cuda:99', but this machine has"):
+        choose_device("cuda:99")
+
+
+def test_a_full_disk_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SystemExit) as stopped:
+        guarded(lambda: write_text(tmp_path / "results.csv", "numbers"))
+    assert stopped.value.code == 2
+    assert "no room left on the disk" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
