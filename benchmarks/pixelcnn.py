@@ -92,9 +92,8 @@ def main() -> None:
     model = model_of(*size)
     cached = milliseconds(lambda: model.sample(arguments.samples, torch.Generator()), 3)
     naive = milliseconds(lambda: naive_sample(model, arguments.samples), 1)
-    print(
-        f"{arguments.samples} samples: cached {cached:.0f} ms, naive {naive:.0f} ms, ratio {naive / cached:.1f}"
-    )
+    times = f"cached {cached:.0f} ms, naive {naive:.0f} ms, ratio {naive / cached:.1f}"
+    print(f"{arguments.samples} samples: {times}")
 
 
 if __name__ == "__main__":

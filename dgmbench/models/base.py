@@ -186,11 +186,12 @@ class CanPredict(Protocol):
         ...
 
 
-def mlp(sizes: list[int], activation: str) -> nn.Sequential:
-    """Linear layers of the given sizes with an activation after each; empty for a single size."""
+def mlp(sizes: list[int], activation: str, *, batch_norm: bool = False) -> nn.Sequential:
+    """Linear layers of the given sizes, each with an activation (after batch norm, if asked for)."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+        norm: list[nn.Module] = [nn.BatchNorm1d(outputs)] if batch_norm else []
+        layers += [nn.Linear(inputs, outputs), *norm, ACTIVATIONS[activation]()]
     return nn.Sequential(*layers)
 
 

@@ -45,6 +45,7 @@ class GANSettings(ModelSettings):
         [256, 256], min_length=1, description="discriminator widths"
     )
     activation: Activation = "leaky_relu"
+    batch_norm: bool = Field(False, description="in the generator, as in Radford et al. 2015")
     dropout: float = Field(0.3, ge=0, lt=1, description="after each discriminator layer")
     training: GANTraining = GANTraining()
 
@@ -62,7 +63,8 @@ class GAN(GenerativeModel):
         self.latent_dim = settings.latent_dim
         self.dropout = settings.dropout
         sizes = [self.latent_dim, *settings.generator_hidden]
-        self.generator = nn.Sequential(mlp(sizes, settings.activation), nn.Linear(sizes[-1], self.dims))
+        hidden = mlp(sizes, settings.activation, batch_norm=settings.batch_norm)
+        self.generator = nn.Sequential(hidden, nn.Linear(sizes[-1], self.dims))
         sizes = [self.dims, *settings.discriminator_hidden]
         self.discriminator = mlp(sizes, settings.activation)
         self.verdict = nn.Linear(sizes[-1], 1)

@@ -74,6 +74,15 @@ def test_samples_lie_in_the_unit_interval_and_repeat() -> None:
     assert torch.equal(draws, model.sample(20, torch.Generator().manual_seed(3)).detach())
 
 
+def test_with_batch_norm_a_sample_does_not_depend_on_its_batch_once_trained() -> None:
+    model = make(batch_norm=True)
+    z = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        in_training = model.train().decode(z)[:3]
+        assert not torch.allclose(in_training, model.decode(z[:3]))
+        torch.testing.assert_close(model.eval().decode(z)[:3], model.decode(z[:3]))
+
+
 def test_noise_is_one_level_wide() -> None:
     model = make()
     shift = model._noisy(torch.zeros(1000, 1, 4, 4), torch.Generator().manual_seed(0))
