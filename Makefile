@@ -37,6 +37,7 @@ baseline: $(STAMP)  ## make the current metrics the new baseline
 	python -m stages.regression make
 
 ui: $(STAMP)  ## the MLflow UI of all runs, on http://127.0.0.1:5000
+	@echo "open http://127.0.0.1:5000/#/experiments and choose 'Model training' at the top left"
 	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
 
 lock:  ## write requirements.lock anew from pyproject.toml
