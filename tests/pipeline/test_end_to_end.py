@@ -199,28 +199,41 @@ def test_bad_settings_stop_everything_before_any_work(project: Project) -> None:
 
 
 def test_three_kills_do_not_change_a_number(project: Project) -> None:
-    command = ["python", "-m", "stages.train", "--dataset", "digits", "--model", "vae"]
+    settings = yaml.safe_load(project.path("params.yaml").read_text(encoding="utf-8"))
+    settings["models"]["vae"]["training"]["epochs"] = 1200  # some seconds, so that there is something to kill
+    project.path("long.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    entry = ["--dataset", "digits", "--model", "vae", "--params", "long.yaml"]
+    command = ["python", "-m", "stages.train", *entry]
+    project.run("python", "-m", "stages.prepare", "--dataset", "digits")
+    project.run(*command)
     run_folder, checkpoints = (
         project.path("runs", "digits", "vae"),
         project.path("checkpoints", "digits", "vae"),
     )
-    names = ["history-0.csv", "history-1.csv", "samples-0.npy", "samples-1.npy", "weights-1.pt"]
-    expected = {name: (run_folder / name).read_bytes() for name in names}
-    shutil.rmtree(run_folder)
+    names = [f"{kind}-{seed}" for seed in (0, 1) for kind in ("history", "samples", "weights")]
+    expected = {name: next(run_folder.glob(f"{name}.*")).read_bytes() for name in names}
     rng = random.Random(0)
     for _ in range(3):
-        process = subprocess.Popen(
-            command,
-            cwd=project.folder,
-            env=project.environment,
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        while not (checkpoints / "seed-0.ckpt").exists() and process.poll() is None:
-            time.sleep(0.02)
-        time.sleep(0.3 * rng.random())
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill_while_training(project, command, checkpoints / "seed-0.ckpt", rng.uniform(0.1, 1.0))
     assert project.run(*command).count("going on from step") >= 1
-    assert {name: (run_folder / name).read_bytes() for name in names} == expected
+    assert {name: next(run_folder.glob(f"{name}.*")).read_bytes() for name in names} == expected
     assert not checkpoints.exists()
+
+
+def kill_while_training(project: Project, command: list[str], checkpoint: Path, seconds: float) -> None:
+    """Start training, wait until it has written a checkpoint of its own and `seconds` more, and kill it."""
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    process = subprocess.Popen(
+        command,
+        cwd=project.folder,
+        env=project.environment,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(seconds)
+    assert process.poll() is None, "the training ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
