@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -306,13 +305,6 @@ def mirror_of(params: Params) -> Path | None:
     """The local mirror directory of the settings, or of DGMBENCH_MIRROR, or none."""
     named = params.data.mirror or os.environ.get("DGMBENCH_MIRROR")
     return Path(named) if named else None
-
-
-def entries(params: Params) -> Iterator[tuple[str, str]]:
-    """(data set, model) pairs in the order of the settings."""
-    for dataset in params.datasets:
-        for model in params.models:
-            yield dataset, model
 
 
 def _read_yaml(path: Path) -> Any:

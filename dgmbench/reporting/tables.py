@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
+from dgmbench.evaluation.statistics import mean_and_interval
 from dgmbench.files import write_text
 from dgmbench.reporting import vocabulary as words
 from dgmbench.reporting.load import CLASSIFIER, merge_results
@@ -193,13 +193,11 @@ def write_tables(tables: Sequence[Table], folder: Path) -> list[Path]:
 
 def half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> float | None:
     """Half-width of the Student t interval of a mean; None for fewer than two values."""
-    n = len(values)
-    if n < 2:
+    if len(values) < 2:
         return None
-    spread = float(np.std(np.asarray(values), ddof=1))
-    if spread <= _ROUND_OFF * abs(float(np.mean(values))):
+    if float(np.std(np.asarray(values), ddof=1)) <= _ROUND_OFF * abs(float(np.mean(values))):
         return 0.0
-    return float(stdtrit(n - 1, 0.5 + confidence / 2)) * spread / math.sqrt(n)
+    return mean_and_interval(values, confidence)[1]
 
 
 def mark_best(column: Column, cells: Sequence[Cell]) -> None:
