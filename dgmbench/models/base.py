@@ -106,10 +106,13 @@ class GenerativeModel(nn.Module):
 
 @runtime_checkable
 class ClosedForm(Protocol):
-    """A model fitted in one go rather than by gradient steps."""
+    """A model fitted in one go (a closed form, EM) rather than by gradient steps."""
 
-    def fit(self, train: Tensor, valid: Tensor) -> dict[str, float]:
-        """Fit to `train`, choose among variants on `valid`; returns named validation losses."""
+    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+        """Fit to `train`, choose among variants on `valid`; returns named validation losses.
+
+        Both are images in the model's domain; `generator` makes any random start repeatable.
+        """
         ...
 
 
@@ -142,20 +145,33 @@ class HasLogWeights(Protocol):
 
 @runtime_checkable
 class CanDecode(Protocol):
-    """Has latents with a prior and an observation model."""
+    """Makes images from latents that have a prior."""
 
     latent_dim: int
+
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, latent_dim]`` draws of p(z)."""
+        ...
 
     def prior_log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats, summed over the last axis of ``z [..., latent_dim]``."""
         ...
 
+    def decode(self, z: Tensor) -> Tensor:
+        """Mean image of p(x|z), ``[n, C, H, W]`` in [0, 1], for ``z [n, latent_dim]``."""
+        ...
+
+
+@runtime_checkable
+class HasObservationModel(CanDecode, Protocol):
+    """Latents with a prior and p(x|z): all that annealed importance sampling needs."""
+
     def decoder_log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats for ``x [n, C, H, W]`` and ``z [..., n, latent_dim]``: ``[..., n]``."""
         ...
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Mean image of p(x|z), ``[n, C, H, W]`` in [0, 1], for ``z [n, latent_dim]``."""
+    def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws of p(x|z) for ``z [n, latent_dim]``."""
         ...
 
 
@@ -193,6 +209,11 @@ def mlp(sizes: list[int], activation: str, *, batch_norm: bool = False) -> nn.Se
         norm: list[nn.Module] = [nn.BatchNorm1d(outputs)] if batch_norm else []
         layers += [nn.Linear(inputs, outputs), *norm, ACTIVATIONS[activation]()]
     return nn.Sequential(*layers)
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """log N(z; 0, I) in nats, summed over the last axis."""
+    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
 
 
 def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:

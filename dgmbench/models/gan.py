@@ -24,6 +24,7 @@ from dgmbench.models.base import (
     MomentDecay,
     TrainingBudget,
     mlp,
+    standard_normal_log_prob,
 )
 from dgmbench.terms import View
 
@@ -92,10 +93,10 @@ class GAN(GenerativeModel):
     def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one player in nats, means over the batch; ``phase`` says whose move it is."""
         if phase == "generator":
-            fake = self.discriminate(self._noisy(self._generate(len(x), generator), generator), generator)
+            fake = self.discriminate(self._noisy(self.sample(len(x), generator), generator), generator)
             return {"loss": F.softplus(-fake).mean()}
         with torch.no_grad():
-            drawn = self._noisy(self._generate(len(x), generator), generator)
+            drawn = self._noisy(self.sample(len(x), generator), generator)
         return self._discriminator_losses(x, drawn, generator)
 
     def _discriminator_losses(
@@ -108,7 +109,7 @@ class GAN(GenerativeModel):
 
     def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """The discriminator's loss and accuracy on held-out images against fresh samples."""
-        drawn = self._noisy(self._generate(len(x), generator), generator)
+        drawn = self._noisy(self.sample(len(x), generator), generator)
         losses = self._discriminator_losses(x, drawn, None)
         return {f"discriminator_{name}": value for name, value in losses.items()}
 
@@ -118,11 +119,15 @@ class GAN(GenerativeModel):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` images G(z) in (0, 1)."""
-        return self._generate(n, generator)
+        return self.decode(self.prior_sample(n, generator))
 
-    def _generate(self, n: int, generator: torch.Generator) -> Tensor:
-        weight = self.verdict.weight
-        return self.decode(torch.randn((n, self.latent_dim), generator=generator, device=weight.device))
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, latent_dim]`` draws of N(0, I)."""
+        return torch.randn((n, self.latent_dim), generator=generator, device=self.verdict.weight.device)
+
+    def prior_log_prob(self, z: Tensor) -> Tensor:
+        """log N(z; 0, I) in nats, summed over the last axis."""
+        return standard_normal_log_prob(z)
 
     def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
         uniform = torch.rand(images.shape, generator=generator, device=images.device)

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from dgmbench.errors import SettingsError
-from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.models.base import GenerativeModel, ModelSettings, standard_normal_log_prob
 from dgmbench.terms import View
 
 
@@ -61,7 +61,7 @@ class PPCA(GenerativeModel):
         """d + d q + 1: the mean, the loadings W and the noise variance (rotations of W not discounted)."""
         return self.dims * (1 + self.latent_dim) + 1
 
-    def fit(self, train: Tensor, valid: Tensor) -> dict[str, float]:
+    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
         """Fit to ``train [n, C, H, W]`` and keep the q with the best likelihood of `valid`."""
         flat = train.flatten(1).double()
         self.mean.copy_(flat.mean(0))
@@ -113,9 +113,13 @@ class PPCA(GenerativeModel):
         """Mean images ``[n, C, H, W]`` of p(x|z) for ``z [n, q]``; linear, so not confined to [0, 1]."""
         return (z.double() @ self.loadings().T + self.mean).reshape(-1, *self.image_shape)
 
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, q]`` float64 draws of N(0, I)."""
+        return self._normal((n, self.latent_dim), generator)
+
     def prior_log_prob(self, z: Tensor) -> Tensor:
         """log N(z; 0, I) in nats, summed over the last axis."""
-        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+        return standard_normal_log_prob(z)
 
     def decoder_log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats for ``x [n, C, H, W]``, ``z [..., n, q]``: ``[..., n]``."""
@@ -125,8 +129,11 @@ class PPCA(GenerativeModel):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` float64 draws of the Gaussian; a few pixels fall outside [0, 1]."""
-        z = self._normal((n, self.latent_dim), generator)
-        noise = self._normal((n, *self.image_shape), generator)
+        return self.decoder_sample(self.prior_sample(n, generator), generator)
+
+    def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` float64 draws of p(x|z) for ``z [n, q]``."""
+        noise = self._normal((len(z), *self.image_shape), generator)
         return self.decode(z) + self.noise_variance.sqrt() * noise
 
     def _normal(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

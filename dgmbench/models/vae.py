@@ -15,7 +15,14 @@ import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from dgmbench.models.base import Activation, GenerativeModel, ModelSettings, gaussian_log_prob, mlp
+from dgmbench.models.base import (
+    Activation,
+    GenerativeModel,
+    ModelSettings,
+    gaussian_log_prob,
+    mlp,
+    standard_normal_log_prob,
+)
 
 
 class VAESettings(ModelSettings):
@@ -63,9 +70,13 @@ class VAE(GenerativeModel):
         mean, log_variance = _full(self.posterior_head(hidden)).chunk(2, dim=-1)
         return mean, log_variance
 
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, latent_dim]`` draws of N(0, I)."""
+        return self._normal((n, self.latent_dim), generator)
+
     def prior_log_prob(self, z: Tensor) -> Tensor:
         """log N(z; 0, I) in nats, summed over the last axis."""
-        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+        return standard_normal_log_prob(z)
 
     def decoder_log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats for ``x [n, C, H, W]`` and ``z [..., n, latent_dim]``: ``[..., n]``."""
@@ -117,7 +128,10 @@ class VAE(GenerativeModel):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` draws of p(x), the observation noise included; gray ones may leave [0, 1]."""
-        z = self._normal((n, self.latent_dim), generator)
+        return self.decoder_sample(self.prior_sample(n, generator), generator)
+
+    def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws of p(x|z) for ``z [n, latent_dim]``."""
         if self.view == "binary":
             means = self.decode(z)
             uniform = torch.rand(means.shape, generator=generator, device=means.device)

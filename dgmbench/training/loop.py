@@ -331,7 +331,7 @@ def fit_closed_form(model: GenerativeModel, images: Images, seed: int, how: How)
     model.to(how.device)
     noise = torch.Generator(how.device).manual_seed(derive_seed("noise", seed))
     train = view_batch(images.train, images.levels, model.domain, noise)
-    losses = model.fit(train, images.validation_view(model))
+    losses = model.fit(train, images.validation_view(model), noise)
     model.eval()
     bad = [name for name, value in losses.items() if not math.isfinite(value)]
     status, reason = ("diverged", f"{bad[0]} was not finite") if bad else ("completed", None)

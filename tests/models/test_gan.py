@@ -27,7 +27,7 @@ def test_losses_are_those_of_the_paper() -> None:
     """Discriminator: -log D(x) - log(1 - D(G(z))); generator, non-saturating: -log D(G(z))."""
     model, x = make(dropout=0.0), batch()
     noise = torch.Generator().manual_seed(2)
-    fake = model._noisy(model._generate(10, noise), noise)
+    fake = model._noisy(model.sample(10, noise), noise)
     real, drawn = torch.sigmoid(model.discriminate(x)), torch.sigmoid(model.discriminate(fake))
     discriminator = model.step(x, "discriminator", torch.Generator().manual_seed(2))["loss"]
     generator = model.step(x, "generator", torch.Generator().manual_seed(2))["loss"]

@@ -20,7 +20,7 @@ def fitted(candidates: list[int], n: int = 400, seed: int = 0) -> tuple[PPCA, to
     )
     model = PPCA(PPCASettings(family="ppca", view="gray", latent_dims=candidates), (1, 3, 3), 256)
     train, valid = x[: n // 2], x[n // 2 :]
-    model.fit(train, valid)
+    model.fit(train, valid, torch.Generator())
     return model, train, valid
 
 
