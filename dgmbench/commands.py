@@ -16,7 +16,11 @@ from dgmbench.settings import PARAMS, Params, load_params
 def stage_parser(doc: str | None, *options: str) -> argparse.ArgumentParser:
     """A parser with `--params` and the named options (dataset, model), described by a module docstring."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    helps = {"dataset": "a data set of the settings", "model": "a model entry of the settings"}
+    helps = {
+        "dataset": "a data set of the settings",
+        "model": "a model entry of the settings",
+        "control": "a control of the settings",
+    }
     for option in options:
         parser.add_argument(f"--{option}", required=True, help=helps[option])
     parser.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
@@ -26,7 +30,8 @@ def stage_parser(doc: str | None, *options: str) -> argparse.ArgumentParser:
 def stage_settings(arguments: argparse.Namespace) -> Params:
     """The whole validated settings, and a check that the stage's data set is among them."""
     params = load_params(arguments.params)
-    for option, valid in (("dataset", params.datasets), ("model", params.models)):
+    choices = (("dataset", params.datasets), ("model", params.models), ("control", params.controls))
+    for option, valid in choices:
         value = getattr(arguments, option, None)
         if value is not None and value not in valid:
             raise SettingsError(f"--{option} {value}: not in {arguments.params}: {suggest(value, valid)}")

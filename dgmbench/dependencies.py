@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from dgmbench.controls.registry import control_module
 from dgmbench.files import write_json
 from dgmbench.models.registry import family_module
 from dgmbench.provenance import code_hash
-from dgmbench.settings import Params, full_settings
+from dgmbench.settings import Params, classifier_views, full_settings
 
 FOLDER = Path("provenance")
 
@@ -26,12 +27,21 @@ def dependencies(params: Params) -> dict[str, dict[str, Any]]:
             "settings": {
                 "classifier": full["classifier"],
                 "training": training,
-                "views": sorted({m["view"] for m in full["models"].values()}),
+                "views": classifier_views(params),
             },
         },
         "report": {"code": code_hash("stages.report"), "settings": full},
         "track": {"code": code_hash("stages.track"), "settings": full},
     }
+    for name, settings in full["controls"].items():
+        found[f"control-{name}"] = {
+            "code": code_hash("stages.control", control_module(name)),
+            "settings": {
+                "control": settings,
+                "seed": full["evaluation"]["seed"],
+                "data_seed": full["data"]["seed"],
+            },
+        }
     for name, settings in full["models"].items():
         model = family_module(settings["family"])
         shared = {"seeds": full["seeds"], "data_seed": full["data"]["seed"]}

@@ -22,6 +22,7 @@ PACKAGES = ("dgmbench", "stages")
 NEUTRAL = (
     "dgmbench/__init__.py",
     "dgmbench/commands.py",
+    "dgmbench/controls/registry.py",
     "dgmbench/models/registry.py",
     "dgmbench/provenance.py",
     "dgmbench/settings.py",

@@ -61,9 +61,29 @@ class ParzenSettings(Block):
     """The Parzen window estimate (a heuristic)."""
 
     samples: PositiveInt = Field(10_000, description="kernel centres, at most sampling.n")
+    larger: list[PositiveInt] = Field(
+        [], description="further numbers of centres, drawn anew and streamed: 100000, 1000000"
+    )
     valid_points: PositiveInt = Field(1000, description="validation images that choose the bandwidth")
     log10_bandwidths: tuple[float, float] = Field((-1.0, 0.0), description="range of the bandwidth grid")
     bandwidths: PositiveInt = Field(10, description="points of the grid")
+
+
+class AnnealingSettings(Block):
+    """Annealed importance sampling; Wu et al. 2017 use 16 chains, 10,000 distributions, 1000 test images."""
+
+    points: NonNegativeInt = Field(100, description="test images; 0 leaves annealing out")
+    simulated: PositiveInt = Field(50, description="simulated images for the bidirectional gap")
+    chains: PositiveInt = Field(16, description="chains per image")
+    distributions: PositiveInt = Field(500, description="steps from the prior to the posterior")
+    leapfrog_steps: PositiveInt = Field(10, description="gradient steps of a Hamiltonian transition")
+    target_acceptance: float = Field(0.65, gt=0, lt=1, description="what pilot chains tune step sizes to")
+    block_points: PositiveInt = Field(32, description="images annealed at once; raise it on a GPU")
+    log10_variances: tuple[float, float] = Field(
+        (-3.0, -0.5), description="range of the observation variances tried for generators without one"
+    )
+    variances: PositiveInt = Field(6, description="points of that grid; validation images choose")
+    valid_points: PositiveInt = Field(50, description="validation images that choose it")
 
 
 class EvaluationSettings(Block):
@@ -76,6 +96,7 @@ class EvaluationSettings(Block):
         [10, 100, 1000], min_length=1, description="the K of log_likelihood_is_<K>"
     )
     importance_points: PositiveInt | None = Field(None, description="test images for it; null: all")
+    ais: AnnealingSettings = AnnealingSettings()
     parzen: ParzenSettings = ParzenSettings()
     fid_samples: PositiveInt = Field(10_000, description="generated images for FID, at most sampling.n")
     neighbour_samples: PositiveInt = Field(1000, description="generated, and held-out, images to search for")
@@ -107,6 +128,7 @@ class Params(Block):
     evaluation: EvaluationSettings = EvaluationSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     models: dict[Name, dict[str, Any]] = Field(min_length=1, description="model entries by name")
+    controls: dict[Name, dict[str, Any]] = Field({}, description="controls by name, with their settings")
 
 
 def load_params(path: Path = PARAMS) -> Params:
@@ -126,6 +148,8 @@ def validate(raw: Any, where: str) -> Params:
         settings = model_settings(params, name, where)
         _check_views(params, name, settings.view, where)
         _check_shapes(params, name, settings, where)
+    for name in params.controls:
+        control_settings(params, name, where)
     _check_counts(params, where)
     return params
 
@@ -194,6 +218,27 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     return settings
 
 
+def classifier_views(params: Params) -> list[str]:
+    """The views that need a domain classifier: those of the models, and gray for the controls."""
+    views = {model_settings(params, name).view for name in params.models}
+    return sorted(views | ({"gray"} if params.controls else set()))
+
+
+def control_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
+    """The validated settings of control `name`, an instance of its `Settings`."""
+    from dgmbench.controls.registry import CONTROLS, control_class
+    from dgmbench.data.datasets import get_spec
+
+    if name not in params.controls:
+        raise SettingsError(f"{where}: no control '{name}': {suggest(name, params.controls)}")
+    if name not in CONTROLS:
+        raise SettingsError(f"{where}: unknown control 'controls.{name}': {suggest(name, CONTROLS)}")
+    for dataset in params.datasets:
+        if "gray" not in get_spec(dataset).views:
+            raise SettingsError(f"{where}: 'controls.{name}' needs gray images, and {dataset} has none")
+    return _checked(control_class(name).Settings, params.controls[name], f"controls.{name}", where)
+
+
 def _check_names(params: Params, where: str) -> None:
     from dgmbench.data.datasets import dataset_names
 
@@ -246,7 +291,7 @@ def pipeline_names(folder: Path = PIPELINES) -> list[str]:
 def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
     """Raw settings of pipeline `name`: its file over the pipelines that it `extends`, outermost last.
 
-    Mappings merge key by key; anything else replaces. A model set to null is taken out.
+    Mappings merge key by key; anything else replaces. A model or control set to null is taken out.
 
     Raises:
         SettingsError: for an unknown pipeline, with the nearest one there is, or a circle of `extends`.
@@ -254,7 +299,9 @@ def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for raw in _chain(name, folder):
         merged = _merge(merged, raw)
-    merged["models"] = {key: block for key, block in merged.get("models", {}).items() if block is not None}
+    for section in ("models", "controls"):
+        blocks = merged.get(section) or {}
+        merged[section] = {key: block for key, block in blocks.items() if block is not None}
     return merged | {"pipeline": name}
 
 
@@ -298,6 +345,9 @@ def full_settings(params: Params) -> dict[str, Any]:
     """Every setting in force, defaults filled in, as plain values."""
     filled = params.model_dump(mode="json")
     filled["models"] = {name: model_settings(params, name).model_dump(mode="json") for name in params.models}
+    filled["controls"] = {
+        name: control_settings(params, name).model_dump(mode="json") for name in params.controls
+    }
     return filled
 
 

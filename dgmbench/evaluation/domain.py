@@ -16,7 +16,7 @@ from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
 from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.files import read_json, sha256_file, write_json
 from dgmbench.results import Record, write_records
-from dgmbench.settings import Params, model_settings
+from dgmbench.settings import Params, classifier_views
 from dgmbench.training.devices import device_name, set_up
 from dgmbench.training.runs import DATA, RUNS, write_weights
 from dgmbench.training.seeding import derive_seed
@@ -33,8 +33,7 @@ def train_classifiers(params: Params, dataset: str, results: Path = Path("result
     data = load_dataset(dataset, DATA)
     folder = RUNS / dataset / NAME
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {model_settings(params, name).view for name in params.models}
-    views = sorted(wanted) if data.classes is not None else []
+    views = classifier_views(params) if data.classes is not None else []
     if not views:
         print(f"{dataset} has no labels, hence no domain classifier, domain FID or probe", file=sys.stderr)
     records = [_train_view(params, data, view, folder, device) for view in views]
