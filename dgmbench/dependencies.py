@@ -18,8 +18,9 @@ FOLDER = Path("provenance")
 def dependencies(params: Params) -> dict[str, dict[str, Any]]:
     """For each file name under `FOLDER`: its stage's code and settings."""
     full = full_settings(params)
-    # How often a checkpoint is written changes no number.
-    training = {key: value for key, value in full["training"].items() if key != "checkpoint_seconds"}
+    # How often a checkpoint is written, and how many seeds run at once, changes no number.
+    silent = ("checkpoint_seconds", "processes")
+    training = {key: value for key, value in full["training"].items() if key not in silent}
     found = {
         "prepare": {"code": code_hash("stages.prepare"), "settings": full["data"]},
         "classifier": {

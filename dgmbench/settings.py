@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from dgmbench.errors import SettingsError, suggest
 
@@ -47,7 +56,17 @@ class TrainingSettings(Block):
     threads: PositiveInt | None = Field(
         None, description="CPU threads of an operation; null: as many as cores"
     )
+    processes: PositiveInt = Field(
+        1, description="seeds trained, or evaluated, at once on a CPU; above 1 it needs threads: 1"
+    )
     checkpoint_seconds: PositiveFloat = Field(30.0, description="longest work a kill can lose")
+
+    @model_validator(mode="after")
+    def _one_thread_each(self) -> Self:
+        if self.processes > 1 and self.threads != 1:
+            # Forks of a process whose OpenMP threads have run hang.
+            raise ValueError(f"processes: {self.processes} needs threads: 1, not {self.threads}")
+        return self
 
 
 class SamplingSettings(Block):

@@ -17,6 +17,11 @@ def set_up(settings: TrainingSettings) -> torch.device:
     return choose_device(settings.device)
 
 
+def processes(settings: TrainingSettings, device: torch.device) -> int:
+    """How many seeds run at once: those of the settings on a CPU, one on a GPU."""
+    return settings.processes if device.type == "cpu" else 1
+
+
 def choose_device(name: str) -> torch.device:
     """The device of a setting; ``auto`` takes a CUDA GPU if there is one, else the CPU.
 

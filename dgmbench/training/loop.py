@@ -26,6 +26,7 @@ from dgmbench.data.views import batch as view_batch
 from dgmbench.models.base import ClosedForm, GenerativeModel, TrainingBudget
 from dgmbench.training.checkpoints import latest_checkpoint, save_checkpoint
 from dgmbench.training.devices import autocast, synchronize
+from dgmbench.training.parallel import slot
 from dgmbench.training.seeding import derive_seed, generator_for
 
 HISTORY_COLUMNS = ("step", "epoch", "split", "name", "value")
@@ -354,6 +355,7 @@ def bar(total: int, label: str, done: int = 0, unit: str = "step") -> tqdm[Any]:
         initial=done,
         desc=label,
         unit=unit,
+        position=slot(),
         mininterval=20 if quiet else 0.5,
         miniters=1,
         ascii=quiet,

@@ -32,8 +32,9 @@ from dgmbench.models.registry import family_class, family_module
 from dgmbench.provenance import code_hash, git_commit
 from dgmbench.settings import Params, SamplingSettings, model_settings
 from dgmbench.training.checkpoints import load_tensors
-from dgmbench.training.devices import device_name, set_up, synchronize
+from dgmbench.training.devices import device_name, processes, set_up, synchronize
 from dgmbench.training.loop import HISTORY_COLUMNS, How, Images, Outcome, bar, train
+from dgmbench.training.parallel import for_each
 from dgmbench.training.seeding import generator_for, initialising
 
 CHECKPOINTS = Path("checkpoints")
@@ -123,8 +124,8 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
         # As DVC does before a stage; without it, files of other seeds or settings would stay.
         shutil.rmtree(folder, ignore_errors=True)
         images = images_of(job.data, params.data.seed, job.device)
-        for seed in params.seeds:
-            run_seed(job, images, seed, folder)
+        at_once = processes(params.training, job.device)
+        for_each(lambda seed: run_seed(job, images, seed, folder), params.seeds, at_once)
         shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
     return folder
 

@@ -1,0 +1,129 @@
+"""Seeds side by side: results in order, errors told, Ctrl-C passed on, nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dgmbench.errors import CheckpointError
+from dgmbench.settings import TrainingSettings
+from dgmbench.training.parallel import WorkerError, for_each, slot
+
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from dgmbench.training.parallel import for_each
+
+folder = Path(sys.argv[1])
+
+def work(item):
+    (folder / f"pid-{item}").write_text(str(os.getpid()))
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        (folder / f"saved-{item}").touch()
+        raise
+
+try:
+    for_each(work, [0, 1, 2], 2)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)])
+    deadline = time.monotonic() + 60
+    while len([p for p in folder.glob("pid-*") if p.read_text()]) < 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    return process
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def gone(folder: Path) -> bool:
+    pids = [int(path.read_text()) for path in folder.glob("pid-*")]
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(alive(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5])
+def test_results_come_in_the_order_of_the_items(processes: int) -> None:
+    def work(item: int) -> tuple[int, int]:
+        time.sleep(0.05 * (3 - item))
+        return item, os.getpid()
+
+    found = for_each(work, [0, 1, 2], processes)
+    assert [item for item, _ in found] == [0, 1, 2]
+    assert (len({pid for _, pid in found}) == 3) == (processes > 1)
+
+
+def test_never_more_at_once_than_asked_for_and_each_has_a_slot(tmp_path: Path) -> None:
+    def work(item: int) -> tuple[int, int]:
+        (tmp_path / f"on-{item}").touch()
+        time.sleep(0.1)
+        together = len(list(tmp_path.glob("on-*")))
+        (tmp_path / f"on-{item}").unlink()
+        return together, slot()
+
+    found = for_each(work, list(range(6)), 2)
+    assert max(together for together, _ in found) == 2
+    assert {place for _, place in found} == {0, 1} and slot() == 0
+
+
+def test_a_users_error_arrives_as_itself_and_stops_the_rest(tmp_path: Path) -> None:
+    def work(item: int) -> None:
+        (tmp_path / str(item)).touch()
+        if item == 0:
+            raise CheckpointError("weights-0.pt is damaged")
+        time.sleep(0.3)
+
+    with pytest.raises(CheckpointError, match=r"weights-0\.pt is damaged"):
+        for_each(work, list(range(8)), 2)
+    assert not (tmp_path / "7").exists()
+
+
+def test_any_other_failure_is_named_with_its_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(item: int) -> None:
+        raise ZeroDivisionError("a defect")
+
+    with pytest.raises(WorkerError, match="exit code 1"):
+        for_each(work, [0, 1], 2)
+    assert "ZeroDivisionError: a defect" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_reaches_every_process_and_is_waited_for(tmp_path: Path) -> None:
+    process = started(tmp_path)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert sorted(path.name for path in tmp_path.glob("saved-*")) == ["saved-0", "saved-1"]
+    assert gone(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent's life")
+def test_a_killed_parent_takes_its_processes_with_it(tmp_path: Path) -> None:
+    process = started(tmp_path)
+    process.kill()
+    process.wait(30)
+    assert gone(tmp_path)
+
+
+def test_several_processes_need_a_single_thread_each() -> None:
+    with pytest.raises(ValueError, match="processes: 2 needs threads: 1, not None"):
+        TrainingSettings(processes=2)
+    assert TrainingSettings(processes=2, threads=1).processes == 2
