@@ -38,6 +38,8 @@ class Subject:
     device: torch.device
     classifier: DomainClassifier | None
     clock: float = field(default_factory=time.monotonic)
+    # Estimates by image that a later metric compares its own with: "exact", "importance".
+    kept: dict[str, PointEstimates] = field(default_factory=dict)
 
     @property
     def view(self) -> str:

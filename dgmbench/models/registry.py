@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 # Strings, not imports: a stage loads, and depends on, only the family that it runs.
 FAMILIES: dict[str, str] = {
+    "uniform": "dgmbench.models.uniform:Uniform",
+    "independent": "dgmbench.models.independent:Independent",
+    "gaussian": "dgmbench.models.gaussian:Gaussian",
+    "gaussian_mixture": "dgmbench.models.gaussian_mixture:GaussianMixture",
+    "bernoulli_mixture": "dgmbench.models.bernoulli_mixture:BernoulliMixture",
+    "kde": "dgmbench.models.kde:KDE",
     "ppca": "dgmbench.models.ppca:PPCA",
     "vae": "dgmbench.models.vae:VAE",
     "gan": "dgmbench.models.gan:GAN",

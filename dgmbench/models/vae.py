@@ -23,6 +23,7 @@ from dgmbench.models.base import (
     mlp,
     standard_normal_log_prob,
 )
+from dgmbench.models.decoding import bernoulli_log_prob_, decoder_logits
 
 
 class VAESettings(ModelSettings):
@@ -82,10 +83,7 @@ class VAE(GenerativeModel):
         """log p(x|z) in nats for ``x [n, C, H, W]`` and ``z [..., n, latent_dim]``: ``[..., n]``."""
         flat = x.flatten(1)
         if self.view == "binary":
-            logits = _full(self.output_head(self.decoder(z)))
-            # log Bernoulli(x; logits) = x logits - softplus(logits); the product is summed as it is formed.
-            with torch.autocast(logits.device.type, enabled=False):
-                return torch.einsum("...nd,nd->...n", logits, flat) - F.softplus(logits).sum(-1)
+            return bernoulli_log_prob_(flat, decoder_logits(self.decoder, self.output_head, z))
         mean, log_variance = self._gaussian(z)
         return gaussian_log_prob(flat, mean, log_variance)
 
