@@ -104,6 +104,7 @@ def elbo(
     block = noise_block or NoiseBlock()
     _check_draws(n_samples)
     _check_call(x, block, max_evaluations)
+    _keep_freed_memory()
     parts = []
     with _bar(len(x), n_samples, block, "ELBO", progress) as bar, torch.no_grad():
         for index, points in enumerate(x.split(block.points)):
@@ -146,6 +147,7 @@ def importance_sampled_log_likelihood(
     block = noise_block or NoiseBlock()
     wanted = _check_ks(ks)
     _check_call(x, block, max_evaluations)
+    _keep_freed_memory()
     call = torch.tensor([seed % 2**63, block.points, block.draws, *wanted])
     parts = []
     with _bar(len(x), wanted[-1], block, f"L_{wanted[-1]}", progress) as bar, torch.no_grad():
@@ -251,6 +253,15 @@ def _check_call(x: Tensor, block: NoiseBlock, max_evaluations: int) -> None:
             f"max_evaluations={max_evaluations} is below one noise block of {min(block.points, len(x))} "
             f"points x {block.draws} draws; {size} works, or a smaller noise_block (which changes the draws)"
         )
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what is freed, rather than map and clear pages anew for every block's tensors.
+
+    It hands back freed memory beyond limits that follow the largest block freed so far, up to 32 MiB. Without
+    this a fifth to a third of an estimate's time can go there; elsewhere than under glibc it does nothing.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def _bar(n_points: int, n_draws: int, block: NoiseBlock, title: str, progress: bool | None) -> tqdm[Never]:

@@ -190,6 +190,19 @@ def test_validation_chooses_among_components_and_pseudo_counts() -> None:
     assert model.encode(images(5)).shape == (5, best[0])
 
 
+def test_the_best_of_the_short_runs_is_continued() -> None:
+    model, losses = fitted(components=[8], restarts=6, short_iterations=4, tolerance=1e-6)
+    x = flat(300)
+    seed = int(torch.randint(2**31 - 1, (), generator=torch.Generator().manual_seed(3)))
+    generator, prior = torch.Generator().manual_seed(seed), Prior(1.0, marginal(x))
+    starts = [maximise(assign(x, spread_seeds(x, 8, generator)), prior) for _ in range(6)]
+    runs = [run_em(x, start, prior, 4, 1e-6) for start in starts]
+    ends = [history[-1] for _, history in runs]
+    assert len(set(ends)) == 6
+    expected, history = run_em(x, runs[int(np.argmax(ends))][0], prior, 200, 1e-6)
+    assert torch.equal(model.mixture().logits, expected.logits) and losses["iterations"] == len(history)
+
+
 def test_samples_follow_the_probabilities() -> None:
     model, _ = fitted(components=[3])
     draws = model.sample(60_000, torch.Generator().manual_seed(0)).flatten(1).long()
