@@ -80,7 +80,7 @@ def k_means(points: Tensor, k: int, seed: int, iterations: int) -> Tensor:
     if k >= len(points):
         return points
     from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     common = {"n_clusters": k, "n_init": 1, "max_iter": iterations, "random_state": seed}
     if len(points) * k <= LARGEST_LLOYD:

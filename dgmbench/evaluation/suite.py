@@ -35,6 +35,8 @@ from dgmbench.training.seeding import derive_seed
 RESULTS = Path("results")
 # Pairs kept for the pictures of samples beside their nearest training images.
 PICTURED = 16
+# Samples kept of each further way of sampling, for its picture.
+SHOWN = 36
 FID_RESAMPLES = 20
 
 Metric = Callable[[Subject, Path], Iterator[Record]]
@@ -92,20 +94,9 @@ def probes(subject: Subject, folder: Path) -> Iterator[Record]:
         return
     pool = subject.settings.probe_pool
     limits = {"train": pool, "valid": subject.settings.parzen.valid_points, "test": None}
-    features = {split: _features(subject, split, limits[split]) for split in limits}
+    features = {split: subject.features(split, limit) for split, limit in limits.items()}
     for count in subject.settings.probe_labels:
         yield _probe(subject, features, {k: np.asarray(v)[: limits[k]] for k, v in labels.items()}, count)
-
-
-def _features(subject: Subject, split: str, limit: int | None) -> np.ndarray[Any, Any]:
-    model = subject.run.model
-    assert isinstance(model, CanEncode)
-    with torch.no_grad():
-        parts = [
-            model.encode(x).double().cpu()
-            for x in subject.inputs(split, limit).split(subject.settings.batch_size)
-        ]
-    return torch.cat(parts).numpy()
 
 
 def _probe(
@@ -148,7 +139,29 @@ def _timing(subject: Subject, metric: str, value: float, n: int, unit: str) -> R
     return subject.record(metric, value, n=n, unit=unit, kind="exact", split="train")
 
 
-METRICS: tuple[Metric, ...] = (exact, bounds, annealed, parzen, domain_fid, memorisation, probes, costs)
+def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Every further way of sampling, scored as the entry's own; rows of the model `<model>/<way>`."""
+    for variant in subject.in_other_ways():
+        assert variant.way is not None
+        for metric in SAMPLE_METRICS:
+            yield from metric(variant, folder / variant.way)
+        drawn = folder / variant.way / f"samples-{subject.run.info['seed']}.npz"
+        _save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
+
+
+# What judges samples alone, whatever drew them.
+SAMPLE_METRICS: tuple[Metric, ...] = (parzen, domain_fid, memorisation)
+METRICS: tuple[Metric, ...] = (
+    exact,
+    bounds,
+    annealed,
+    parzen,
+    domain_fid,
+    memorisation,
+    probes,
+    costs,
+    other_ways,
+)
 
 
 def evaluate_entry(params: Params, dataset: str, model: str) -> Path:

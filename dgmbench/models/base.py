@@ -126,6 +126,25 @@ class CanSample(Protocol):
 
 
 @runtime_checkable
+class SamplesInWays(Protocol):
+    """Draws images in several ways, each of which is a generator of its own."""
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Their names; `sample` is one of them."""
+        ...
+
+    @property
+    def way(self) -> str:
+        """The one that `sample` takes."""
+        ...
+
+    def sample_by(self, way: str, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws in the model's domain."""
+        ...
+
+
+@runtime_checkable
 class HasLogProb(Protocol):
     """Gives exact likelihoods."""
 

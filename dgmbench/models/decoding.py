@@ -2,7 +2,7 @@
 
 Importance sampling and annealing spend nearly all their time in the decoder. With several draws per image
 and float32 on a CPU, the functions here give the same numbers (to some 1e-6 of their value) and gradients
-several times faster than the textbook expressions, which they are everywhere else.
+in about half the time of the textbook expressions, which they are everywhere else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Halvings of a product's width before its logarithm is taken. Each factor is at least 1/2, so that 2^6 of
-# them come to 2^-64 at least: far from the smallest float32, 2^-126.
-HALVINGS = 6
+# Factors of one product before its logarithm is taken. Each is at least 1/2, so that the product is at least
+# 2^-96: far from the smallest float32, 2^-126.
+FACTORS = 96
 # Values of a temporary. One of the size of all logits would be given back to the system and cleared by it
 # at every call, which costs as much as computing with it.
 SCRATCH = 2**19
@@ -79,18 +79,9 @@ def _bernoulli_log_prob_(x: Tensor, logits: Tensor) -> Tensor:
 def _part_log_prob_(x: Tensor, logits: Tensor) -> Tensor:
     # softplus(l) = max(l, 0) - log sigmoid(|l|). The first part is joined with x l before it is summed, since
     # the two cancel where x = 1; the second is one logarithm for many pixels.
-    misses = logits.clamp_min(0).addcmul_(logits, x, value=-1).sum(-1)
-    return _log_product_(logits.abs_().sigmoid_()).sub_(misses)
-
-
-def _log_product_(factors: Tensor) -> Tensor:
-    """Sum over the last axis of the logarithms of factors in [1/2, 1], which are used up."""
-    for _ in range(HALVINGS):
-        width = factors.shape[-1]
-        half = (width + 1) // 2
-        factors[..., : width - half] *= factors[..., half:]
-        factors = factors[..., :half]
-    return factors.log().sum(-1)
+    misses = logits.relu().addcmul_(logits, x, value=-1).sum(-1)
+    hits = logits.abs_().sigmoid_().split(FACTORS, dim=-1)
+    return torch.stack([factors.prod(-1) for factors in hits]).log_().sum(0) - misses
 
 
 def _fast(z: Tensor, weight: Tensor) -> bool:
@@ -118,5 +109,6 @@ def _linear(layer: nn.Linear, rows: Tensor) -> Tensor:
     if images is None or len(rows) * layer.weight.numel() < LEAST_WORK:
         return layer(rows)
     stacked = rows.reshape(images, 1, -1, rows.shape[1]).permute(0, 3, 1, 2)
-    output = F.conv2d(stacked, layer.weight[:, :, None, None], layer.bias)
+    kernels = layer.weight[:, None, None, :].permute(0, 3, 1, 2)
+    output = F.conv2d(stacked, kernels, layer.bias)
     return output.permute(0, 2, 3, 1).reshape(len(rows), -1)

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as ScikitMixture
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from tqdm import tqdm
 

@@ -106,7 +106,8 @@ def _control_records(results_root: Path, dataset: str, control: str) -> pd.DataF
 def _own(path: Path, dataset: str, model: str, prefix: bool = False) -> pd.DataFrame:
     """A file's records; refuses those that belong elsewhere."""
     frame = read_records(path)
-    own = frame["model"].str.startswith(model) if prefix else frame["model"] == model
+    ways = frame["model"].str.startswith(f"{model}/")
+    own = frame["model"].str.startswith(model) if prefix else (frame["model"] == model) | ways
     strangers = frame[(frame["dataset"] != dataset) | ~own]
     if len(strangers):
         first = strangers.iloc[0]
@@ -158,6 +159,16 @@ def load_manifests(data_root: Path, datasets: Sequence[str]) -> dict[str, dict[s
             raise DataError(f"{path} is missing; run the prepare stage for '{dataset}'")
         manifests[dataset] = read_json(path)
     return manifests
+
+
+def load_ways(results_root: Path, run: Run) -> dict[str, np.ndarray]:
+    """Samples drawn in a run's further ways, uint8 `[n, C, H, W]` by the name `<model>/<way>`."""
+    folder = Path(results_root) / run.dataset / run.model
+    found = {}
+    for path in sorted(folder.glob(f"*/samples-{run.seed}.npz")):
+        with np.load(path, allow_pickle=False) as content:
+            found[f"{run.model}/{path.parent.name}"] = content["samples"]
+    return found
 
 
 def load_neighbours(results_root: Path, run: Run) -> dict[str, np.ndarray] | None:

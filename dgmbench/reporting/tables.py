@@ -108,7 +108,7 @@ def comparison(
     """
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
     part = words.headline_records(part)
-    names = [m for m in (models or list(dict.fromkeys(part["model"]))) if (part["model"] == m).any()]
+    names = _names(part, models)
     columns = _columns(part)
     test_images = _test_images(part, manifest)
     rows = [_row(part[part["model"] == model], model, columns, test_images) for model in names]
@@ -120,6 +120,14 @@ def comparison(
     table.remarks = [note for note in [inversion_note(table)] if note]
     table.footnotes = footnotes(table, part)
     return table
+
+
+def _names(part: pd.DataFrame, models: Sequence[str] | None) -> list[str]:
+    """The models with records, each followed by its further ways of sampling, `<model>/<way>`."""
+    there = list(dict.fromkeys(part["model"]))
+    if models is None:
+        return there
+    return [name for model in models for name in there if name == model or name.startswith(f"{model}/")]
 
 
 def comparisons(

@@ -116,10 +116,10 @@ def test_effective_sample_size_falls_as_the_proposal_worsens() -> None:
 
 def test_neither_the_memory_limit_nor_the_batch_size_changes_a_value(model: LinearGaussian) -> None:
     x = model.data(75)
-    low = importance_sampled_log_likelihood(model.single_precision, x, [60], seed=3, max_evaluations=800)
+    low = importance_sampled_log_likelihood(model.single_precision, x, [60], seed=3, max_evaluations=3200)
     high = importance_sampled_log_likelihood(model.single_precision, x, [60], seed=3, max_evaluations=10**6)
     assert low[60].values.numpy().tobytes() == high[60].values.numpy().tobytes()
-    first, second = (elbo(model.single_precision, x, 2, 3, size).values for size in (800, 10**6))
+    first, second = (elbo(model.single_precision, x, 2, 3, size).values for size in (3200, 10**6))
     assert first.numpy().tobytes() == second.numpy().tobytes()
     exact = [exact_log_likelihood(model.log_prob, x, size).values for size in (1, 7, 100)]
     assert torch.allclose(exact[0], exact[2], rtol=1e-5) and torch.allclose(exact[1], exact[2], rtol=1e-5)
@@ -141,7 +141,7 @@ def test_noise_differs_between_blocks_of_points_and_of_draws() -> None:
         seen.append(torch.randn(k, len(x), generator=generator))
         return seen[-1]
 
-    importance_sampled_log_likelihood(record, torch.zeros(64, 1), [50])
+    importance_sampled_log_likelihood(record, torch.zeros(128, 1), [100])
     assert len(seen) == 4
     assert len({part.numpy().tobytes() for part in seen}) == 4
 
@@ -240,8 +240,8 @@ def test_blocks_of_another_call_are_not_taken(
 
 
 def test_no_call_is_larger_than_the_limit_and_none_is_a_single_image(model: LinearGaussian) -> None:
-    importance_sampled_log_likelihood(model.log_weights, model.data(96), [5000], max_evaluations=800)
-    assert max(k * n for k, n in model.calls) <= 800
+    importance_sampled_log_likelihood(model.log_weights, model.data(96), [5000], max_evaluations=3200)
+    assert max(k * n for k, n in model.calls) <= 3200
     assert min(n for _, n in model.calls) == 32
     assert sum(k * n for k, n in model.calls) == 96 * 5000
 
