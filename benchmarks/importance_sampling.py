@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--draws", type=int, default=5000)
     parser.add_argument("--activation", default="tanh", help="of both networks; pythae's own have relu")
     parser.add_argument("--repeats", type=int, default=7)
