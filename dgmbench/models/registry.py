@@ -20,7 +20,10 @@ FAMILIES: dict[str, str] = {
     "kde": "dgmbench.models.kde:KDE",
     "ppca": "dgmbench.models.ppca:PPCA",
     "vae": "dgmbench.models.vae:VAE",
+    "iwae": "dgmbench.models.iwae:IWAE",
+    "sigmoid_belief": "dgmbench.models.sigmoid_belief:SigmoidBelief",
     "gan": "dgmbench.models.gan:GAN",
+    "autoencoder": "dgmbench.models.autoencoder:AutoEncoder",
     "pixelcnn": "dgmbench.models.pixelcnn:PixelCNN",
 }
 

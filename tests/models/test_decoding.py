@@ -12,7 +12,8 @@ from torch.distributions import Bernoulli
 
 from dgmbench.models import decoding
 from dgmbench.models.base import mlp
-from dgmbench.models.decoding import bernoulli_log_prob_, decoder_logits
+from dgmbench.models.decoding import bernoulli_log_prob, dense
+from dgmbench.models.observations import full_precision
 
 PIXELS = [1, 2, 49, 63, 64, 65, 784, 3072]
 
@@ -41,6 +42,10 @@ def decoder(
         return mlp(list(sizes[:-1]), activation), nn.Linear(sizes[-2], sizes[-1])
 
 
+def decoder_logits(layers: nn.Sequential, head: nn.Linear, z: Tensor) -> Tensor:
+    return dense((*layers, head), z)
+
+
 @pytest.fixture
 def no_grad() -> Iterator[None]:
     with torch.no_grad():
@@ -53,7 +58,7 @@ def no_grad() -> Iterator[None]:
 def test_it_is_the_bernoulli_density_in_single_precision(pixels: int, scale: float) -> None:
     x, logits = binary(4, pixels), normal(7, 4, pixels, scale=scale)
     expected = truth(x, logits)
-    torch.testing.assert_close(bernoulli_log_prob_(x, logits).double(), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(bernoulli_log_prob(x, logits).double(), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.usefixtures("no_grad")
@@ -63,7 +68,7 @@ def test_a_trained_decoders_confidence_costs_no_digits() -> None:
     logits = torch.where(x > 0, 8.0, -12.0) + normal(20, 50, 784)
     logits *= torch.where(torch.rand(logits.shape, generator=generator()) < 0.01, -1.0, 1.0)
     expected = truth(x, logits)
-    torch.testing.assert_close(bernoulli_log_prob_(x, logits).double(), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(bernoulli_log_prob(x, logits).double(), expected, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-4, 16.0, 60.0, 1e4])
@@ -75,7 +80,7 @@ def test_extreme_logits_neither_vanish_nor_overflow(value: float, wrong: bool) -
     expected = truth(x, logits)
     # Half a unit in the last place of 1 for each pixel is all that a factor can be off.
     torch.testing.assert_close(
-        bernoulli_log_prob_(x, logits).double(), expected, rtol=1e-6, atol=3072 * 2**-24
+        bernoulli_log_prob(x, logits).double(), expected, rtol=1e-6, atol=3072 * 2**-24
     )
 
 
@@ -85,7 +90,7 @@ def test_gray_targets_are_weighed_as_in_the_cross_entropy() -> None:
     expected = -torch.nn.functional.binary_cross_entropy_with_logits(
         logits, x.expand(6, 4, 100), reduction="none"
     ).sum(-1)
-    torch.testing.assert_close(bernoulli_log_prob_(x, logits), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(bernoulli_log_prob(x, logits), expected, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (5,), (2, 3), (2, 1, 3)])
@@ -98,27 +103,26 @@ def test_leading_shapes_and_the_size_of_parts(
     x, logits = binary(4, 100), normal(*shape, 4, 100, scale=3.0)
     expected = truth(x, logits)
     assert expected.shape == (*shape, 4)
-    torch.testing.assert_close(bernoulli_log_prob_(x, logits).double(), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(bernoulli_log_prob(x, logits).double(), expected, rtol=1e-6, atol=0)
 
 
 def test_gradients_are_those_of_the_definition() -> None:
     x = torch.rand(3, 70, generator=generator()).requires_grad_()
     logits = normal(5, 3, 70, scale=3.0).requires_grad_()
     weights = normal(5, 3)
-    ours = torch.autograd.grad((bernoulli_log_prob_(x, logits) * weights).sum(), [x, logits])
+    ours = torch.autograd.grad((bernoulli_log_prob(x, logits) * weights).sum(), [x, logits])
     definition = x * torch.nn.functional.logsigmoid(logits) + (1 - x) * torch.nn.functional.logsigmoid(
         -logits
     )
     expected = torch.autograd.grad((definition.sum(-1) * weights).sum(), [x, logits])
     for mine, theirs in zip(ours, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
-    # Logits that a gradient is recorded of are left alone.
     torch.testing.assert_close(logits.detach(), normal(5, 3, 70, scale=3.0), rtol=0, atol=0)
 
 
 def test_second_derivatives_too() -> None:
     x, logits = binary(3, 9), normal(2, 3, 9).requires_grad_()
-    (first,) = torch.autograd.grad(bernoulli_log_prob_(x, logits).sum(), logits, create_graph=True)
+    (first,) = torch.autograd.grad(bernoulli_log_prob(x, logits).sum(), logits, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), logits)
     mean = torch.sigmoid(logits.detach())
     torch.testing.assert_close(second, -mean * (1 - mean))
@@ -166,10 +170,10 @@ def test_the_convolution_is_taken_where_it_pays_and_nowhere_else(monkeypatch: py
 def test_under_autocast_logits_come_in_full_precision() -> None:
     layers, head = decoder()
     z, x = normal(25, 32, 20), binary(32, 784)
-    exact = bernoulli_log_prob_(x, decoder_logits(layers, head, z))
+    exact = bernoulli_log_prob(x, decoder_logits(layers, head, z))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = decoder_logits(layers, head, z)
-        value = bernoulli_log_prob_(x, logits)
+        logits = full_precision(decoder_logits(layers, head, z))
+        value = bernoulli_log_prob(x, logits)
     assert logits.dtype == value.dtype == torch.float32
     # bfloat16 has 8 bits: the layers did run in it, and the sum over pixels did not.
     assert 0 < float(((value - exact) / exact).abs().max()) < 1e-2
@@ -180,7 +184,10 @@ def test_inputs_are_left_alone_and_two_calls_give_the_same_bytes() -> None:
     layers, head = decoder()
     z, x = normal(25, 32, 20), binary(32, 784)
     before = [tensor.clone() for tensor in (z, x, *layers.parameters(), *head.parameters())]
-    first, second = (bernoulli_log_prob_(x, decoder_logits(layers, head, z)) for _ in range(2))
+    logits = decoder_logits(layers, head, z)
+    kept = logits.clone()
+    first, second = bernoulli_log_prob(x, logits), bernoulli_log_prob(x, decoder_logits(layers, head, z))
+    assert torch.equal(logits, kept)
     assert first.numpy().tobytes() == second.numpy().tobytes()
     after = [z, x, *layers.parameters(), *head.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
@@ -189,5 +196,5 @@ def test_inputs_are_left_alone_and_two_calls_give_the_same_bytes() -> None:
 @pytest.mark.usefixtures("no_grad")
 def test_no_draws_give_no_values() -> None:
     layers, head = decoder()
-    assert bernoulli_log_prob_(binary(4, 784), decoder_logits(layers, head, normal(0, 4, 20))).shape == (0, 4)
+    assert bernoulli_log_prob(binary(4, 784), decoder_logits(layers, head, normal(0, 4, 20))).shape == (0, 4)
     assert math.prod(decoder_logits(layers, head, normal(5, 0, 20)).shape) == 0
