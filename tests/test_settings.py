@@ -131,11 +131,12 @@ def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
 
 
 def test_pipelines_merge_replace_and_take_out(tmp_path: Path) -> None:
-    (tmp_path / "low.yaml").write_text("a: {x: 1, y: [1, 2]}\nmodels: {m: {p: 1}, n: {p: 2}}\n")
-    (tmp_path / "high.yaml").write_text("extends: low\na: {y: [3]}\nmodels: {m: null}\n")
+    (tmp_path / "low.yaml").write_text("a: {x: 1, y: [1, 2]}\nmodels: {m: {p: 1}, n: {p: 2}}\ncontrols: {c: {}, d: {}}\n")
+    (tmp_path / "high.yaml").write_text("extends: low\na: {y: [3]}\nmodels: {m: null}\ncontrols: {c: null}\n")
     assert compose("high", tmp_path) == {
         "a": {"x": 1, "y": [3]},
         "models": {"n": {"p": 2}},
+        "controls": {"d": {}},
         "pipeline": "high",
     }
 
