@@ -131,7 +131,8 @@ def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
 
 
 def test_pipelines_merge_replace_and_take_out(tmp_path: Path) -> None:
-    (tmp_path / "low.yaml").write_text("a: {x: 1, y: [1, 2]}\nmodels: {m: {p: 1}, n: {p: 2}}\ncontrols: {c: {}, d: {}}\n")
+    low = "a: {x: 1, y: [1, 2]}\nmodels: {m: {p: 1}, n: {p: 2}}\ncontrols: {c: {}, d: {}}\n"
+    (tmp_path / "low.yaml").write_text(low)
     (tmp_path / "high.yaml").write_text("extends: low\na: {y: [3]}\nmodels: {m: null}\ncontrols: {c: null}\n")
     assert compose("high", tmp_path) == {
         "a": {"x": 1, "y": [3]},
