@@ -140,7 +140,8 @@ def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
     spectrum = radial_spectrum(real)
     arrays = {"frequency": spectrum.frequency.numpy(), "real": spectrum.power.numpy()}
     sets = {"high_frequency_ratio": ("generated", subject.sample_pixels())}
-    means = prior_means(subject, len(sets["high_frequency_ratio"][1]))
+    # The mean images are the model's, whatever way its samples are drawn in.
+    means = prior_means(subject, len(sets["high_frequency_ratio"][1])) if subject.way is None else None
     if means is not None:
         sets["high_frequency_ratio_mean"] = ("means", means)
     for metric, (name, images) in sets.items():

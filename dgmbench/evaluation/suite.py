@@ -19,9 +19,12 @@ from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.frechet import fid, fid_std_error
+from dgmbench.evaluation.latent_pictures import pictures
+from dgmbench.evaluation.latents import latents
 from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen
 from dgmbench.evaluation.neighbours import nn_distance_ratio
 from dgmbench.evaluation.probe import linear_probe
+from dgmbench.evaluation.sharpness import sharpness
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import replacing
 from dgmbench.models.base import CanEncode
@@ -150,7 +153,7 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
 
 
 # What judges samples alone, whatever drew them.
-SAMPLE_METRICS: tuple[Metric, ...] = (parzen, domain_fid, memorisation)
+SAMPLE_METRICS: tuple[Metric, ...] = (parzen, domain_fid, memorisation, sharpness)
 METRICS: tuple[Metric, ...] = (
     exact,
     bounds,
@@ -158,7 +161,10 @@ METRICS: tuple[Metric, ...] = (
     parzen,
     domain_fid,
     memorisation,
+    sharpness,
     probes,
+    latents,
+    pictures,
     costs,
     other_ways,
 )

@@ -255,9 +255,7 @@ class AutoEncoder(GenerativeModel):
             ValueError: before `finish`.
         """
         if way not in self.ways:
-            raise CapabilityError(
-                f"this auto-encoder does not sample by '{way}': {suggest(way, self.ways)}"
-            )
+            raise CapabilityError(f"this auto-encoder does not sample by '{way}': {suggest(way, self.ways)}")
         mean = self._chain(n, generator) if way == "chain" else self.decode(self._codes(way, n, generator))
         return self._pixels(mean, None, generator)
 

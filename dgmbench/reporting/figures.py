@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from dgmbench.files import replacing
-from dgmbench.reporting import controls, convergence, likelihoods, pictures
+from dgmbench.reporting import controls, convergence, latent_figures, likelihoods, pictures
 from dgmbench.reporting.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
 from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.load import Run, held_out_images, levels_of, load_neighbours, load_ways
@@ -50,6 +50,7 @@ def draw_all(
             drawn += convergence.draw(frame, dataset, view, models, folder)
             drawn += sample_grids(own, manifest, data_root, folder, results_root)
             drawn += neighbours(own, manifest, results_root, folder)
+            drawn += latent_figures.draw(own, results_root, folder)
             drawn += learning_curves(own, folder)
         for finding in findings:
             if finding.dataset == dataset:

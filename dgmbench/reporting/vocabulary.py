@@ -27,6 +27,8 @@ UNIT_WORDS = {
     "1": "",
 }
 _LABELS = {
+    "high_frequency_ratio": "sharpness",
+    "high_frequency_ratio_mean": "sharpness of means",
     "log_likelihood": "log-likelihood",
     "elbo": "ELBO",
     "log_likelihood_ais": "AIS",
@@ -74,10 +76,17 @@ _EXPLANATIONS = {
     "parameters": "trainable parameters",
     "parzen_bandwidth": "kernel width chosen on validation images, in [0,1] pixel units",
 }
+_EXPLANATIONS |= {
+    "high_frequency_ratio": "energy of samples above half the Nyquist frequency over that of test images; below "
+    "1 is blur, above 1 is noise",
+    "high_frequency_ratio_mean": "the same of mean images, without the observation noise that hides blur",
+    "active_units": "latents whose posterior mean varies over test images by more than 0.01 (variance)",
+}
 _ORDER = (
     "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
     "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
-    "nn_distance_ratio", "auth_pct", "c_t", "probe_accuracy", "ssl_error", "test_accuracy", "sampling_rate",
+    "nn_distance_ratio", "auth_pct", "c_t", "high_frequency_ratio", "high_frequency_ratio_mean",
+    "active_units", "probe_accuracy", "ssl_error", "test_accuracy", "sampling_rate",
     "training_seconds", "parameters",
 )  # fmt: skip
 _HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage", "auth_pct",
@@ -126,7 +135,7 @@ def direction(metric: str, unit: str) -> Direction:
     """Which way is better: `higher`, `lower`, nearer to `one`, or `none` (no way is)."""
     if unit == "bits_per_dim" or metric.startswith(_LOWER):
         return "lower"
-    if metric == "nn_distance_ratio":
+    if metric == "nn_distance_ratio" or metric.startswith("high_frequency_ratio"):
         return "one"
     return "higher" if metric.startswith(_HIGHER) else "none"
 

@@ -38,6 +38,9 @@ models:
   pixelcnn_gray: null
   independent_gray: null
   independent: null
+  ae: {training: {epochs: 5}}
+  iwae: null
+  sbn: null
   gaussian_mixture: null
   bernoulli_mixture: null
   vae: {latent_dim: 4, hidden: [32], training: {epochs: 20}}
@@ -45,6 +48,7 @@ controls:
   parzen_truth: null
   noise_mixture: null
   lookup_table: null
+  gradient_variance: null
 """
 
 
