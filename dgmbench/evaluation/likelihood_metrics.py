@@ -31,7 +31,8 @@ from dgmbench.evaluation.resume import BlockStore
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import sha256_json
 from dgmbench.kernel_density import gaussian_kernel_log_density
-from dgmbench.models.base import CanDecode, CanSample, HasLogProb, HasLogWeights, HasObservationModel
+from dgmbench.models.base import CanDecode, HasLogProb, HasLogWeights, HasObservationModel
+from dgmbench.models.registry import family_module
 from dgmbench.provenance import code_hash
 from dgmbench.results import Record
 from dgmbench.training.runs import CHECKPOINTS
@@ -66,7 +67,6 @@ def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
         sampled = importance_sampled_log_likelihood(
             model.log_weights, x, settings.importance_samples, seed, resume=store
         )
-    store.discard()
     seconds, largest = subject.lap(), max(sampled)
     subject.kept["importance"] = sampled[largest]
     for k, values in sampled.items():
@@ -94,7 +94,6 @@ def annealed(subject: Subject, folder: Path) -> Iterator[Record]:
     x = subject.inputs("test", settings.points)
     with _store(subject, "ais", settings) as store:
         found = annealed_log_likelihood(model, x, plan, seed, resume=store)
-    store.discard()
     yield from subject.likelihood("log_likelihood_ais", found.estimates, "lower_bound", subject.lap())
     acceptance = float(found.acceptance.mean())
     yield subject.record("ais_acceptance", acceptance, n=len(x), unit="1", kind="estimate")
@@ -154,8 +153,6 @@ def _gap(subject: Subject, model: Any, plan: Annealing, seed: int) -> Iterator[R
     settings = subject.settings.ais
     with _store(subject, "gap-up", settings) as up, _store(subject, "gap-down", settings) as down:
         found = bidirectional_gap(model, settings.simulated, plan, seed, resume=(up, down))
-    for store in (up, down):
-        store.discard()
     gaps = found.gaps
     yield subject.record(
         "bdmc_gap",
@@ -168,10 +165,16 @@ def _gap(subject: Subject, model: Any, plan: Annealing, seed: int) -> Iterator[R
     )
 
 
+def store_folder(dataset: str, model: str) -> Path:
+    """Where the estimates of an entry keep what they have done, until its results are written."""
+    return CHECKPOINTS / "evaluation" / dataset / model
+
+
 def _store(subject: Subject, name: str, settings: Any) -> BlockStore:
     """Where a long estimate of this run keeps what it has done, outside of what DVC empties."""
     info = subject.run.info
-    path = CHECKPOINTS / "evaluation" / info["dataset"] / info["model"] / f"{name}-{info['seed']}.pt"
+    family = info["settings"]["family"]
+    path = store_folder(info["dataset"], info["model"]) / f"{name}-{info['seed']}.pt"
     fingerprint = sha256_json(
         {
             "weights": info["weights_sha256"],
@@ -179,7 +182,7 @@ def _store(subject: Subject, name: str, settings: Any) -> BlockStore:
             "data_seed": subject.data_seed,
             "settings": subject.settings.model_dump(mode="json"),
             "device": subject.device.type,
-            "code": code_hash("dgmbench.evaluation.likelihood_metrics"),
+            "code": code_hash("dgmbench.evaluation.likelihood_metrics", family_module(family)),
         }
     )
     return BlockStore(path, fingerprint)
@@ -216,15 +219,14 @@ def _streamed_parzen(subject: Subject, count: int, valid: Tensor) -> Iterator[Re
 def fresh_centres(subject: Subject, count: int) -> Iterator[Tensor]:
     """`count` new samples as dequantised images, some thousands at a time, the same ones every time."""
     model = subject.run.model
-    assert isinstance(model, CanSample)
-    seeds = subject.settings.seed, subject.run.info["seed"]
+    seeds = subject.settings.seed, subject.run.info["seed"], subject.way or ""
     draws = generator_for("fresh samples", *seeds, device=subject.device)
     noise = generator_for("fresh noise", *seeds, device=subject.device)
     size = subject.settings.batch_size
     with torch.no_grad():
         for start in range(0, count, STREAMED):
             wanted = min(STREAMED, count - start)
-            parts = [model.sample(min(size, wanted - done), draws) for done in range(0, wanted, size)]
+            parts = [subject.draw(min(size, wanted - done), draws) for done in range(0, wanted, size)]
             yield dequantise(to_levels(torch.cat(parts), subject.levels, model.domain), subject.levels, noise)
 
 

@@ -18,7 +18,7 @@ from dgmbench.data.views import batch as view_batch
 from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels, to_levels
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.likelihood import PointEstimates
-from dgmbench.models.base import CanEncode, SamplesInWays
+from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
 from dgmbench.results import Kind, Record
 from dgmbench.settings import EvaluationSettings
 from dgmbench.training.devices import device_name, synchronize
@@ -89,14 +89,22 @@ class Subject:
     def _samples_by(self, way: str) -> Tensor:
         """As many images as the run has, drawn in another way of the model's."""
         model, info = self.run.model, self.run.info
-        assert isinstance(model, SamplesInWays)
         generator = generator_for("sample", way, info["seed"], device=self.device)
         parts, size = [], self.settings.batch_size
         with torch.no_grad():
             for start in range(0, info["n_samples"], size):
-                images = model.sample_by(way, min(size, info["n_samples"] - start), generator)
+                images = self.draw(min(size, info["n_samples"] - start), generator)
                 parts.append(to_levels(images, model.levels, model.domain).cpu())
         return torch.cat(parts)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` new samples in the model's domain, in this subject's way."""
+        model = self.run.model
+        if self.way is None:
+            assert isinstance(model, CanSample)
+            return model.sample(n, generator)
+        assert isinstance(model, SamplesInWays)
+        return model.sample_by(self.way, n, generator)
 
     def in_other_ways(self) -> Iterator[Subject]:
         """This run once for each further way of sampling that its model has."""

@@ -21,7 +21,7 @@ from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.frechet import fid, fid_std_error
 from dgmbench.evaluation.latent_pictures import pictures
 from dgmbench.evaluation.latents import latents
-from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen
+from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
 from dgmbench.evaluation.neighbours import nn_distance_ratio
 from dgmbench.evaluation.probe import linear_probe
 from dgmbench.evaluation.sharpness import sharpness
@@ -183,6 +183,7 @@ def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
         processes(params.training, device),
     )
     write_records(folder / "results.csv", [record for records in found for record in records])
+    shutil.rmtree(store_folder(dataset, model), ignore_errors=True)
     return folder
 
 

@@ -20,6 +20,7 @@ from dgmbench.reporting.load import CLASSIFIER, Run
 from dgmbench.reporting.tables import Table
 
 TEMPLATE = "report.html.j2"
+_ROLES = ("likelihoods", "convergence", "samples", "neighbours", "spectra", "latents", "curves")
 _HASHES = ("fingerprint", "settings", "data", "code", "commit")
 _DIRTY = "-dirty"
 _SPLITS = "train valid test"
@@ -169,8 +170,7 @@ def _data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _section(table: Table, frame: pd.DataFrame, pictures: Sequence[Picture]) -> dict[str, Any]:
     own = [p for p in pictures if (p.dataset, p.view) == (table.dataset, table.view)]
-    by_role = {role: [_embedded(p) for p in own if p.role == role]
-               for role in ("likelihoods", "convergence", "samples", "neighbours", "spectra", "latents", "curves")}  # fmt: skip
+    by_role = {role: [_embedded(p) for p in own if p.role == role] for role in _ROLES}
     glossary = [(c.heading, vocabulary.explanation(c.metric)) for c in table.columns]
     return {
         "table": table,

@@ -75,10 +75,8 @@ _EXPLANATIONS = {
     "training_seconds": "wall-clock time of training one seed",
     "parameters": "trainable parameters",
     "parzen_bandwidth": "kernel width chosen on validation images, in [0,1] pixel units",
-}
-_EXPLANATIONS |= {
-    "high_frequency_ratio": "energy of samples above half the Nyquist frequency over that of test images; below "
-    "1 is blur, above 1 is noise",
+    "high_frequency_ratio": "energy of samples above half the Nyquist frequency over that of test images; "
+    "below 1 is blur, above 1 is noise",
     "high_frequency_ratio_mean": "the same of mean images, without the observation noise that hides blur",
     "active_units": "latents whose posterior mean varies over test images by more than 0.01 (variance)",
 }
