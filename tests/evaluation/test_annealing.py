@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -291,3 +292,22 @@ def test_counts_below_one_are_refused(name: str) -> None:
 def test_shares_outside_their_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(CapabilityError, match=name):
         Annealing(**{name: value})
+
+
+def test_a_gaussian_density_of_a_bernoulli_model_is_refused() -> None:
+    family = family_class("vae")
+    model: Any = family(family.Settings(family="vae", view="binary"), (1, 4, 4), 2)
+    with pytest.raises(CapabilityError, match=r"binary images.*Bernoulli decoder, or importance sampling"):
+        GaussianObservation(model, 0.1)
+    with pytest.raises(CapabilityError, match="binary images"):
+        select_variance(model, torch.zeros(1, 1, 4, 4), [0.1], Annealing())
+
+
+def test_what_a_store_holds_of_another_call_is_not_taken(tmp_path: Path) -> None:
+    model, plan = LinearGaussian(), Annealing(2, 10, 2)
+    x = model.data(2)
+    with BlockStore(tmp_path / "store.pt", "f") as store:
+        annealed_log_likelihood(model, x, plan, seed=0, resume=store)
+        for other, seed in ((plan, 1), (Annealing(2, 20, 2), 0), (Annealing(3, 10, 2), 0)):
+            found = annealed_log_likelihood(model, x, other, seed=seed, resume=store).estimates.values
+            assert torch.equal(found, annealed_log_likelihood(model, x, other, seed=seed).estimates.values)
