@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from dgmbench.models.base import mlp
-from dgmbench.models.iwae import log_mean_exp
+from dgmbench.models.multi_sample import log_mean_exp
 
 # Weight of the past in NVIL's running moments (Mnih & Gregor 2014, section 3.1).
 SMOOTHING = 0.8

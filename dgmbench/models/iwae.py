@@ -26,11 +26,9 @@ from torch import Tensor, nn
 from dgmbench.errors import CapabilityError
 from dgmbench.models.base import GenerativeModel, gaussian_log_prob, mlp, standard_normal_log_prob
 from dgmbench.models.bodies import BodySettings, MLPDecoder, build_decoder, build_encoder
+from dgmbench.models.multi_sample import LEAST_MEAN, log_mean_exp, start_as_glorot
 from dgmbench.models.observations import Bernoulli, full_precision
 from dgmbench.terms import View
-
-# Pixels that are never (or always) on in training would have infinite log-odds; the authors' code clips here.
-LEAST_MEAN = 1e-3
 
 
 class IWAESettings(BodySettings):
@@ -184,17 +182,3 @@ class IWAE(GenerativeModel):
     def _normal(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         weight = self.posterior.head.weight
         return torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
-
-
-def log_mean_exp(log_weights: Tensor) -> Tensor:
-    """log (1/k) sum_i exp of ``log_weights [k, n]``: ``[n]``."""
-    return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
-
-
-def start_as_glorot(module: nn.Module) -> None:
-    """Weights uniform on +-sqrt(6 / (inputs + outputs)) (Glorot & Bengio 2010, eq. 16), biases zero."""
-    for layer in module.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.xavier_uniform_(layer.weight)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)

@@ -26,7 +26,7 @@ from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.models.base import GenerativeModel
 from dgmbench.models.bodies import BodySettings, MLPDecoder, build_decoder, build_encoder
 from dgmbench.models.discrete_gradients import NVIL, Draws, Estimate, reinforce, total, vimco
-from dgmbench.models.iwae import LEAST_MEAN, log_mean_exp, start_as_glorot
+from dgmbench.models.multi_sample import LEAST_MEAN, log_mean_exp, start_as_glorot
 from dgmbench.models.observations import Bernoulli, full_precision
 from dgmbench.terms import View
 

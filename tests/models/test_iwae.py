@@ -19,7 +19,8 @@ from dgmbench.models.base import (
     HasLogWeights,
     HasObservationModel,
 )
-from dgmbench.models.iwae import IWAE, GaussianLayer, IWAESettings, log_mean_exp
+from dgmbench.models.iwae import IWAE, GaussianLayer, IWAESettings
+from dgmbench.models.multi_sample import log_mean_exp
 
 BOTH = pytest.mark.parametrize("latent_dims", [[3], [4, 2]])
 TINY = pytest.mark.parametrize("latent_dims", [[1], [1, 1]])
