@@ -38,14 +38,14 @@ class Encoder(BaseEncoder):
         self.layers, self.head = model.encoder, model.posterior_head
 
     def forward(self, x: Tensor) -> ModelOutput:
-        mean, log_variance = self.head(self.layers(2 * x.flatten(1) - 1)).chunk(2, dim=-1)
+        mean, log_variance = self.head(self.layers(2 * x - 1)).chunk(2, dim=-1)
         return ModelOutput(embedding=mean, log_covariance=log_variance)
 
 
 class Decoder(BaseDecoder):
     def __init__(self, model: VAE) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*model.decoder, model.output_head, nn.Sigmoid())
+        self.layers = nn.Sequential(model.decoder, nn.Sigmoid())
 
     def forward(self, z: Tensor) -> ModelOutput:
         return ModelOutput(reconstruction=self.layers(z).reshape(-1, *SHAPE))
