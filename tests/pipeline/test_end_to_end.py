@@ -38,7 +38,7 @@ models:
   pixelcnn_gray: null
   independent_gray: null
   independent: null
-  ae: {training: {epochs: 5}}
+  ae: null
   iwae: null
   sbn: null
   gaussian_mixture: null
