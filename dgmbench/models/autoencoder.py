@@ -122,6 +122,11 @@ class AutoEncoder(GenerativeModel):
         chain = ("chain",) if self.settings.regulariser in CHAINED else ()
         return ("prior", "gaussian", "mixture", *chain)
 
+    @property
+    def way(self) -> str:
+        """The one that `sample` takes: the setting `sampler`."""
+        return self.settings.sampler
+
     def parameter_count(self) -> int:
         """The networks' parameters, and those of the density that `sample` draws codes from."""
         density = {"gaussian": self.gaussian, "mixture": self.mixture}.get(self.settings.sampler)

@@ -279,7 +279,8 @@ def test_contractive_chain_decodes_codes_moved_by_its_steps() -> None:
 def test_every_way_of_sampling_gives_images_and_repeats(view: str, regulariser: str, body: str) -> None:
     model = finished(view, regulariser=regulariser, **BODIES[body])
     expected = {"prior", "gaussian", "mixture"} | ({"chain"} if regulariser in REGULARISERS[2:] else set())
-    assert set(model.ways) == expected
+    assert isinstance(model, SamplesInWays)
+    assert set(model.ways) == expected and model.way in expected
     for way in model.ways:
         draws = model.sample_by(way, 30, generator(4))
         assert draws.shape == (30, 1, 4, 4) and not draws.requires_grad
