@@ -25,6 +25,7 @@ from dgmbench.models.base import (
     CanSample,
     Finishes,
     HasObservationModel,
+    SamplesInWays,
     standard_normal_log_prob,
 )
 from dgmbench.models.contraction import encoder_jacobian
