@@ -83,7 +83,7 @@ def main() -> None:
     )
     parser.add_argument("--million", action="store_true", help="the memory of a long stream")
     parser.add_argument("--centres", type=int, help="default 10,000, or 1,000,000 with --million")
-    parser.add_argument("--points", type=int, help="default 300, or 10,000 with --million")
+    parser.add_argument("--points", type=int, help="default 1,000, or 10,000 with --million")
     parser.add_argument("--bandwidths", type=int, default=1, help="how many at once with --million")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -98,7 +98,7 @@ def main() -> None:
     machine = platform.processor() or platform.machine()
     versions = f"torch {torch.__version__}, scikit-learn {sklearn.__version__}"
     print(f"{machine}, {arguments.threads} threads, {versions}; python {' '.join(sys.argv)}")
-    points = arguments.points or (10_000 if arguments.million else 300)
+    points = arguments.points or (10_000 if arguments.million else 1000)
     centres = arguments.centres or (1_000_000 if arguments.million else 10_000)
     generator = torch.Generator().manual_seed(1)
     if arguments.million:
