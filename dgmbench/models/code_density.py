@@ -56,7 +56,8 @@ class CodeDensity(nn.Module):
         Raises:
             ValueError: before `fit`.
         """
-        k, factors = self._size(), self.factors[: self._size()]
+        k = self.require_fitted()
+        factors = self.factors[:k]
         shifts = torch.einsum("kd,kde->ke", self.means[:k], factors)
         scores = torch.einsum("...d,kde->...ke", codes.double(), factors) - shifts
         log_determinants = factors.diagonal(dim1=1, dim2=2).log().sum(1)
@@ -69,7 +70,7 @@ class CodeDensity(nn.Module):
         Raises:
             ValueError: before `fit`.
         """
-        k, device = self._size(), self.means.device
+        k, device = self.require_fitted(), self.means.device
         weights = self.log_weights[:k].exp()
         chosen = torch.multinomial(weights, n, replacement=True, generator=generator)
         draws = torch.randn((n, self.dim), generator=generator, device=device, dtype=torch.float64)
@@ -81,7 +82,12 @@ class CodeDensity(nn.Module):
             )
         return self.means[chosen] + draws
 
-    def _size(self) -> int:
+    def require_fitted(self) -> int:
+        """The number of components in use.
+
+        Raises:
+            ValueError: before `fit`.
+        """
         if int(self.components) == 0:
             raise ValueError("a code density needs codes: fit it, or load its state, first")
         return int(self.components)
@@ -163,8 +169,9 @@ def _expectation_maximisation(
     mixture = GaussianMixture(
         components, reg_covar=RIDGE, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=seed
     )
-    # k-means adds up its threads' sums in the order in which they finish: one thread repeats exactly.
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
+    # k-means adds up its threads' sums in the order in which they finish: one thread repeats exactly. And
+    # matrices as small as these only make BLAS threads wait for each other.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # Validation judges the fit, converged or not.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:

@@ -129,8 +129,9 @@ class GaussianMixture(GenerativeModel):
             n_init=self.settings.starts,
             random_state=seed,
         )
-        # k-means adds up its threads' sums in the order in which they finish: one thread repeats exactly.
-        with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
+        # k-means adds up its threads' sums in the order in which they finish: one thread repeats exactly. And
+        # matrices as small as these only make BLAS threads wait for each other.
+        with warnings.catch_warnings(), threadpool_limits(1):
             # Whether EM converged is among the numbers that `fit` returns.
             warnings.simplefilter("ignore", ConvergenceWarning)
             try:

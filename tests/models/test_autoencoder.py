@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from dgmbench.errors import CapabilityError, SettingsError
-from dgmbench.models.autoencoder import AutoEncoder, AutoEncoderSettings, rate_divergence
+from dgmbench.models.autoencoder import AutoEncoder, AutoEncoderSettings
 from dgmbench.models.autoencoder_chains import (
     contractive_chain,
     corrupt,
@@ -29,6 +29,7 @@ from dgmbench.models.base import (
     standard_normal_log_prob,
 )
 from dgmbench.models.contraction import encoder_jacobian
+from dgmbench.models.reconstruction import rate_divergence
 from dgmbench.models.registry import family_class
 from dgmbench.training.loop import How, Images, Outcome, train
 
@@ -166,7 +167,7 @@ def test_walkback_averages_the_errors_along_the_model_s_own_chain(view: str) -> 
     seen = model.corrupt(x, noise)
     first = model.reconstruction_error(x, seen).mean()
     mean = model.decode(model.encode(seen)).detach()
-    walked = model._pixels(mean, first.detach() / 16, noise)
+    walked = model.pixels(mean, first.detach() / 16, noise)
     second = model.reconstruction_error(x, model.corrupt(walked, noise)).mean()
     torch.testing.assert_close(model.step(x, "model", generator(7))["loss"], (first + second) / 2)
     # Epochs and entries are compared without it.
@@ -234,7 +235,8 @@ def test_the_model_s_own_chain_has_the_known_limit_of_a_linear_denoiser() -> Non
     level, variance = 0.5, 0.25
     shrink = variance / (variance + level**2)
     settings: dict[str, Any] = {"hidden": [], "latent_dim": 16, "mean": "identity", "chain_steps": 40}
-    model = make(regulariser="denoising", corruption_level=level, **settings)
+    model = finished(regulariser="denoising", corruption_level=level, **settings)
+    model.starts.zero_()
     with torch.no_grad():
         # The encoder sees 2x - 1, twice the deviation from 1/2.
         model.encoder[1].weight.copy_(torch.eye(16))
@@ -263,7 +265,7 @@ def test_contractive_chain_decodes_codes_moved_by_its_steps() -> None:
     model = finished(regulariser="contractive").double()
     x, noise = batch("gray").double(), generator(5)
     with torch.no_grad():
-        found = contractive_chain(x, 2, model._jacobian, model.decode, model.step_scale, generator(5))
+        found = contractive_chain(x, 2, model.jacobian, model.decode, model.step_scale, generator(5))
         for _ in range(2):
             gram = encoder_jacobian(model.encoder, 2 * x - 1).gram()
             eps = torch.randn(10, 3, generator=noise, dtype=torch.float64)
@@ -400,8 +402,9 @@ def test_parameters_of_the_density_that_samples_are_drawn_from_count() -> None:
 def test_a_way_that_it_lacks_is_refused_by_name_and_so_is_sampling_before_the_end() -> None:
     with pytest.raises(CapabilityError, match=r"'chain': .*Valid: gaussian, mixture, prior"):
         finished().sample_by("chain", 3, generator())
-    with pytest.raises(ValueError, match="fit it, or load its state, first"):
-        make().sample(3, generator())
+    for sampler in ("gaussian", "mixture", "chain"):
+        with pytest.raises(ValueError, match="fit it, or load its state, first"):
+            make(regulariser="denoising", sampler=sampler).sample(3, generator())
 
 
 @pytest.mark.parametrize(
