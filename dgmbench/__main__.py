@@ -7,7 +7,16 @@ from pathlib import Path
 
 from dgmbench.commands import guarded
 from dgmbench.files import write_text
-from dgmbench.settings import PARAMS, PIPELINES, compose, load_params, pipeline_names, render_params, validate
+from dgmbench.settings import (
+    PARAMS,
+    PIPELINES,
+    compose,
+    load_params,
+    pipeline_names,
+    render_params,
+    select,
+    validate,
+)
 
 
 def main() -> None:
@@ -16,6 +25,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     use = commands.add_parser("use", help="make a named pipeline the current one (writes params.yaml)")
     use.add_argument("pipeline", help="one of: " + ", ".join(pipeline_names()))
+    use.add_argument("--models", nargs="+", metavar="NAME", help="only these of its models; no controls")
+    use.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="these seeds instead of its own")
+    use.add_argument("--name", help="of the report's folder (with --models or --seeds: PIPELINE-selection)")
     commands.add_parser("pipelines", help="list the named pipelines")
     check = commands.add_parser("check", help="validate settings without running anything")
     check.add_argument("--params", type=Path, default=PARAMS)
@@ -25,9 +37,17 @@ def main() -> None:
 
 def _use(arguments: argparse.Namespace) -> None:
     raw = compose(arguments.pipeline)
-    validate(raw, str(PIPELINES / f"{arguments.pipeline}.yaml"))
-    write_text(PARAMS, render_params(raw))
-    print(f"{PARAMS} now holds pipeline '{arguments.pipeline}'; `dvc repro` runs it")
+    where = str(PIPELINES / f"{arguments.pipeline}.yaml")
+    if arguments.models is not None or arguments.seeds is not None:
+        raw = select(raw, arguments.models, arguments.seeds, where)
+    # Not the pipeline's own name, so that a part of it does not overwrite the report of the whole.
+    raw["pipeline"] = arguments.name or raw["pipeline"]
+    validate(raw, where)
+    write_text(PARAMS, render_params(raw, arguments.pipeline))
+    print(
+        f"{PARAMS} now holds pipeline '{arguments.pipeline}' ({len(raw['models'])} models); "
+        f"`dvc repro` runs it and writes reports/{raw['pipeline']}/"
+    )
 
 
 def _list(arguments: argparse.Namespace) -> None:

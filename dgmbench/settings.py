@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -131,6 +132,14 @@ class ClassifierSettings(Block):
     epochs: PositiveInt = 30
 
 
+class Order(Block):
+    """Two models of one view that the literature puts in an order of log-likelihood; the report judges it."""
+
+    better: Name
+    worse: Name
+    source: str = Field(description="who reports it, and where")
+
+
 class Params(Block):
     """Everything in `params.yaml`."""
 
@@ -148,6 +157,7 @@ class Params(Block):
     classifier: ClassifierSettings = ClassifierSettings()
     models: dict[Name, dict[str, Any]] = Field(min_length=1, description="model entries by name")
     controls: dict[Name, dict[str, Any]] = Field({}, description="controls by name, with their settings")
+    orders: list[Order] = Field([], description="published orders of models to be checked in the report")
 
 
 def load_params(path: Path = PARAMS) -> Params:
@@ -169,8 +179,25 @@ def validate(raw: Any, where: str) -> Params:
         _check_shapes(params, name, settings, where)
     for name in params.controls:
         control_settings(params, name, where)
+    for order in params.orders:
+        _check_order(params, order, where)
     _check_counts(params, where)
     return params
+
+
+def _check_order(params: Params, order: Order, where: str) -> None:
+    views = {}
+    for role in ("better", "worse"):
+        name = getattr(order, role)
+        if name not in params.models:
+            raise SettingsError(
+                f"{where}: 'orders.{role}': no model '{name}': {suggest(name, params.models)}"
+            )
+        views[name] = model_settings(params, name).view
+    if len(set(views.values())) > 1:
+        raise SettingsError(
+            f"{where}: 'orders' compares views: {views}; likelihoods of two views say nothing"
+        )
 
 
 def _check_shapes(params: Params, name: str, settings: Any, where: str) -> None:
@@ -310,7 +337,8 @@ def pipeline_names(folder: Path = PIPELINES) -> list[str]:
 def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
     """Raw settings of pipeline `name`: its file over the pipelines that it `extends`, outermost last.
 
-    Mappings merge key by key; anything else replaces. A model or control set to null is taken out.
+    Mappings merge key by key; anything else replaces. A model or control set to null is taken out,
+    and the orders that name it.
 
     Raises:
         SettingsError: for an unknown pipeline, with the nearest one there is, or a circle of `extends`.
@@ -321,6 +349,9 @@ def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
     for section in ("models", "controls"):
         blocks = merged.get(section) or {}
         merged[section] = {key: block for key, block in blocks.items() if block is not None}
+        if section == "models" and "orders" in merged:
+            gone = blocks.keys() - merged[section].keys()
+            merged["orders"] = [o for o in merged["orders"] if not gone & {o.get("better"), o.get("worse")}]
     return merged | {"pipeline": name}
 
 
@@ -348,9 +379,29 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def render_params(raw: dict[str, Any]) -> str:
-    """The text of `params.yaml` for composed settings."""
-    name = raw["pipeline"]
+def select(
+    raw: dict[str, Any], models: Sequence[str] | None, seeds: Sequence[int] | None, where: str
+) -> dict[str, Any]:
+    """Composed settings cut down to some models, without controls, or to other seeds, under their own name.
+
+    Raises:
+        SettingsError: for a model that the pipeline does not have.
+    """
+    chosen = raw | {"pipeline": f"{raw['pipeline']}-selection"}
+    if seeds is not None:
+        chosen["seeds"] = list(seeds)
+    if models is not None:
+        for name in models:
+            if name not in raw["models"]:
+                raise SettingsError(f"{where}: no model '{name}': {suggest(name, raw['models'])}")
+        chosen |= {"models": {name: raw["models"][name] for name in models}, "controls": {}}
+        pairs = raw.get("orders") or []
+        chosen["orders"] = [order for order in pairs if {order["better"], order["worse"]} <= set(models)]
+    return chosen
+
+
+def render_params(raw: dict[str, Any], name: str) -> str:
+    """The text of `params.yaml` for composed settings of the pipeline called `name`."""
     head = (
         f"# Composed from pipelines/{name}.yaml by `python -m dgmbench use {name}`.\n"
         "# Edit here to try something out, there to keep it.\n"

@@ -8,7 +8,15 @@ import yaml
 
 from dgmbench.errors import SettingsError
 from dgmbench.models.registry import FAMILIES
-from dgmbench.settings import compose, full_settings, load_params, pipeline_names, render_params, validate
+from dgmbench.settings import (
+    compose,
+    full_settings,
+    load_params,
+    pipeline_names,
+    render_params,
+    select,
+    validate,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINES = ROOT / "pipelines"
@@ -33,7 +41,9 @@ def test_every_pipeline_is_valid(name: str) -> None:
 
 
 def test_the_committed_settings_are_the_default_pipeline() -> None:
-    assert (ROOT / "params.yaml").read_text(encoding="utf-8") == render_params(compose("digits", PIPELINES))
+    assert (ROOT / "params.yaml").read_text(encoding="utf-8") == render_params(
+        compose("digits", PIPELINES), "digits"
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,3 +159,14 @@ def test_circles_and_unknown_pipelines_are_refused(tmp_path: Path) -> None:
         compose("one", tmp_path)
     with pytest.raises(SettingsError, match="unknown pipeline 'digit': did you mean 'digits'"):
         compose("digit", PIPELINES)
+
+
+def test_a_part_of_a_pipeline_keeps_its_settings_and_gets_a_name_of_its_own() -> None:
+    whole = compose("digits-all", PIPELINES)
+    part = select(whole, ["vae_2d", "ae"], [5, 6], "digits-all.yaml")
+    assert list(part["models"]) == ["vae_2d", "ae"] and part["models"]["ae"] == whole["models"]["ae"]
+    assert part["seeds"] == [5, 6] and part["controls"] == {}
+    assert validate(part, "digits-all.yaml").pipeline == "digits-all-selection"
+    assert select(whole, None, [7], "x")["models"] == whole["models"]
+    with pytest.raises(SettingsError, match=r"digits-all.yaml: no model 'vae_2': did you mean 'vae_2d'\?"):
+        select(whole, ["vae_2"], None, "digits-all.yaml")

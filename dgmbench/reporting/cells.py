@@ -71,7 +71,7 @@ class Cell:
     """One model's value in one column: mean over `n` seeds, half-width of its interval (None if n < 2).
 
     images: how many items each seed's value averages, None where that is not known. partial: it is a
-    likelihood of fewer images than the test split has.
+    likelihood of fewer images than the test split has. values: of the seeds.
     """
 
     metric: str
@@ -84,6 +84,7 @@ class Cell:
     best: bool = False
     images: int | None = None
     partial: bool = False
+    values: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
@@ -119,6 +120,7 @@ def summarised(records: pd.DataFrame) -> Cell:
         std_error=None if math.isnan(std_error) else std_error,
         n=len(values),
         images=int(records["n"].min()),
+        values=tuple(values),
     )
 
 

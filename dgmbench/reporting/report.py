@@ -32,7 +32,7 @@ def write_report(
     findings = load_findings(results_root, datasets, named)
     runs = load_runs(runs_root, datasets, models, seeds)
     manifests = load_manifests(data_root, datasets)
-    compared = tables.comparisons(frame, models, manifests)
+    compared = tables.comparisons(frame, models, manifests, params.get("orders") or ())
     out = Path(out_dir)
     written = tables.write_tables(compared, out / "tables")
     drawn = figures.draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)

@@ -20,6 +20,7 @@ from dgmbench.reporting.cells import Cell, Column, headline_metric, mark_best, n
 from dgmbench.reporting.footnotes import footnotes
 from dgmbench.reporting.inversions import inversion_note
 from dgmbench.reporting.load import is_compared
+from dgmbench.reporting.orders import order_notes
 from dgmbench.reporting.published import Reference, references
 
 
@@ -99,12 +100,13 @@ def comparison(
     view: str,
     models: Sequence[str] | None = None,
     manifest: Mapping[str, Any] | None = None,
+    orders: Sequence[Mapping[str, Any]] = (),
 ) -> Table:
     """The table of one data set and view; rows in the order of `models` (default: as in `frame`).
 
     Cells are means over the seeds that finished; a row says how many of its seeds diverged. Without the data
     set's manifest the heading does not name the binarisation, and the likelihood over most images counts as
-    one over all of them.
+    one over all of them. orders: those of the settings, each judged in a remark.
     """
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
     part = words.headline_records(part)
@@ -117,7 +119,7 @@ def comparison(
     for row in rows:
         row.published = [r for r in references(dataset, view, row.model) if _fits(r, columns)]
     table = Table(dataset, view, columns, rows, words.view_words(view, manifest), test_images)
-    table.remarks = [note for note in [inversion_note(table)] if note]
+    table.remarks = [note for note in [inversion_note(table), *order_notes(table, orders)] if note]
     table.footnotes = footnotes(table, part)
     return table
 
@@ -134,11 +136,14 @@ def comparisons(
     frame: pd.DataFrame,
     models: Sequence[str] | None = None,
     manifests: Mapping[str, Mapping[str, Any]] | None = None,
+    orders: Sequence[Mapping[str, Any]] = (),
 ) -> list[Table]:
     """All tables of a merged frame: data sets in its order, `binary` before `gray`."""
     known = manifests or {}
     names = list(dict.fromkeys(frame.loc[is_compared(frame["model"]), "dataset"]))
-    tables = [comparison(frame, d, v, models, known.get(d)) for d in names for v in ("binary", "gray")]
+    tables = [
+        comparison(frame, d, v, models, known.get(d), orders) for d in names for v in ("binary", "gray")
+    ]
     return [table for table in tables if table.rows]
 
 
