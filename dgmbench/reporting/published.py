@@ -30,7 +30,7 @@ class Reference:
 
 _IWAE = "Burda et al. 2016, Table 1"
 _IWAE_STATIC = "Burda et al. 2016, Table 3"
-_VAE_1 = "1 stochastic layer of 50 units, k=1, 5000 importance samples, 3280 epochs"
+_ARM = "Yin & Zhou 2019, Table 2a"
 _README = "pytorch-generative README"
 _DYNAMIC = "pixels binarised afresh (dynamic)"
 _STATIC = "Larochelle's fixed binarisation (static), not the dynamic one"
@@ -76,9 +76,56 @@ def _fid(dataset: str, model: str, value: float, spread: float) -> Reference:
     )
 
 
+def _iwae_protocol(layers: int, k: int) -> str:
+    """Burda et al. 2016: network, k and budget of one cell of their tables."""
+    latents = "50 units" if layers == 1 else "100 and 50 units"
+    network = f"{layers} stochastic layer{'s' * (layers > 1)} of {latents}"
+    return f"{network}, k={k}, 5000 importance samples, 3280 epochs"
+
+
+def _iwae_cells(dataset: str, binarisation: str, source: str, cells: str) -> tuple[Reference, ...]:
+    """One reference per word `<entries>=<layers>/<k>=<nats>`, for each of the comma-separated entries."""
+    found = []
+    for cell in cells.split():
+        entries, shape, nats = cell.split("=")
+        layers, k = map(int, shape.split("/"))
+        protocol = f"{binarisation}; {_iwae_protocol(layers, k)}"
+        found += [
+            _nll(dataset, entry, float(nats), "lower_bound", protocol, source, "V")
+            for entry in entries.split(",")
+        ]
+    return tuple(found)
+
+
+# Entries of the same network and k under the names that the pipelines give them.
+_DYNAMIC_CELLS = """
+    vae,iwae_k1,iwae_1_k1=1/1=86.76 vae_k5,vae_1_k5=1/5=86.47 iwae,iwae_1_k5=1/5=85.54
+    vae_1_k50=1/50=86.35 iwae_1_k50=1/50=84.78
+    iwae_two_layers_k1,iwae_2_k1=2/1=85.33 vae_two_layers_k5,vae_2_k5=2/5=85.01
+    iwae_two_layers,iwae_2_k5=2/5=83.89 vae_2_k50=2/50=84.78 iwae_2_k50=2/50=82.90
+"""
+_STATIC_CELLS = """
+    vae,iwae_k1=1/1=88.71 vae_k5=1/5=88.83 iwae=1/5=87.63
+    iwae_two_layers_k1=2/1=88.08 vae_two_layers_k5=2/5=87.63 iwae_two_layers=2/5=86.17
+"""
+# 200 Bernoulli units a layer on static MNIST.
+_BELIEF_NETS = {
+    "sbn_linear_reinforce": 164.0,
+    "sbn_linear_nvil": 113.1,
+    "sbn_linear_concrete": 107.3,
+    "sbn_reinforce": 114.6,
+    "sbn_nvil": 102.2,
+    "sbn_concrete": 99.6,
+    "sbn_two_layers_reinforce": 159.2,
+    "sbn_two_layers_nvil": 99.8,
+    "sbn_two_layers_concrete": 95.6,
+}
+
 REFERENCES: tuple[Reference, ...] = (
-    _nll("mnist", "vae", 86.76, "lower_bound", f"{_DYNAMIC}; {_VAE_1}", _IWAE, "V"),
-    _nll("mnist", "iwae", 84.78, "lower_bound", f"{_DYNAMIC}; {_VAE_1.replace('k=1', 'k=50')}", _IWAE, "V"),
+    *_iwae_cells("mnist", _DYNAMIC, _IWAE, _DYNAMIC_CELLS),
+    *_iwae_cells("mnist_static", "static binarisation", _IWAE_STATIC, _STATIC_CELLS),
+    *(_nll(dataset, entry, nats, "lower_bound", f"{_STATIC}; 200 Bernoulli units a layer", _ARM, "V2")
+      for dataset in ("mnist", "mnist_static") for entry, nats in _BELIEF_NETS.items()),
     _nll("mnist", "pixelcnn", 81.30, "exact", _STATIC, _ORD, "V2"),
     _nll("mnist", "pixelcnn", 81.45, "exact", f"{_DYNAMIC}, also at test", _README, "V"),
     _nll("mnist", "gated_pixelcnn", 80.10, "exact", "binary MNIST, re-implementation",
@@ -86,17 +133,12 @@ REFERENCES: tuple[Reference, ...] = (
     _nll("mnist", "pixelsnail", 78.61, "exact", f"{_DYNAMIC}, also at test", _README, "V"),
     _nll("mnist", "made", 84.87, "exact", f"{_DYNAMIC}, also at test", _README, "V"),
     _nll("mnist", "ladder_vae", 81.74, "lower_bound", _DYNAMIC, "Chen et al. 2017 (VLAE), Table 2", "V2"),
-    _nll("mnist_static", "vae", 88.71, "lower_bound", f"static binarisation; {_VAE_1}", _IWAE_STATIC, "V"),
-    _nll("mnist_static", "iwae", 87.10, "lower_bound",
-         f"static binarisation; {_VAE_1.replace('k=1', 'k=50')}", _IWAE_STATIC, "V"),
     _nll("mnist_static", "pixelcnn", 81.30, "exact", "static binarisation", _ORD, "V2"),
     _nll("mnist_static", "diagonal_bilstm", 79.20, "exact", "static, 7 layers, h=16", _ORD, "V2"),
     _nll("mnist_static", "made", 88.04, "exact", "static binarisation, 1 hidden layer, 32 masks",
          "Germain et al. 2015", "V2"),
     _nll("mnist_static", "nade", 88.33, "exact", "static binarisation", "Larochelle & Murray 2011", "V2"),
-    _nll("omniglot", "vae", 108.11, "lower_bound", f"{_DYNAMIC}; {_VAE_1}", _IWAE, "V"),
-    _nll("omniglot", "iwae", 104.67, "lower_bound",
-         f"{_DYNAMIC}; {_VAE_1.replace('k=1', 'k=50')}", _IWAE, "V"),
+    *_iwae_cells("omniglot", _DYNAMIC, _IWAE, "vae,iwae_k1=1/1=108.11 vae_k5=1/5=107.62 iwae=1/5=106.12"),
     Reference("mnist", "gray", "gan", "log_likelihood_parzen", 225.0, 2.0, "nats", "heuristic", _PARZEN,
               "Goodfellow et al. 2014, Table 1", "V"),
     Reference("tfd", "gray", "gan", "log_likelihood_parzen", 2057.0, 26.0, "nats", "heuristic", _PARZEN,

@@ -36,6 +36,9 @@ _LABELS = {
     "ais_gain": "AIS − IS",
     "ais_error": "AIS − exact",
     "ais_acceptance": "AIS acceptance",
+    "gradient_variance": "gradient variance",
+    "gradient_relative_variance": "gradient variance over its square",
+    "gradient_squared_bias": "squared bias of the gradient",
     "observation_variance": "observation variance",
     "log_likelihood_parzen": "Parzen",
     "fid_domain": "FID (domain)",
@@ -63,6 +66,10 @@ _EXPLANATIONS = {
     "latter misses",
     "ais_error": "AIS minus the exact value, on the same images: what annealing is wrong by",
     "ais_acceptance": "share of the Hamiltonian moves that annealing accepted",
+    "gradient_variance": "of one estimate of the gradient of the objective, summed over parameters, at fixed "
+    "parameters and images",
+    "gradient_relative_variance": "the same over the squared length of the mean gradient",
+    "gradient_squared_bias": "squared length of the mean's distance from the exact gradient",
     "observation_variance": "variance of the Gaussian noise added to a generator to give it a density, "
     "chosen on validation images, in [0,1] pixel units",
     "log_likelihood_parzen": "kernel density around generated images; says little about quality",
