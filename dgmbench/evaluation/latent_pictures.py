@@ -9,7 +9,7 @@ probes use, so that no image is encoded twice.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
@@ -71,9 +71,14 @@ def pictures(subject: Subject, folder: Path) -> Iterator[Record]:
     if seed == first_finished(subject):
         sheets = list(latent_sheets(subject))
         if sheets:
-            save_arrays(folder / f"latent-{seed}.npz", **{sheet.role: sheet.images for sheet in sheets})
-            write_json(folder / f"latent-{seed}.json", [_words(sheet) for sheet in sheets])
+            write_sheets(folder, f"latent-{seed}", sheets)
     return iter(())
+
+
+def write_sheets(folder: Path, stem: str, sheets: Sequence[LatentSheet]) -> None:
+    """``<stem>.npz``, the images by role, and ``<stem>.json``, the words around them."""
+    save_arrays(folder / f"{stem}.npz", **{sheet.role: sheet.images for sheet in sheets})
+    write_json(folder / f"{stem}.json", [_words(sheet) for sheet in sheets])
 
 
 def first_finished(subject: Subject) -> int:

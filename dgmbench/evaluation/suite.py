@@ -17,6 +17,7 @@ import torch
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DgmbenchError
+from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.frechet import fid, fid_std_error
 from dgmbench.evaluation.latent_pictures import pictures
@@ -165,6 +166,7 @@ METRICS: tuple[Metric, ...] = (
     probes,
     latents,
     pictures,
+    completions,
     costs,
     other_ways,
 )

@@ -20,7 +20,16 @@ from dgmbench.reporting.load import CLASSIFIER, Run
 from dgmbench.reporting.tables import Table
 
 TEMPLATE = "report.html.j2"
-_ROLES = ("likelihoods", "convergence", "samples", "neighbours", "spectra", "latents", "curves")
+_ROLES = (
+    "likelihoods",
+    "convergence",
+    "samples",
+    "neighbours",
+    "spectra",
+    "completions",
+    "latents",
+    "curves",
+)
 _HASHES = ("fingerprint", "settings", "data", "code", "commit")
 _DIRTY = "-dirty"
 _SPLITS = "train valid test"

@@ -1,7 +1,8 @@
 """Figures of latent spaces: sheets of decoded images, KL by dimension, and how sharp samples are.
 
 Reads what the evaluation left in ``results/<dataset>/<model>/``: `latent-<seed>.npz` with the words for it in
-`latent-<seed>.json`, `units-<seed>.npz` and `spectrum-<seed>.npz`; draws whatever of it there is.
+`latent-<seed>.json` (`completion-<seed>` likewise), `units-<seed>.npz` and `spectrum-<seed>.npz`; draws
+whatever of it there is.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, np.ndarray]
 
-ROLE, SPECTRA_ROLE = "latents", "spectra"
+ROLE, SPECTRA_ROLE, COMPLETION_ROLE = "latents", "spectra", "completions"
 # Width of a sheet's images in pixels, and of the paper around them: labels on the left, the rest elsewhere.
 SHEET_WIDTH, LABEL_WIDTH, MARGIN = 700, 78, 14
 # Pixels that a character of a caption takes on average, and a line of it.
@@ -39,6 +40,7 @@ def draw(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]
     if not runs:
         return []
     return [
+        *sheets(runs, results_root, folder, "completion", COMPLETION_ROLE),
         *sheets(runs, results_root, folder),
         *units(runs, results_root, folder),
         *spectra(runs, results_root, folder),
@@ -74,19 +76,21 @@ def _arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
 # Sheets
 
 
-def sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
+def sheets(
+    runs: Sequence[Run], results_root: Path, folder: Path, stem: str = "latent", role: str = ROLE
+) -> list[Picture]:
     """One picture per model and sheet, in the order in which the evaluation lists them."""
     drawn = []
     dataset, view = runs[0].dataset, runs[0].view
-    for model, path in _found(runs, results_root, "latent", "json").items():
+    for model, path in _found(runs, results_root, stem, "json").items():
         words = read_json(path)
         arrays = _arrays(path.with_suffix(".npz"), *(sheet["role"] for sheet in words))
         for sheet in words:
-            target = folder / f"{dataset}-{view}-latent-{sheet['role']}-{model}.png"
+            target = folder / f"{dataset}-{view}-{stem}-{sheet['role']}-{model}.png"
             draw_sheet(sheet, arrays[sheet["role"]], model, target)
             alt = f"{model}, {dataset}, {view} view: {sheet['title']}. {sheet['caption']}"
             alt += _spoken_labels(sheet)
-            drawn.append(Picture(target, ROLE, dataset, view, f"{model}: {sheet['title']}", alt, model))
+            drawn.append(Picture(target, role, dataset, view, f"{model}: {sheet['title']}", alt, model))
     return drawn
 
 
