@@ -16,6 +16,9 @@ FAMILIES: dict[str, str] = {
     "vae": "dgmbench.models.vae:VAE",
     "gan": "dgmbench.models.gan:GAN",
     "pixelcnn": "dgmbench.models.pixelcnn:PixelCNN",
+    "gated_pixelcnn": "dgmbench.models.gated_pixelcnn:GatedPixelCNN",
+    "row_lstm": "dgmbench.models.row_lstm:RowLSTM",
+    "diagonal_bilstm": "dgmbench.models.diagonal_bilstm:DiagonalBiLSTM",
 }
 
 
