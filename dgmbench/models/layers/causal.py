@@ -81,8 +81,10 @@ class CausalConv(nn.Module):
         weight = self.weight * self.mask
         if self.radius == 0:
             return F.conv2d(x, weight, self.bias)
-        # Padding both ways and dropping the last rows beats a copy into a padded tensor.
-        return F.conv2d(x, weight, self.bias, padding=(self.above, self.radius))[:, :, : x.shape[2]]
+        # Padding both ways and dropping the last rows beats a copy into a padded tensor; what follows is slow
+        # on the strides that this leaves.
+        output = F.conv2d(x, weight, self.bias, padding=(self.above, self.radius))[:, :, : x.shape[2]]
+        return output.contiguous(memory_format=torch.channels_last)
 
     def windows(self, x: Tensor) -> Tensor:
         """What a kernel of one row sees: ``[H, W, n, inputs]`` to ``[H, W, n, (radius + 1) * inputs]``."""
@@ -113,7 +115,8 @@ class ConvAbove(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, inputs, H, W]`` to ``[n, outputs, H, W]``."""
-        return F.conv2d(x, self.weight, self.bias, padding=self.radius)[:, :, : x.shape[2]]
+        output = F.conv2d(x, self.weight, self.bias, padding=self.radius)[:, :, : x.shape[2]]
+        return output.contiguous(memory_format=torch.channels_last)
 
 
 def _groups(features: int, groups: int) -> Tensor:
