@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from dgmbench.errors import SettingsError
+from dgmbench.models.registry import FAMILIES
 from dgmbench.settings import compose, full_settings, load_params, pipeline_names, render_params, validate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,9 +95,8 @@ def test_bad_settings_name_key_file_and_choices(change: dict[str, Any], message:
 def test_a_missing_family_lists_the_families() -> None:
     settings = raw()
     del settings["models"]["vae"]["family"]
-    with pytest.raises(
-        SettingsError, match=r"'models.vae.family' is missing. Valid: gan, pixelcnn, ppca, vae"
-    ):
+    listed = ", ".join(sorted(FAMILIES))
+    with pytest.raises(SettingsError, match=rf"'models.vae.family' is missing. Valid: {listed}"):
         validate(settings, "params.yaml")
 
 
@@ -131,11 +131,13 @@ def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
 
 
 def test_pipelines_merge_replace_and_take_out(tmp_path: Path) -> None:
-    (tmp_path / "low.yaml").write_text("a: {x: 1, y: [1, 2]}\nmodels: {m: {p: 1}, n: {p: 2}}\n")
-    (tmp_path / "high.yaml").write_text("extends: low\na: {y: [3]}\nmodels: {m: null}\n")
+    low = "a: {x: 1, y: [1, 2]}\nmodels: {m: {p: 1}, n: {p: 2}}\ncontrols: {c: {}, d: {}}\n"
+    (tmp_path / "low.yaml").write_text(low)
+    (tmp_path / "high.yaml").write_text("extends: low\na: {y: [3]}\nmodels: {m: null}\ncontrols: {c: null}\n")
     assert compose("high", tmp_path) == {
         "a": {"x": 1, "y": [3]},
         "models": {"n": {"p": 2}},
+        "controls": {"d": {}},
         "pipeline": "high",
     }
 

@@ -17,6 +17,7 @@ from dgmbench.data.raw import (
     GZIP_MAGIC,
     CorruptError,
     Fetched,
+    Form,
     RawFile,
     RawSet,
     SourceError,
@@ -49,11 +50,11 @@ class Cache:
             return None  # not kept yet: the ordinary case, no news
         return None
 
-    def put(self, file: RawFile, packed: bytes, where: str) -> bytes:
+    def put(self, file: RawFile, packed: bytes, where: str, form: Form | None = None) -> bytes:
         """Check `packed`, keep it as it came, and return its content; `CorruptError` keeps nothing."""
-        content = unpack_and_check(file, packed, where)
+        content = unpack_and_check(file, packed, where, form)
         suffix = ".gz" if packed.startswith(GZIP_MAGIC) else ""
-        with replacing(self.folder / f"{file.name}{suffix}") as aside:
+        with replacing(self.folder / f"{form.name if form else file.name}{suffix}") as aside:
             aside.write_bytes(packed)
         return content
 

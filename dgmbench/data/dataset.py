@@ -71,8 +71,11 @@ class Dataset:
         """The fixed binarisation of valid or test: uint8 0/1 [n, C, H, W] (the images themselves if L = 2).
 
         Raises:
-            DataError: for train, whose binarisation is drawn afresh in training (unless L = 2).
+            DataError: for train, whose binarisation is drawn afresh in training (unless L = 2), and for a
+                data set that has no binary view.
         """
+        if "binary" not in self.views:
+            raise DataError(f"{self.name} has no binary view, only: {', '.join(self.views)}")
         if self.levels == 2:
             return self.images(split)
         if self._known(split) == "train":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dgmbench.data.digits import DIGITS_SHA256, cut_digits, fetch_digits
+from dgmbench.data.frey import FREY_RAW, cut_frey
 from dgmbench.data.mnist import FASHION_RAW, MNIST_RAW, STATIC_RAW, cut_amat, cut_idx
 from dgmbench.data.raw import RawSet
 from dgmbench.data.sources import fetch
@@ -129,6 +130,18 @@ SPECS = {
             views=("binary",),
             raw=STATIC_RAW,
             cut=cut_amat,
+        ),
+        DatasetSpec(
+            name="frey",
+            title="Frey faces: 1965 frames of a video of Brendan Frey",
+            licence="none stated; made public by Brendan Frey and Sam Roweis",
+            homepage="https://cs.nyu.edu/~roweis/data.html",
+            shape=(1, 28, 20),
+            levels=256,
+            classes=None,
+            views=("gray",),
+            raw=FREY_RAW,
+            cut=cut_frey,
         ),
     )
 }

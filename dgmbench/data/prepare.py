@@ -34,8 +34,8 @@ def prepare(
 
     Writes into `out_dir`: `{train,valid,test}.npy` (uint8 [n, C, H, W], levels 0..L-1),
     `labels_*.npy` (int64 [n], where there are labels), `binary_{valid,test}.npy` (uint8 0/1, the fixed
-    binarisation, where L > 2) and, last, `manifest.json`. The arrays' bytes depend on the raw files,
-    `seed` and `limit` only.
+    binarisation, where there is a binary view and L > 2) and, last, `manifest.json`. The arrays' bytes depend
+    on the raw files, `seed` and `limit` only.
 
     Args:
         name: a data set of `dataset_names()`.
@@ -95,7 +95,7 @@ def _arrays(spec: DatasetSpec, splits: dict[str, Split], seed: int) -> dict[str,
         arrays[f"{split}.npy"] = part.images
         if part.labels is not None:
             arrays[f"labels_{split}.npy"] = part.labels.astype("<i8")
-    if spec.levels > 2:
+    if spec.levels > 2 and "binary" in spec.views:
         for split in HELD_OUT:
             generator = streams.generator(seed, f"binary_{split}")
             arrays[f"binary_{split}.npy"] = streams.bernoulli(generator, splits[split].images, spec.levels)

@@ -1,7 +1,8 @@
 """Raw files of a data set: their names, their pinned checksums, and the check itself.
 
 What is pinned is the SHA-256 of the *unpacked* bytes, so a file is the same file whether it comes as
-`.gz`, recompressed, or unpacked.
+`.gz`, recompressed, or unpacked. Where one array is handed around in several formats (`Form`), it is that
+of the array's bytes, and a file is the same file whichever program wrote it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from dgmbench.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
+# A form may be this many times as large as the content (doubles for bytes), and a header more.
+FORM_FACTOR, FORM_HEADER = 8, 4096
 
 
 class SourceError(DataError):
@@ -29,12 +32,37 @@ class CorruptError(SourceError):
 
 
 @dataclass(frozen=True)
+class Form:
+    """A file that wraps a content in a format of its own: its name without `.gz`, and how to unwrap it.
+
+    `unwrap` gives the content of the file's unpacked bytes; `ValueError` if they are not of the format.
+    """
+
+    name: str
+    unwrap: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
 class RawFile:
-    """A published file: its name without `.gz`, and the SHA-256 and size in bytes of its unpacked content."""
+    """A published file: its name without `.gz`, and the SHA-256 and size in bytes of its unpacked content.
+
+    With `forms`, `name` is that of the content, and the files that may hold it are those of the forms.
+    """
 
     name: str
     sha256: str
     size: int
+    forms: tuple[Form, ...] = ()
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The names, without `.gz`, of the files that may hold the content."""
+        return tuple(form.name for form in self.forms) or (self.name,)
+
+    def form(self, file_name: str) -> Form | None:
+        """The form of a file of that name (with or without `.gz`); None for the content itself."""
+        named = {form.name: form for form in self.forms}
+        return named.get(file_name.removesuffix(".gz"))
 
 
 @dataclass(frozen=True)
@@ -76,11 +104,14 @@ class Limits:
     deadline: float = 900.0
 
 
-def unpack_and_check(file: RawFile, packed: bytes, where: str) -> bytes:
-    """The unpacked content of `packed` (gzip or not), if it is `file`; else `CorruptError` naming `where`."""
+def unpack_and_check(file: RawFile, packed: bytes, where: str, form: Form | None = None) -> bytes:
+    """The unpacked content of `packed` (gzip or not), if it is `file`; else `CorruptError` naming `where`.
+
+    `form` is the format that the content is wrapped in, if it is.
+    """
     try:
-        content = _unpack(packed, file.size)
-    except (OSError, EOFError, zlib.error) as error:
+        content = _content(file, packed, form)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         found = hashlib.sha256(packed).hexdigest()
         raise CorruptError(
             f"{where} cannot be unpacked ({error}): expected content with SHA-256 {file.sha256}, "
@@ -95,6 +126,12 @@ def unpack_and_check(file: RawFile, packed: bytes, where: str) -> bytes:
     return content
 
 
+def _content(file: RawFile, packed: bytes, form: Form | None) -> bytes:
+    if form is None:
+        return _unpack(packed, file.size)
+    return form.unwrap(_unpack(packed, FORM_FACTOR * file.size + FORM_HEADER))
+
+
 def _unpack(packed: bytes, size: int) -> bytes:
     """Unpack gzip, reading one byte more than `size` at most: a decompression bomb costs nothing."""
     if not packed.startswith(GZIP_MAGIC):
@@ -105,17 +142,19 @@ def _unpack(packed: bytes, size: int) -> bytes:
 
 def candidates(folder: Path, file: RawFile) -> Iterator[Path]:
     """Where `file` may lie in `folder`: packed first, as that is how it is published."""
-    yield folder / f"{file.name}.gz"
-    yield folder / file.name
+    for name in file.file_names:
+        yield folder / f"{name}.gz"
+        yield folder / name
 
 
 def read_from(folder: Path, file: RawFile) -> bytes:
     """The verified content of `file` in `folder`; `SourceError` if it is missing, unreadable or corrupt."""
     path = next((path for path in candidates(folder, file) if path.exists()), None)
     if path is None:
-        raise SourceError(f"neither {file.name}.gz nor {file.name} is in {folder}")
+        names = " nor ".join(f"{name}.gz nor {name}" for name in file.file_names)
+        raise SourceError(f"neither {names} is in {folder}")
     try:
         packed = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-    return unpack_and_check(file, packed, str(path))
+    return unpack_and_check(file, packed, str(path), file.form(path.name))

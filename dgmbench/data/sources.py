@@ -112,7 +112,8 @@ def _serve_mirror(raw: RawSet, mirror: Path) -> Fetched:
 
 def _nothing_served(raw: RawSet, failures: list[str]) -> str:
     tried = "\n".join(f"  - {failure}" for failure in failures)
-    wanted = ", ".join(f"{raw.folder}/{file.name}.gz" for file in raw.files)
+    forms = [[f"{raw.folder}/{name}.gz" for name in file.file_names] for file in raw.files]
+    wanted = ", ".join(" or ".join(names) for names in forms)
     index = " or a package index" if raw.carriers else ""
     return (
         f"the raw files of {raw.folder} cannot be had. Tried:\n{tried}\n"

@@ -35,7 +35,9 @@ def stratified(
     first, *others = sizes
     owner = np.full(len(labels), first, dtype=object)
     counts = np.bincount(labels)
-    quotas = {split: _shares(counts, sizes[split]) for split in others}
+    quotas: dict[str, IntArray] = {}
+    for split in others:
+        quotas[split] = _shares(counts, sizes[split], counts - sum(quotas.values()))
     for label in range(len(counts)):
         members = order[labels[order] == label]
         start = 0
@@ -45,11 +47,11 @@ def stratified(
     return {split: order[owner[order] == split] for split in sizes}
 
 
-def _shares(counts: IntArray, total: int) -> IntArray:
-    """Whole numbers adding up to `total`, in proportion to `counts`, by largest remainder."""
+def _shares(counts: IntArray, total: int, left: IntArray) -> IntArray:
+    """Whole numbers adding up to `total`, in proportion to `counts` by largest remainder, at most `left`."""
     exact = counts * total  # in units of 1 / counts.sum(), so that there is no rounding
-    shares: IntArray = exact // counts.sum()
-    remainders = exact % counts.sum()
+    shares: IntArray = np.minimum(exact // counts.sum(), left)
+    remainders = np.where(shares < left, exact - shares * counts.sum(), -1)
     missing = total - int(shares.sum())
     shares[np.argsort(-remainders, kind="stable")[:missing]] += 1
     return shares

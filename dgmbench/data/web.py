@@ -92,13 +92,14 @@ class _Download:
         kept = self.cache.get(file)
         if kept is not None:
             return kept
-        address = self._answering([f"{base}{file.name}{suffix}" for suffix in self.suffixes])
+        names = [f"{name}{suffix}" for name in file.file_names for suffix in self.suffixes]
+        address = self._answering([f"{base}{name}" for name in names])
         log.info("downloading %s", address)
         # On the same disk as the cache, and gone afterwards: an interrupted download leaves nothing.
         with self.cache.workspace() as folder:
             target = folder / address.rpartition("/")[2]
             within(self.limits.deadline, partial(self.retrieve, address, target))
-            return self.cache.put(file, target.read_bytes(), address)
+            return self.cache.put(file, target.read_bytes(), address, file.form(target.name))
 
     def _answering(self, addresses: Sequence[str]) -> str:
         """The first address that the server has; raises what it said to the last one."""

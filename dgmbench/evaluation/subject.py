@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset
 from dgmbench.data.views import batch as view_batch
-from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels
+from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels, to_levels
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.likelihood import PointEstimates
+from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
 from dgmbench.results import Kind, Record
 from dgmbench.settings import EvaluationSettings
 from dgmbench.training.devices import device_name, synchronize
@@ -38,6 +41,11 @@ class Subject:
     device: torch.device
     classifier: DomainClassifier | None
     clock: float = field(default_factory=time.monotonic)
+    # Estimates by image that a later metric compares its own with: "exact", "importance".
+    kept: dict[str, PointEstimates] = field(default_factory=dict)
+    # A way of sampling other than the entry's own: its records are those of `<model>/<way>`.
+    way: str | None = None
+    codes: dict[tuple[str, int | None], np.ndarray[Any, Any]] = field(default_factory=dict)
 
     @property
     def view(self) -> str:
@@ -74,7 +82,50 @@ class Subject:
     @cached_property
     def samples(self) -> Tensor:
         """The generated images of the run, uint8 ``[n, C, H, W]``."""
+        if self.way is not None:
+            return self._samples_by(self.way)
         return torch.from_numpy(self.run.samples().copy())
+
+    def _samples_by(self, way: str) -> Tensor:
+        """As many images as the run has, drawn in another way of the model's."""
+        model, info = self.run.model, self.run.info
+        generator = generator_for("sample", way, info["seed"], device=self.device)
+        parts, size = [], self.settings.batch_size
+        with torch.no_grad():
+            for start in range(0, info["n_samples"], size):
+                images = self.draw(min(size, info["n_samples"] - start), generator)
+                parts.append(to_levels(images, model.levels, model.domain).cpu())
+        return torch.cat(parts)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` new samples in the model's domain, in this subject's way."""
+        model = self.run.model
+        if self.way is None:
+            assert isinstance(model, CanSample)
+            return model.sample(n, generator)
+        assert isinstance(model, SamplesInWays)
+        return model.sample_by(self.way, n, generator)
+
+    def in_other_ways(self) -> Iterator[Subject]:
+        """This run once for each further way of sampling that its model has."""
+        model = self.run.model
+        if isinstance(model, SamplesInWays):
+            for way in model.ways:
+                if way != model.way:
+                    yield replace(self, way=way)
+
+    def features(self, split: str, limit: int | None = None) -> np.ndarray[Any, Any]:
+        """The model's codes of the first `limit` images, float64 ``[n, f]``; each split is encoded once."""
+        model = self.run.model
+        assert isinstance(model, CanEncode)
+        for (known, length), codes in self.codes.items():
+            if known == split and (length is None or (limit is not None and limit <= length)):
+                return codes[:limit]
+        with torch.no_grad():
+            batches = self.inputs(split, limit).split(self.settings.batch_size)
+            codes = torch.cat([model.encode(x).double().cpu() for x in batches]).numpy()
+        self.codes[split, limit] = codes
+        return codes
 
     def sample_pixels(self, limit: int | None = None) -> Tensor:
         """Generated images as float32 intensities in [0, 1]."""
@@ -104,7 +155,7 @@ class Subject:
         return Record(
             dataset=info["dataset"],
             view=info["view"],
-            model=info["model"],
+            model=info["model"] if self.way is None else f"{info['model']}/{self.way}",
             seed=info["seed"],
             metric=metric,
             value=float(value),

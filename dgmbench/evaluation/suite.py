@@ -14,93 +14,35 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dgmbench.data.dataset import load_dataset
-from dgmbench.data.views import dequantise
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.frechet import fid, fid_std_error
-from dgmbench.evaluation.likelihood import (
-    PointEstimates,
-    elbo,
-    exact_log_likelihood,
-    importance_sampled_log_likelihood,
-)
+from dgmbench.evaluation.latent_pictures import pictures
+from dgmbench.evaluation.latents import latents
+from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
 from dgmbench.evaluation.neighbours import nn_distance_ratio
-from dgmbench.evaluation.parzen import parzen_log_likelihood, select_bandwidth
 from dgmbench.evaluation.probe import linear_probe
+from dgmbench.evaluation.sharpness import sharpness
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import replacing
-from dgmbench.models.base import CanEncode, HasLogProb, HasLogWeights
+from dgmbench.models.base import CanEncode
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params
-from dgmbench.training.devices import device_name, set_up
+from dgmbench.training.devices import device_name, processes, set_up
+from dgmbench.training.parallel import for_each
 from dgmbench.training.runs import DATA, open_run, run_info
-from dgmbench.training.seeding import derive_seed, generator_for
+from dgmbench.training.seeding import derive_seed
 
 RESULTS = Path("results")
 # Pairs kept for the pictures of samples beside their nearest training images.
 PICTURED = 16
+# Samples kept of each further way of sampling, for its picture.
+SHOWN = 36
 FID_RESAMPLES = 20
 
 Metric = Callable[[Subject, Path], Iterator[Record]]
-
-
-def exact(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Exact log-likelihood of all test images."""
-    model = subject.run.model
-    if isinstance(model, HasLogProb):
-        estimates = exact_log_likelihood(model.log_prob, subject.inputs("test"), subject.settings.batch_size)
-        yield from subject.likelihood("log_likelihood", estimates, "exact", subject.lap())
-
-
-def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
-    """ELBO and importance-sampled log-likelihood, with the same draws for every seed."""
-    model, settings = subject.run.model, subject.settings
-    if not isinstance(model, HasLogWeights):
-        return
-    seed = derive_seed("likelihood", settings.seed) % 2**32
-    x = subject.inputs("test")
-    estimates = elbo(model.log_weights, x, settings.elbo_samples, seed)
-    yield from subject.likelihood("elbo", estimates, "lower_bound", subject.lap())
-    x = x[: settings.importance_points]
-    sampled = importance_sampled_log_likelihood(model.log_weights, x, settings.importance_samples, seed)
-    seconds, largest = subject.lap(), max(sampled)
-    for k, values in sampled.items():
-        # One pass gives every K; each is charged what it would have cost alone.
-        yield from subject.likelihood(f"log_likelihood_is_{k}", values, "lower_bound", seconds * k / largest)
-
-
-def parzen(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Parzen window estimate on gray images; the bandwidth maximises the validation likelihood.
-
-    A continuous density says nothing of binary images, so that view has none.
-    """
-    if subject.view != "gray":
-        return
-    settings = subject.settings.parzen
-    noise = generator_for("parzen", subject.settings.seed)
-    centres = dequantise(subject.samples[: settings.samples], subject.levels, noise).to(subject.device)
-    valid = _dequantised(subject, "valid", settings.valid_points)
-    grid = np.logspace(*settings.log10_bandwidths, settings.bandwidths).tolist()
-    choice = select_bandwidth(centres, valid, grid)
-    if choice.at_edge:
-        print(
-            f"parzen: the best bandwidth {choice.bandwidth:.3g} is at the edge of the grid", file=sys.stderr
-        )
-    values = parzen_log_likelihood(centres, _dequantised(subject, "test"), choice.bandwidth)
-    yield from subject.density(
-        "log_likelihood_parzen", PointEstimates(values), "heuristic", "heuristic", subject.lap()
-    )
-    yield subject.record(
-        "parzen_bandwidth", choice.bandwidth, n=len(valid), unit="1", kind="heuristic", split="valid"
-    )
-
-
-def _dequantised(subject: Subject, split: str, limit: int | None = None) -> Tensor:
-    noise = generator_for("dequantise", split, subject.data_seed)
-    return dequantise(subject.raw(split, limit), subject.levels, noise).to(subject.device)
 
 
 def domain_fid(subject: Subject, folder: Path) -> Iterator[Record]:
@@ -155,20 +97,9 @@ def probes(subject: Subject, folder: Path) -> Iterator[Record]:
         return
     pool = subject.settings.probe_pool
     limits = {"train": pool, "valid": subject.settings.parzen.valid_points, "test": None}
-    features = {split: _features(subject, split, limits[split]) for split in limits}
+    features = {split: subject.features(split, limit) for split, limit in limits.items()}
     for count in subject.settings.probe_labels:
         yield _probe(subject, features, {k: np.asarray(v)[: limits[k]] for k, v in labels.items()}, count)
-
-
-def _features(subject: Subject, split: str, limit: int | None) -> np.ndarray[Any, Any]:
-    model = subject.run.model
-    assert isinstance(model, CanEncode)
-    with torch.no_grad():
-        parts = [
-            model.encode(x).double().cpu()
-            for x in subject.inputs(split, limit).split(subject.settings.batch_size)
-        ]
-    return torch.cat(parts).numpy()
 
 
 def _probe(
@@ -211,7 +142,32 @@ def _timing(subject: Subject, metric: str, value: float, n: int, unit: str) -> R
     return subject.record(metric, value, n=n, unit=unit, kind="exact", split="train")
 
 
-METRICS: tuple[Metric, ...] = (exact, bounds, parzen, domain_fid, memorisation, probes, costs)
+def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Every further way of sampling, scored as the entry's own; rows of the model `<model>/<way>`."""
+    for variant in subject.in_other_ways():
+        assert variant.way is not None
+        for metric in SAMPLE_METRICS:
+            yield from metric(variant, folder / variant.way)
+        drawn = folder / variant.way / f"samples-{subject.run.info['seed']}.npz"
+        _save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
+
+
+# What judges samples alone, whatever drew them.
+SAMPLE_METRICS: tuple[Metric, ...] = (parzen, domain_fid, memorisation, sharpness)
+METRICS: tuple[Metric, ...] = (
+    exact,
+    bounds,
+    annealed,
+    parzen,
+    domain_fid,
+    memorisation,
+    sharpness,
+    probes,
+    latents,
+    pictures,
+    costs,
+    other_ways,
+)
 
 
 def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
@@ -221,10 +177,13 @@ def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     device = set_up(params.training)
-    records: list[Record] = []
-    for seed in params.seeds:
-        records += evaluate_seed(params, dataset, model, seed, folder, device)
-    write_records(folder / "results.csv", records)
+    found = for_each(
+        lambda seed: evaluate_seed(params, dataset, model, seed, folder, device),
+        params.seeds,
+        processes(params.training, device),
+    )
+    write_records(folder / "results.csv", [record for records in found for record in records])
+    shutil.rmtree(store_folder(dataset, model), ignore_errors=True)
     return folder
 
 

@@ -43,7 +43,11 @@ class TrainingBudget(Strict):
     batch_size: PositiveInt = Field(100, description="images per step")
     learning_rate: PositiveFloat = Field(1e-3, description="Adam's step size at the start")
     betas: tuple[MomentDecay, MomentDecay] = Field((0.9, 0.999), description="Adam's moment decays")
-    schedule: Literal["constant", "cosine"] = Field("constant", description="step size over the run")
+    epsilon: PositiveFloat = Field(1e-8, description="what Adam adds to the root of the second moment")
+    schedule: Literal["constant", "cosine", "tripling"] = Field(
+        "constant",
+        description="step size over the run; tripling: 10^(-1/7) less after 1, 3, 9, ... further epochs",
+    )
     gradient_clip: NonNegativeFloat = Field(0.0, description="largest gradient norm; 0 leaves it alone")
     validate_every: PositiveInt = Field(1, description="epochs between two looks at the validation images")
     select: Literal["best", "last"] = Field(
@@ -117,10 +121,51 @@ class ClosedForm(Protocol):
 
 
 @runtime_checkable
+class UsesTrainingMean(Protocol):
+    """Starts from the mean training image (an output bias, a centred input)."""
+
+    def use_training_mean(self, mean: Tensor) -> None:
+        """Told once, before the first step: ``[C, H, W]`` in [0, 1]. It belongs in a buffer or parameter."""
+        ...
+
+
+@runtime_checkable
+class Finishes(Protocol):
+    """Fits something of its own after the gradient steps, such as a density of its codes."""
+
+    def finish(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+        """Called once with the kept parameters; returns named numbers for the validation history.
+
+        Both are images in the model's domain. What is fitted belongs in buffers whose shapes follow from the
+        settings, so that weights load.
+        """
+        ...
+
+
+@runtime_checkable
 class CanSample(Protocol):
     """Draws images."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws in the model's domain."""
+        ...
+
+
+@runtime_checkable
+class SamplesInWays(Protocol):
+    """Draws images in several ways, each of which is a generator of its own."""
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Their names; `sample` is one of them."""
+        ...
+
+    @property
+    def way(self) -> str:
+        """The one that `sample` takes."""
+        ...
+
+    def sample_by(self, way: str, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` draws in the model's domain."""
         ...
 
@@ -181,6 +226,47 @@ class CanEncode(Protocol):
 
     def encode(self, x: Tensor) -> Tensor:
         """``[n, f]`` features of ``x [n, C, H, W]``."""
+        ...
+
+
+@runtime_checkable
+class CanReconstruct(CanEncode, Protocol):
+    """Features that are the latents of its own decoder, by its objective and not by their number alone."""
+
+    latent_dim: int
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Mean images ``[n, C, H, W]`` for ``z [n, latent_dim]``."""
+        ...
+
+    def reconstruction_error(self, x: Tensor, seen: Tensor) -> Tensor:
+        """What x loses when it is decoded from the code of ``seen [n, C, H, W]``: ``[n]``."""
+        ...
+
+
+@runtime_checkable
+class HasKLPerDimension(Protocol):
+    """Splits KL(q(z|x) || p(z)) over the dimensions of z."""
+
+    def kl_per_dimension(self, x: Tensor) -> Tensor:
+        """``[n, latent_dim]`` nats.
+
+        Raises:
+            CapabilityError: where this entry's posterior has no closed form.
+        """
+        ...
+
+
+@runtime_checkable
+class HasGaussianPosterior(Protocol):
+    """A diagonal Gaussian q(z|x), or p(z|x), under the prior N(0, I)."""
+
+    def gaussian_posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Its mean and log-variance, each ``[n, latent_dim]``.
+
+        Raises:
+            CapabilityError: where this entry's posterior, or prior, is another.
+        """
         ...
 
 

@@ -123,7 +123,8 @@ class GAN(GenerativeModel):
 
     def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, latent_dim]`` draws of N(0, I)."""
-        return torch.randn((n, self.latent_dim), generator=generator, device=self.verdict.weight.device)
+        weight, shape = self.verdict.weight, (n, self.latent_dim)
+        return torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
 
     def prior_log_prob(self, z: Tensor) -> Tensor:
         """log N(z; 0, I) in nats, summed over the last axis."""

@@ -104,6 +104,12 @@ class PPCA(GenerativeModel):
         values = self.eigenvalues[: self.latent_dim]
         return torch.diag((values - self.noise_variance).clamp_min(0.0).sqrt() / values)
 
+    def gaussian_posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of p(z|x), each ``[n, q]``: diagonal in this basis, sigma^2 M^-1."""
+        mean = self.encode(x)
+        variance = self.noise_variance / self.eigenvalues[: self.latent_dim]
+        return mean, variance.log().expand_as(mean)
+
     def loadings(self) -> Tensor:
         """W ``[d, q]``, float64 (eq. 7 with R = I)."""
         q = self.latent_dim

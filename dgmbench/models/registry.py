@@ -12,9 +12,18 @@ if TYPE_CHECKING:
 
 # Strings, not imports: a stage loads, and depends on, only the family that it runs.
 FAMILIES: dict[str, str] = {
+    "uniform": "dgmbench.models.uniform:Uniform",
+    "independent": "dgmbench.models.independent:Independent",
+    "gaussian": "dgmbench.models.gaussian:Gaussian",
+    "gaussian_mixture": "dgmbench.models.gaussian_mixture:GaussianMixture",
+    "bernoulli_mixture": "dgmbench.models.bernoulli_mixture:BernoulliMixture",
+    "kde": "dgmbench.models.kde:KDE",
     "ppca": "dgmbench.models.ppca:PPCA",
     "vae": "dgmbench.models.vae:VAE",
+    "iwae": "dgmbench.models.iwae:IWAE",
+    "sigmoid_belief": "dgmbench.models.sigmoid_belief:SigmoidBelief",
     "gan": "dgmbench.models.gan:GAN",
+    "autoencoder": "dgmbench.models.autoencoder:AutoEncoder",
     "pixelcnn": "dgmbench.models.pixelcnn:PixelCNN",
     "gated_pixelcnn": "dgmbench.models.gated_pixelcnn:GatedPixelCNN",
     "row_lstm": "dgmbench.models.row_lstm:RowLSTM",

@@ -1,155 +1,143 @@
-"""The variational auto-encoder with a Gaussian posterior (Kingma & Welling 2013).
+"""The variational auto-encoder (Kingma & Welling 2013).
 
-q(z|x) is a diagonal Gaussian sampled by reparameterisation, p(z) = N(0, I), and p(x|z) is Bernoulli on
-binary images or Gaussian with learned variance on dequantised gray ones. The objective is the ELBO of
-eq. 10: one Monte Carlo draw of log p(x|z) and the closed-form KL of appendix B.
+q(z|x) is sampled by reparameterisation and comes, like p(z), from a choice of families; p(x|z) is Bernoulli
+on binary images, and Gaussian or a discretised logistic on gray ones; both networks are MLPs or
+convolutional. The objective is the ELBO: one Monte Carlo draw of log p(x|z) and the closed-form KL where
+there is one (eq. 7 with L = 1; appendix B for the Gaussian), else that draw's log q(z|x) - log p(z) (eq. 6).
+
+Training may weigh the KL by `beta` (Higgins et al. 2017) and raise that weight from 0 over the first steps
+(Bowman et al. 2016); what validation and evaluation see is the ELBO itself.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
-
 import torch
-import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from dgmbench.models.base import (
-    Activation,
-    GenerativeModel,
-    ModelSettings,
-    gaussian_log_prob,
-    mlp,
-    standard_normal_log_prob,
-)
+from dgmbench.errors import CapabilityError
+from dgmbench.models.base import GenerativeModel
+from dgmbench.models.bodies import BodySettings, build_decoder, build_encoder
+from dgmbench.models.latent_families import Parameters
+from dgmbench.models.observations import ObservationSettings, build_observation, full_precision
+from dgmbench.models.posteriors import PosteriorSettings, build_family
+from dgmbench.terms import Domain
 
 
-class VAESettings(ModelSettings):
-    """Sizes of the two networks and, on gray images, the form of the observation model."""
+class VAESettings(BodySettings, ObservationSettings, PosteriorSettings):
+    """The two networks, both distributions, and the weight of the KL in training."""
 
     latent_dim: PositiveInt = Field(20, description="dimensions of z")
-    hidden: list[PositiveInt] = Field([200, 200], description="encoder widths; the decoder mirrors them")
-    activation: Activation = "tanh"
-    variance: Literal["network", "pixel", "shared"] = Field(
-        "network", description="gray only: variances from the decoder, one per pixel, or a single one"
+    beta: NonNegativeFloat = Field(1.0, description="weight of the KL in training; 1: the ELBO")
+    kl_warmup_steps: NonNegativeInt = Field(
+        0, description="training steps over which that weight rises from 0"
     )
-    least_deviation: NonNegativeFloat = Field(
-        0.0, description="gray only: the learned standard deviations' floor, in pixel units"
-    )
-    mean: Literal["sigmoid", "identity"] = Field("sigmoid", description="gray only: the decoder's mean")
 
 
 class VAE(GenerativeModel):
-    """MLP encoder and decoder with a diagonal-Gaussian posterior."""
+    """Encoder and decoder bodies around a family of latents and an observation model.
+
+    z is a point of R^n for every family; see `latent_families` for what that means for Gamma, Beta and
+    Dirichlet variables.
+    """
 
     Settings = VAESettings
+    steps: Tensor
 
     def __init__(self, settings: VAESettings, image_shape: tuple[int, int, int], levels: int) -> None:
         super().__init__(settings, image_shape, levels)
         self.latent_dim = settings.latent_dim
-        self.variance, self.mean_activation = settings.variance, settings.mean
-        sizes = [self.dims, *settings.hidden]
-        self.encoder = mlp(sizes, settings.activation)
-        self.posterior_head = nn.Linear(sizes[-1], 2 * self.latent_dim)
-        sizes = [self.latent_dim, *reversed(settings.hidden)]
-        self.decoder = mlp(sizes, settings.activation)
-        two_heads = self.view == "gray" and settings.variance == "network"
-        self.output_head = nn.Linear(sizes[-1], 2 * self.dims if two_heads else self.dims)
-        # Dequantisation noise alone has a variance of 1 / (12 L^2): no honest pixel variance is less.
-        floor = max(settings.least_deviation**2, 1 / (12 * levels**2))
-        self.least_log_variance = math.log(floor)
-        if self.view == "gray" and settings.variance != "network":
-            self.raw_log_variance = nn.Parameter(
-                torch.zeros(self.dims if settings.variance == "pixel" else 1)
-            )
+        self.beta, self.kl_warmup_steps = settings.beta, settings.kl_warmup_steps
+        self.observation = build_observation(settings, image_shape, levels)
+        self.latents = build_family(settings, self.latent_dim)
+        self.encoder, width = build_encoder(settings, image_shape)
+        self.posterior_head = nn.Linear(width, self.latents.raw_width)
+        self.decoder = build_decoder(
+            settings, self.latents.natural_width, image_shape, self.observation.outputs_per_pixel
+        )
+        # In the state, so that a resumed training goes on at the same weight.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z|x), each ``[n, latent_dim]``."""
-        hidden = self.encoder(2 * x.flatten(1) - 1)
-        mean, log_variance = _full(self.posterior_head(hidden)).chunk(2, dim=-1)
-        return mean, log_variance
+    @property
+    def domain(self) -> Domain:
+        """That of the observation model."""
+        return self.observation.domain
+
+    def posterior(self, x: Tensor) -> Parameters:
+        """The parameters of q(z|x), as `self.latents` takes them."""
+        scaled = self.observation.scaled(x).to(self.posterior_head.weight.dtype)
+        return self.latents.constrain(full_precision(self.posterior_head(self.encoder(scaled))))
 
     def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """``[n, latent_dim]`` draws of N(0, I)."""
-        return self._normal((n, self.latent_dim), generator)
+        """``[n, latent_dim]`` draws of p(z)."""
+        return self.latents.prior_sample(n, generator)
 
     def prior_log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; 0, I) in nats, summed over the last axis."""
-        return standard_normal_log_prob(z)
+        """log p(z) in nats, summed over the last axis."""
+        return self.latents.prior_log_prob(z)
+
+    def outputs(self, z: Tensor) -> Tensor:
+        """The decoder's raw outputs ``[..., outputs_per_pixel * C * H * W]``, for ``z [..., latent_dim]``."""
+        return self.decoder(self.latents.decoder_input(z))
 
     def decoder_log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats for ``x [n, C, H, W]`` and ``z [..., n, latent_dim]``: ``[..., n]``."""
-        flat = x.flatten(1)
-        if self.view == "binary":
-            logits = _full(self.output_head(self.decoder(z)))
-            # log Bernoulli(x; logits) = x logits - softplus(logits); the product is summed as it is formed.
-            with torch.autocast(logits.device.type, enabled=False):
-                return torch.einsum("...nd,nd->...n", logits, flat) - F.softplus(logits).sum(-1)
-        mean, log_variance = self._gaussian(z)
-        return gaussian_log_prob(flat, mean, log_variance)
-
-    def _gaussian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        output = _full(self.output_head(self.decoder(z)))
-        mean, raw = output.chunk(2, dim=-1) if self.variance == "network" else (output, self.raw_log_variance)
-        if self.mean_activation == "sigmoid":
-            mean = torch.sigmoid(mean)
-        return mean, self.least_log_variance + F.softplus(raw - self.least_log_variance)
+        return self.observation.log_prob(x, self.outputs(z))
 
     def decode(self, z: Tensor) -> Tensor:
         """Mean images of p(x|z), ``[n, C, H, W]``, for ``z [n, latent_dim]``."""
-        mean = (
-            torch.sigmoid(self.output_head(self.decoder(z)))
-            if self.view == "binary"
-            else self._gaussian(z)[0]
-        )
-        return mean.reshape(-1, *self.image_shape)
+        return self.observation.mean(self.outputs(z))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Posterior means, ``[n, latent_dim]``."""
-        return self.posterior(x)[0]
+        """Means of q(z|x) (Cauchy: medians), ``[n, latent_dim]``."""
+        return self.latents.location(self.posterior(x))
 
     def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Negative ELBO and its two parts, nats per image, means over the batch (eq. 10 with L = 1)."""
-        mean, log_variance = self.posterior(x)
-        z = mean + torch.exp(0.5 * log_variance) * self._normal(mean.shape, generator)
-        reconstruction = self.decoder_log_prob(x, z).mean()
-        kl = kl_to_standard_normal(mean, log_variance).mean()
+        """Negative ELBO with its KL weighed, and its two parts unweighed, nats per image, batch means."""
+        reconstruction, kl = self._elbo_terms(x, generator)
+        weight: float | Tensor = self.beta
+        if self.training and self.kl_warmup_steps:
+            weight = self.beta * (self.steps / self.kl_warmup_steps).clamp(max=1.0)
+        if self.training:
+            self.steps += 1
+        return {"loss": weight * kl - reconstruction, "reconstruction": -reconstruction, "kl": kl}
+
+    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Negative ELBO and its two parts, nats per image, whatever the weight of the KL in training."""
+        reconstruction, kl = self._elbo_terms(x, generator)
         return {"loss": kl - reconstruction, "reconstruction": -reconstruction, "kl": kl}
+
+    def _elbo_terms(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Batch means of log p(x|z) and of the KL, from one draw of z."""
+        parameters = self.posterior(x)
+        kl = self.latents.kl(parameters)
+        if kl is not None:
+            z = self.latents.rsample(parameters, (), generator)
+            return self.decoder_log_prob(x, z).mean(), kl.sum(-1).mean()
+        z, log_posterior = self.latents.rsample_with_log_prob(parameters, (), generator)
+        return self.decoder_log_prob(x, z).mean(), (log_posterior - self.prior_log_prob(z)).mean()
+
+    def kl_per_dimension(self, x: Tensor) -> Tensor:
+        """What each dimension of z adds to KL(q(z|x) || p(z)), nats, ``[n, latent_dim]``.
+
+        Raises:
+            CapabilityError: for a family whose KL has no closed form.
+        """
+        kl = self.latents.kl(self.posterior(x))
+        if kl is None:
+            name = type(self.latents).__name__
+            raise CapabilityError(f"the KL of {name} has no closed form; log_weights estimates it as a whole")
+        return kl
 
     def log_weights(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:
         """``[k, n]`` values of log p(x, z) - log q(z|x) in nats, z drawn from q(z|x)."""
-        mean, log_variance = self.posterior(x)
-        noise = self._normal((k, *mean.shape), generator)
-        z = mean + torch.exp(0.5 * log_variance) * noise
-        # log q(z|x) in terms of the noise that made z: exact, and free of the cancellation in z - mean.
-        log_posterior = -0.5 * (noise.square() + log_variance + math.log(2 * math.pi)).sum(-1)
+        z, log_posterior = self.latents.rsample_with_log_prob(self.posterior(x), (k,), generator)
         return self.decoder_log_prob(x, z) + self.prior_log_prob(z) - log_posterior
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """``[n, C, H, W]`` draws of p(x), the observation noise included; gray ones may leave [0, 1]."""
+        """``[n, C, H, W]`` draws of p(x), the observation noise included; Gaussian ones may leave [0, 1]."""
         return self.decoder_sample(self.prior_sample(n, generator), generator)
 
     def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` draws of p(x|z) for ``z [n, latent_dim]``."""
-        if self.view == "binary":
-            means = self.decode(z)
-            uniform = torch.rand(means.shape, generator=generator, device=means.device)
-            return (uniform < means).to(means.dtype)
-        mean, log_variance = self._gaussian(z)
-        draws = mean + torch.exp(0.5 * log_variance) * self._normal(mean.shape, generator)
-        return draws.reshape(-1, *self.image_shape)
-
-    def _normal(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        weight = self.output_head.weight
-        return torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
-
-
-def _full(output: Tensor) -> Tensor:
-    """A layer's output in float32 where autocast made it shorter: log-densities need the digits."""
-    return output.float() if output.dtype in (torch.bfloat16, torch.float16) else output
-
-
-def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, I)) in nats, summed over the last axis (appendix B)."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1)
+        return self.observation.sample(self.outputs(z), generator)

@@ -1,4 +1,4 @@
-"""The figures of a report: samples, nearest neighbours, learning curves, likelihoods with intervals.
+"""The figures of a report: samples, nearest neighbours, learning curves; `draw_all` draws all there are.
 
 Every function returns PNG files without dates or versions inside, so that equal results give equal bytes.
 Seaborn and matplotlib take seconds to import and are imported where they draw.
@@ -7,9 +7,7 @@ Seaborn and matplotlib take seconds to import and are imported where they draw.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,35 +15,18 @@ import numpy as np
 import pandas as pd
 
 from dgmbench.files import replacing
-from dgmbench.reporting import pictures, vocabulary
-from dgmbench.reporting.load import Run, held_out_images, levels_of, load_neighbours
-from dgmbench.reporting.tables import Cell, Column, Table, comparison
+from dgmbench.reporting import controls, convergence, latent_figures, likelihoods, pictures
+from dgmbench.reporting.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
+from dgmbench.reporting.findings import ControlFinding
+from dgmbench.reporting.load import Run, held_out_images, levels_of, load_neighbours, load_ways
+from dgmbench.reporting.tables import comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-DPI = 110
 SHOWN = 36
 PAIRS = 8
-# Okabe and Ito's palette: told apart by colour-blind readers and in print.
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _SPLIT_COLOURS = {"train": BLUE, "valid": ORANGE}
-_KIND_STYLE = {"exact": ("o", BLUE), "lower_bound": (">", ORANGE), "estimate": ("s", GREEN),
-               "heuristic": ("*", PURPLE)}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure on disk and what it shows: `role` is samples, neighbours, curves or likelihoods."""
-
-    path: Path
-    role: str
-    dataset: str
-    view: str
-    title: str
-    alt: str
-    model: str | None = None
 
 
 def draw_all(
@@ -55,6 +36,7 @@ def draw_all(
     results_root: Path,
     data_root: Path,
     folder: Path,
+    findings: Sequence[ControlFinding] = (),
 ) -> list[Picture]:
     """Draw every figure into `folder`; returns them in the order that a report shows them."""
     drawn: list[Picture] = []
@@ -63,11 +45,16 @@ def draw_all(
             own = [run for run in runs if (run.dataset, run.view) == (dataset, view)]
             if not own:
                 continue
-            table = comparison(frame, dataset, view, list(dict.fromkeys(run.model for run in own)))
-            drawn += likelihoods(table, folder)
-            drawn += sample_grids(own, manifest, data_root, folder)
+            models = list(dict.fromkeys(run.model for run in own))
+            drawn += likelihoods.draw(comparison(frame, dataset, view, models, manifest), folder)
+            drawn += convergence.draw(frame, dataset, view, models, folder)
+            drawn += sample_grids(own, manifest, data_root, folder, results_root)
             drawn += neighbours(own, manifest, results_root, folder)
+            drawn += latent_figures.draw(own, results_root, folder)
             drawn += learning_curves(own, folder)
+        for finding in findings:
+            if finding.dataset == dataset:
+                drawn += controls.draw(finding, folder)
     return drawn
 
 
@@ -75,9 +62,13 @@ def draw_all(
 
 
 def sample_grids(
-    runs: Sequence[Run], manifest: Mapping[str, Any], data_root: Path, folder: Path
+    runs: Sequence[Run],
+    manifest: Mapping[str, Any],
+    data_root: Path,
+    folder: Path,
+    results_root: Path | None = None,
 ) -> list[Picture]:
-    """One sheet per model (first seed that finished), one of test data, and all of them side by side."""
+    """One sheet per model and way of sampling (first seed that finished), and all beside test data."""
     view, dataset = runs[0].view, runs[0].dataset
     levels = levels_of(manifest, view)
     sheets: dict[str, np.ndarray] = {}
@@ -88,6 +79,9 @@ def sample_grids(
         samples = run.samples()
         if samples is not None and len(samples):
             sheets[run.model] = pictures.sample_sheet(samples, levels)
+        if results_root is not None:
+            for name, images in load_ways(results_root, run).items():
+                sheets[name] = pictures.sample_sheet(images, levels)
     drawn = [_sheet(name, sheet, dataset, view, folder) for name, sheet in sheets.items()]
     if not sheets:
         return []
@@ -98,7 +92,7 @@ def sample_grids(
 
 
 def _sheet(name: str, sheet: np.ndarray, dataset: str, view: str, folder: Path) -> Picture:
-    path = folder / f"{dataset}-{view}-samples-{name.replace(' ', '-')}.png"
+    path = folder / f"{dataset}-{view}-samples-{name.replace(' ', '-').replace('/', '-')}.png"
     pictures.write_png(sheet, path)
     what = "Held-out test images" if name == "test data" else f"Images generated by {name}"
     return Picture(path, "samples", dataset, view, name, f"{what}, {dataset}, {view} view", name)
@@ -111,13 +105,13 @@ def _side_by_side(sheets: Mapping[str, np.ndarray], path: Path, columns: int = 3
     tall = max(sheet.shape[0] for sheet in sheets.values()) + 34
     wide = max(sheet.shape[1] for sheet in sheets.values()) + gap
     height, width = rows * tall + gap, columns * wide + gap
-    with _figure(width / DPI, height / DPI) as figure:
+    with canvas(width / DPI, height / DPI) as figure:
         for i, (name, sheet) in enumerate(sheets.items()):
             left, top = gap + (i % columns) * wide, (i // columns) * tall + 30
             figure.figimage(sheet, xo=left, yo=height - top - sheet.shape[0])
             weight = "bold" if name == "test data" else "normal"
             figure.text(left / width, 1 - (top - 8) / height, name, fontsize=11, weight=weight)
-        _save(figure, path, tight=False)
+        save(figure, path, tight=False)
 
 
 # Nearest neighbours
@@ -149,7 +143,7 @@ def neighbour_figure(run: Run, content: Mapping[str, np.ndarray], levels: int, p
     sheet = pictures.pair_sheet(content["samples"], content["neighbours"], levels, n, width=620)
     width = max(sheet.shape[1] + 130, 620)
     height = sheet.shape[0] + 330
-    with _figure(width / DPI, height / DPI) as figure:
+    with canvas(width / DPI, height / DPI) as figure:
         top = height - 40 - sheet.shape[0]
         figure.figimage(sheet, xo=120, yo=top)
         figure.text(12 / width, 1 - 24 / height, f"{run.model}, seed {run.seed}", fontsize=11, weight="bold")
@@ -163,7 +157,7 @@ def neighbour_figure(run: Run, content: Mapping[str, np.ndarray], levels: int, p
         figure.text(112 / width, (top - 16) / height, "distance", ha="right", fontsize=9)
         axes = figure.add_axes((120 / width, 55 / height, 1 - 135 / width, 185 / height))
         _distance_histogram(axes, content["generated_distances"], content["heldout_distances"])
-        _save(figure, path, tight=False)
+        save(figure, path, tight=False)
 
 
 def _distance_histogram(axes: Axes, generated: np.ndarray, heldout: np.ndarray) -> None:
@@ -220,7 +214,7 @@ def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]
 
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    with _figure(3.4 * columns + 0.3, 2.6 * rows + 0.5) as figure:
+    with canvas(3.4 * columns + 0.3, 2.6 * rows + 0.5) as figure:
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, ((model, name), curves) in zip(grid.flat, panels.items(), strict=False):
             _draw_panel(axes, curves)
@@ -231,7 +225,7 @@ def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]
             axes.set_axis_off()
         handles = [Line2D([], [], color=colour, label=split) for split, colour in _SPLIT_COLOURS.items()]
         figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _draw_panel(axes: Axes, curves: Sequence[tuple[int, pd.DataFrame]]) -> None:
@@ -302,74 +296,6 @@ def _write_csv(frame: pd.DataFrame, path: Path) -> None:
         frame.to_csv(aside, index=False, lineterminator="\n")
 
 
-# Likelihoods
-
-
-def likelihoods(table: Table, folder: Path) -> list[Picture]:
-    """Each model's likelihoods in nats with their intervals; the Parzen heuristic in a panel of its own."""
-    bounds = [c for c in table.columns if c.unit == "nats" and vocabulary.tightness(c.metric) is not None]
-    parzen = [c for c in table.columns if (c.metric, c.unit) == ("log_likelihood_parzen", "nats")]
-    panels = [panel for panel in (bounds, parzen) if panel]
-    if not panels:
-        return []
-    path = folder / f"{table.dataset}-{table.view}-likelihoods.png"
-    titles = ["log-likelihood and bounds"] * bool(bounds) + ["Parzen window (heuristic)"] * bool(parzen)
-    names = [row.model for row in table.rows]
-    with _figure(4.6 * len(panels) + 0.6, 0.55 * len(names) + 1.6) as figure:
-        grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-        for axes, columns, title in zip(grid, panels, titles, strict=True):
-            _draw_likelihoods(axes, table, columns)
-            axes.set_title(title, fontsize=10, loc="left")
-            axes.set_xlabel("nats per test image (higher is better)")
-        grid[0].set_yticks(range(len(names)), names)
-        grid[0].invert_yaxis()
-        _save(figure, path)
-    shown = "; ".join(_spoken(table, column) for panel in panels for column in panel)
-    alt = f"Likelihoods with 95 % intervals over seeds. {shown}"
-    return [Picture(path, "likelihoods", table.dataset, table.view, "Likelihoods", alt)]
-
-
-def _draw_likelihoods(axes: Axes, table: Table, columns: Sequence[Column]) -> None:
-    """Dots with interval bars; a bound that is also the model's tightest is drawn once, as the tightest."""
-    seen: set[str] = set()
-    for y, row in enumerate(table.rows):
-        drawn: set[str] = set()
-        for column in columns:
-            cell = row.cells.get(column.key)
-            if cell is None or cell.metric in drawn:
-                continue
-            drawn.add(cell.metric)
-            tight = column.tightest or cell.kind == "heuristic"
-            _draw_cell(axes, cell, y, tight, seen)
-    axes.set_ylim(-0.6, len(table.rows) - 0.4)
-    axes.grid(axis="y", visible=False)
-    if len(seen) > 1:
-        axes.legend(frameon=False, fontsize=8, loc="best")
-
-
-def _draw_cell(axes: Axes, cell: Cell, y: int, tight: bool, seen: set[str]) -> None:
-    marker, colour = _KIND_STYLE[cell.kind]
-    name = cell.kind.replace("_", " ") + ("" if tight else " (looser)")
-    axes.errorbar(
-        [cell.mean],
-        [y],
-        xerr=[cell.half_width or 0.0],
-        fmt=marker,
-        color=colour,
-        alpha=1.0 if tight else 0.4,
-        markersize=7 if tight else 5,
-        capsize=4,
-        linewidth=1.4,
-        label=None if name in seen else name,
-    )
-    seen.add(name)
-
-
-def _spoken(table: Table, column: Column) -> str:
-    cells = [(row.model, row.cells[column.key].text) for row in table.rows if column.key in row.cells]
-    return f"{vocabulary.label(column.metric)}: " + ", ".join(f"{model} {text}" for model, text in cells)
-
-
 # Shared
 
 
@@ -380,28 +306,3 @@ def first_finished(runs: Sequence[Run]) -> list[Run]:
         if not run.diverged:
             chosen.setdefault(run.model, run)
     return list(chosen.values())
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[Figure]:
-    """A figure of so many inches that belongs to no window system and is freed afterwards."""
-    import matplotlib
-    import seaborn as sns
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    style = {**sns.axes_style("whitegrid"), "axes.edgecolor": ".6", "grid.color": ".9", "font.size": 9,
-             "font.family": ["DejaVu Sans"], "axes.spines.top": False,
-             "axes.spines.right": False}  # fmt: skip
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(width, height), dpi=DPI, layout=None)
-        FigureCanvasAgg(figure)
-        yield figure
-
-
-def _save(figure: Figure, path: Path, tight: bool = True) -> None:
-    """Write PNG without metadata that changes (matplotlib's own version included)."""
-    if tight:
-        figure.set_layout_engine("constrained")
-    with replacing(path) as aside:
-        figure.savefig(aside, format="png", metadata={"Software": None})

@@ -13,11 +13,14 @@ import yaml
 from dgmbench import __version__
 from dgmbench.files import sha256_json, write_text
 from dgmbench.reporting import vocabulary
-from dgmbench.reporting.figures import Picture
+from dgmbench.reporting.canvas import Picture
+from dgmbench.reporting.cells import summarised
+from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.load import CLASSIFIER, Run
 from dgmbench.reporting.tables import Table
 
 TEMPLATE = "report.html.j2"
+_ROLES = ("likelihoods", "convergence", "samples", "neighbours", "spectra", "latents", "curves")
 _HASHES = ("fingerprint", "settings", "data", "code", "commit")
 _DIRTY = "-dirty"
 _SPLITS = "train valid test"
@@ -31,6 +34,7 @@ def render(
     runs: Sequence[Run],
     manifests: Mapping[str, Mapping[str, Any]],
     pictures: Sequence[Picture],
+    findings: Sequence[ControlFinding] = (),
 ) -> str:
     """The page as text. Everything that comes from files is escaped by the template engine."""
     provenance = [_provenance(run) for run in runs]
@@ -38,7 +42,7 @@ def render(
         pipeline=params["pipeline"],
         models=list(params["models"]),
         seeds=list(params["seeds"]),
-        datasets=[_dataset(name, m, frame, tables, pictures) for name, m in manifests.items()],
+        datasets=[_dataset(name, m, frame, tables, pictures, findings) for name, m in manifests.items()],
         facts=_facts(params, runs),
         warnings=warnings(params, runs, manifests),
         settings=yaml.safe_dump(_plain(params), sort_keys=False, allow_unicode=True),
@@ -116,16 +120,18 @@ def _facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple[str, st
     seconds = sum(float(run.info.get("training_seconds") or 0) for run in runs)
     versions = {f"{name} {v}" for run in runs for name, v in run.info.get("versions", {}).items()}
     commits = {_short(str(run.info["commit"])) for run in runs if run.info.get("commit")}
-    return [
+    facts = [
         ("Pipeline", str(params["pipeline"])),
         ("Data sets", ", ".join(params["datasets"])),
         ("Models", ", ".join(params["models"])),
+        ("Controls", ", ".join(params.get("controls") or {})),
         ("Seeds", ", ".join(str(seed) for seed in params["seeds"])),
         ("Device", _joined(run.info.get("device") for run in runs)),
         ("Versions", ", ".join(sorted(versions)) or "unknown"),
         ("Commit", ", ".join(sorted(commits)) or "unknown"),
         ("Training time", f"{duration(seconds)} over {len(runs)} runs"),
     ]
+    return [(name, value) for name, value in facts if value]
 
 
 def _dataset(
@@ -134,12 +140,15 @@ def _dataset(
     frame: pd.DataFrame,
     tables: Sequence[Table],
     pictures: Sequence[Picture],
+    findings: Sequence[ControlFinding],
 ) -> dict[str, Any]:
+    own = [finding for finding in findings if finding.dataset == name]
     return {
         "name": name,
         "title": manifest.get("title") or name,
         "facts": _data_facts(manifest),
         "views": [_section(table, frame, pictures) for table in tables if table.dataset == name],
+        "controls": [_control(finding, frame, pictures) for finding in own],
     }
 
 
@@ -161,8 +170,7 @@ def _data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _section(table: Table, frame: pd.DataFrame, pictures: Sequence[Picture]) -> dict[str, Any]:
     own = [p for p in pictures if (p.dataset, p.view) == (table.dataset, table.view)]
-    by_role = {role: [_embedded(p) for p in own if p.role == role]
-               for role in ("likelihoods", "samples", "neighbours", "curves")}  # fmt: skip
+    by_role = {role: [_embedded(p) for p in own if p.role == role] for role in _ROLES}
     glossary = [(c.heading, vocabulary.explanation(c.metric)) for c in table.columns]
     return {
         "table": table,
@@ -170,6 +178,37 @@ def _section(table: Table, frame: pd.DataFrame, pictures: Sequence[Picture]) -> 
         "glossary": [(name, text) for name, text in glossary if text],
         **by_role,
     }
+
+
+def _control(finding: ControlFinding, frame: pd.DataFrame, pictures: Sequence[Picture]) -> dict[str, Any]:
+    own = [p for p in pictures if (p.dataset, p.model) == (finding.dataset, finding.control)]
+    return {
+        "finding": finding,
+        "charts": [_embedded(p) for p in own if p.role == "control"],
+        "images": [_embedded(p) for p in own if p.role == "control images"],
+        "numbers": _control_numbers(finding, frame),
+    }
+
+
+def _control_numbers(finding: ControlFinding, frame: pd.DataFrame) -> list[dict[str, str]]:
+    """The records behind a finding: one line per subject and metric, repetitions averaged."""
+    own = frame[(frame["dataset"] == finding.dataset) & frame["model"].str.startswith(finding.prefix)]
+    own = vocabulary.headline_records(own)
+    lines = []
+    for (model, metric, unit), records in own.groupby(["model", "metric", "unit"], sort=False):
+        cell = summarised(records)
+        name, unit_words = vocabulary.label(str(metric)), vocabulary.UNIT_WORDS[str(unit)]
+        lines.append(
+            {
+                "subject": str(model).removeprefix(finding.prefix),
+                "metric": f"{name} ({unit_words})" if unit_words else name,
+                "value": cell.text,
+                "kind": cell.kind.replace("_", " "),
+                "repetitions": str(cell.n),
+                "items": f"{cell.images:,}",
+            }
+        )
+    return lines
 
 
 def _classifier_notes(table: Table, frame: pd.DataFrame) -> list[str]:

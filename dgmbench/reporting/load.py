@@ -15,6 +15,8 @@ from dgmbench.files import read_json
 from dgmbench.results import COLUMNS, read_records
 
 CLASSIFIER = "classifier"
+# Records of a control carry the model name `control/<control>/<subject>`.
+CONTROL = "control/"
 
 
 @dataclass(frozen=True)
@@ -56,35 +58,65 @@ class Run:
 
 
 def merge_results(
-    results_root: Path, datasets: Sequence[str], models: Sequence[str], seeds: Sequence[int] | None = None
+    results_root: Path,
+    datasets: Sequence[str],
+    models: Sequence[str],
+    seeds: Sequence[int] | None = None,
+    controls: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """All records of the given data sets and models, plus the classifier's, in one frame.
+    """All records of the given data sets and models, plus the classifier's and the controls', in one frame.
 
-    Rows are ordered by data set and model as given, then seed, then as the evaluation wrote them, whatever
-    order the file system lists directories in. Records of models or seeds that are no longer asked for
-    are left out. A model without a results file is an error: a table that silently lacks it misleads.
+    Rows are ordered by data set and by model or control as given, then seed, then as the evaluation wrote
+    them, whatever order the file system lists directories in. Records of models or seeds that are no longer
+    asked for are left out (a control's seeds are its own repetitions). A model or control without a results
+    file is an error: a table that silently lacks it misleads.
     """
     frames = []
     for dataset in datasets:
         for model in [*models, CLASSIFIER]:
             path = Path(results_root) / dataset / model / "results.csv"
             if path.exists():
-                frames.append(_checked(read_records(path), path, dataset, model, seeds))
+                frames.append(_of_seeds(_own(path, dataset, model), model, seeds))
             elif model != CLASSIFIER:
                 raise CheckpointError(f"{path} is missing; run `dvc repro` (or the evaluate stage) first")
-    if not frames:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return pd.concat(frames, ignore_index=True)
+        frames += [_control_records(results_root, dataset, control) for control in controls]
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _checked(
-    frame: pd.DataFrame, path: Path, dataset: str, model: str, seeds: Sequence[int] | None
-) -> pd.DataFrame:
-    """Refuse records that belong elsewhere, drop other seeds, and sort by seed (stable)."""
-    strangers = frame[(frame["dataset"] != dataset) | (frame["model"] != model)]
+def control_folder(results_root: Path, dataset: str, control: str) -> Path:
+    """Where a control left its files; `CheckpointError` if it has not been carried out."""
+    folder = Path(results_root) / dataset / f"control-{control}"
+    if not (folder / "results.csv").exists():
+        missing = folder / "results.csv"
+        raise CheckpointError(f"{missing} is missing; run `dvc repro` (or the control stage) first")
+    return folder
+
+
+def is_compared(models: pd.Series) -> pd.Series:
+    """Which names of a frame's model column are models: neither the classifier nor part of a control."""
+    return (models != CLASSIFIER) & ~models.astype(str).str.startswith(CONTROL)
+
+
+def _control_records(results_root: Path, dataset: str, control: str) -> pd.DataFrame:
+    path = control_folder(results_root, dataset, control) / "results.csv"
+    return _own(path, dataset, f"{CONTROL}{control}/", prefix=True)
+
+
+def _own(path: Path, dataset: str, model: str, prefix: bool = False) -> pd.DataFrame:
+    """A file's records; refuses those that belong elsewhere."""
+    frame = read_records(path)
+    ways = frame["model"].str.startswith(f"{model}/")
+    own = frame["model"].str.startswith(model) if prefix else (frame["model"] == model) | ways
+    strangers = frame[(frame["dataset"] != dataset) | ~own]
     if len(strangers):
         first = strangers.iloc[0]
         raise CheckpointError(f"{path} holds records of {first['dataset']}/{first['model']}: not its own")
+    return frame
+
+
+def _of_seeds(frame: pd.DataFrame, model: str, seeds: Sequence[int] | None) -> pd.DataFrame:
+    """Drop other seeds, and sort by seed (stable)."""
     if seeds is not None and model != CLASSIFIER:
         frame = frame[frame["seed"].isin(list(seeds))]
     return frame.sort_values("seed", kind="stable")
@@ -127,6 +159,16 @@ def load_manifests(data_root: Path, datasets: Sequence[str]) -> dict[str, dict[s
             raise DataError(f"{path} is missing; run the prepare stage for '{dataset}'")
         manifests[dataset] = read_json(path)
     return manifests
+
+
+def load_ways(results_root: Path, run: Run) -> dict[str, np.ndarray]:
+    """Samples drawn in a run's further ways, uint8 `[n, C, H, W]` by the name `<model>/<way>`."""
+    folder = Path(results_root) / run.dataset / run.model
+    found = {}
+    for path in sorted(folder.glob(f"*/samples-{run.seed}.npz")):
+        with np.load(path, allow_pickle=False) as content:
+            found[f"{run.model}/{path.parent.name}"] = content["samples"]
+    return found
 
 
 def load_neighbours(results_root: Path, run: Run) -> dict[str, np.ndarray] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from dgmbench.files import write_json
-from dgmbench.reporting.load import CLASSIFIER
+from dgmbench.reporting.load import CLASSIFIER, CONTROL
 from dgmbench.reporting.vocabulary import headline_records
 from dgmbench.results import TIMING_METRICS
 
@@ -40,15 +40,21 @@ def headline_metrics(frame: pd.DataFrame) -> Headline:
 
     Gray likelihoods are in nats under their own name and in bits/dim under `<name>_bpd`. Timings are left
     out, since they differ between two runs of one commit; `diverged_seeds` counts the seeds that diverged
-    and is always there, so that a difference in it shows.
+    and is always there, so that a difference in it shows. The parts of a control stand beside the models,
+    as `control/<control>/<subject>`; they are carried out, not trained, and cannot diverge.
     """
     nested: Headline = {}
     for (dataset, model), count in diverged_counts(frame).items():
-        nested.setdefault(dataset, {})[model] = {} if model == CLASSIFIER else {"diverged_seeds": count}
+        nested.setdefault(dataset, {})[model] = {"diverged_seeds": count} if is_trained(model) else {}
     for names, records in comparable_records(frame).groupby(["dataset", "model", "key"], sort=False):
         dataset, model, key = (str(name) for name in names)
         nested[dataset][model][key] = rounded(float(records["value"].mean()))
     return nested
+
+
+def is_trained(model: str) -> bool:
+    """Whether records of this name are of a model's training, not the classifier's or a control's."""
+    return model != CLASSIFIER and not model.startswith(CONTROL)
 
 
 def diverged_counts(frame: pd.DataFrame) -> dict[tuple[str, str], int]:

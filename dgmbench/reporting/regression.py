@@ -32,8 +32,7 @@ from scipy.special import fdtri, stdtrit
 
 from dgmbench.errors import SettingsError
 from dgmbench.files import read_json, write_json
-from dgmbench.reporting.load import CLASSIFIER
-from dgmbench.reporting.metrics import comparable_records, diverged_counts
+from dgmbench.reporting.metrics import comparable_records, diverged_counts, is_trained
 from dgmbench.reporting.vocabulary import direction
 
 FORMAT = 1
@@ -63,7 +62,7 @@ def make_baseline(frame: pd.DataFrame) -> Baseline:
     models: dict[str, dict[str, Any]] = {}
     for (dataset, model), count in diverged_counts(frame).items():
         entry: dict[str, Any] = {"metrics": {}}
-        if model != CLASSIFIER:
+        if is_trained(model):
             entry["diverged_seeds"] = count
         models.setdefault(dataset, {})[model] = entry
     for (dataset, model, key), records in _groups(frame):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dgmbench.files import replacing
 from dgmbench.reporting import figures, html, metrics, tables
+from dgmbench.reporting.findings import load_findings
 from dgmbench.reporting.load import load_manifests, load_runs, merge_results
 from dgmbench.results import COLUMNS
 
@@ -26,18 +27,20 @@ def write_report(
     results or manifests are missing, before anything is written.
     """
     datasets, models, seeds = params["datasets"], list(params["models"]), params["seeds"]
-    frame = merge_results(results_root, datasets, models, seeds)
+    named = list(params.get("controls") or {})
+    frame = merge_results(results_root, datasets, models, seeds, named)
+    findings = load_findings(results_root, datasets, named)
     runs = load_runs(runs_root, datasets, models, seeds)
     manifests = load_manifests(data_root, datasets)
-    compared = tables.comparisons(frame, models)
+    compared = tables.comparisons(frame, models, manifests)
     out = Path(out_dir)
     written = tables.write_tables(compared, out / "tables")
-    drawn = figures.draw_all(frame, runs, manifests, results_root, data_root, out / "figures")
+    drawn = figures.draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)
     written += [picture.path for picture in drawn] + figures.write_curves(runs, out / "curves")
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")
     metrics.write_metrics(frame, out / "metrics.json")
-    html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn)
+    html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn, findings)
     return frame
 
 

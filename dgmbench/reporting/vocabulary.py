@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -26,9 +27,16 @@ UNIT_WORDS = {
     "1": "",
 }
 _LABELS = {
+    "high_frequency_ratio": "sharpness",
+    "high_frequency_ratio_mean": "sharpness of means",
     "log_likelihood": "log-likelihood",
     "elbo": "ELBO",
     "log_likelihood_ais": "AIS",
+    "bdmc_gap": "BDMC gap",
+    "ais_gain": "AIS − IS",
+    "ais_error": "AIS − exact",
+    "ais_acceptance": "AIS acceptance",
+    "observation_variance": "observation variance",
     "log_likelihood_parzen": "Parzen",
     "fid_domain": "FID (domain)",
     "fid_inception": "FID (Inception)",
@@ -42,10 +50,21 @@ _LABELS = {
     "c_t": "C_T",
 }
 _EXPLANATIONS = {
-    "log_likelihood": "mean log-likelihood of a test image; each model's tightest available figure "
-    "(exact, else annealed or importance-sampled with most draws, else ELBO)",
+    "log_likelihood": "mean log-likelihood of a test image; each model's tightest figure among those that "
+    "cover most test images (exact, else the higher of annealed and importance-sampled with most draws, "
+    "else ELBO)",
     "elbo": "evidence lower bound, the VAE's own objective",
-    "log_likelihood_ais": "annealed importance sampling, a lower bound in expectation",
+    "log_likelihood_ais": "annealed importance sampling, a lower bound in expectation; for a generator "
+    "without observation model it is of the generator plus Gaussian noise, variance chosen on validation "
+    "images",
+    "bdmc_gap": "upper minus lower bound on images simulated from the model (bidirectional Monte Carlo): "
+    "what annealing can be wrong by there",
+    "ais_gain": "AIS minus the importance-sampled bound with most draws, on the same images: how much the "
+    "latter misses",
+    "ais_error": "AIS minus the exact value, on the same images: what annealing is wrong by",
+    "ais_acceptance": "share of the Hamiltonian moves that annealing accepted",
+    "observation_variance": "variance of the Gaussian noise added to a generator to give it a density, "
+    "chosen on validation images, in [0,1] pixel units",
     "log_likelihood_parzen": "kernel density around generated images; says little about quality",
     "fid_domain": "Fréchet distance in the features of a classifier trained on this data set; "
     "not comparable with Inception FIDs or across data sets",
@@ -56,17 +75,24 @@ _EXPLANATIONS = {
     "training_seconds": "wall-clock time of training one seed",
     "parameters": "trainable parameters",
     "parzen_bandwidth": "kernel width chosen on validation images, in [0,1] pixel units",
+    "high_frequency_ratio": "energy of samples above half the Nyquist frequency over that of test images; "
+    "below 1 is blur, above 1 is noise",
+    "high_frequency_ratio_mean": "the same of mean images, without the observation noise that hides blur",
+    "active_units": "latents whose posterior mean varies over test images by more than 0.01 (variance)",
 }
 _ORDER = (
-    "log_likelihood", "log_likelihood_ais", "log_likelihood_is", "elbo", "log_likelihood_parzen",
-    "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage", "nn_distance_ratio",
-    "auth_pct", "c_t", "probe_accuracy", "ssl_error", "test_accuracy", "sampling_rate", "training_seconds",
-    "parameters",
+    "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
+    "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
+    "nn_distance_ratio", "auth_pct", "c_t", "high_frequency_ratio", "high_frequency_ratio_mean",
+    "active_units", "probe_accuracy", "ssl_error", "test_accuracy", "sampling_rate",
+    "training_seconds", "parameters",
 )  # fmt: skip
 _HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage", "auth_pct",
            "probe_accuracy", "test_accuracy", "sampling_rate")  # fmt: skip
-_LOWER = ("fid_", "kid_", "ssl_error", "training_seconds")
+_LOWER = ("fid_", "kid_", "ssl_error", "training_seconds", "bdmc_gap")
+_HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance")
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
+_PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
 _COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
 
 
@@ -81,24 +107,33 @@ def importance_draws(metric: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def tightness(metric: str) -> tuple[int, int] | None:
+def parzen_samples(metric: str) -> int | None:
+    """m of `log_likelihood_parzen_<m>` and `parzen_bandwidth_<m>`, else None."""
+    match = _PARZEN.match(metric)
+    return int(match[2]) if match else None
+
+
+def is_hidden(metric: str) -> bool:
+    """Whether a metric is left to results.csv and the footnotes: what was chosen, not what was measured."""
+    return metric.startswith(_HIDDEN)
+
+
+def tightness(metric: str) -> int | None:
     """Rank of a likelihood metric, larger is tighter; None for what does not bound (Parzen, non-likelihoods).
 
-    Exact before annealed before importance-sampled (more draws first: the bound tightens monotonically in
-    K, Burda et al. 2016, theorem 1) before the ELBO.
+    Exact (2) before annealed or importance-sampled (1; of those two either may be tighter) before the
+    ELBO (0), which is importance sampling with one draw (Burda et al. 2016, theorem 1).
     """
-    draws = importance_draws(metric)
-    if draws is not None:
-        return (1, draws)
-    rank = {"log_likelihood": 3, "log_likelihood_ais": 2, "elbo": 0}.get(metric)
-    return None if rank is None else (rank, 0)
+    if importance_draws(metric) is not None:
+        return 1
+    return {"log_likelihood": 2, "log_likelihood_ais": 1, "elbo": 0}.get(metric)
 
 
 def direction(metric: str, unit: str) -> Direction:
     """Which way is better: `higher`, `lower`, nearer to `one`, or `none` (no way is)."""
     if unit == "bits_per_dim" or metric.startswith(_LOWER):
         return "lower"
-    if metric == "nn_distance_ratio":
+    if metric == "nn_distance_ratio" or metric.startswith("high_frequency_ratio"):
         return "one"
     return "higher" if metric.startswith(_HIGHER) else "none"
 
@@ -108,6 +143,9 @@ def label(metric: str) -> str:
     draws = importance_draws(metric)
     if draws is not None:
         return f"IS-{draws}"
+    samples = _PARZEN.match(metric)
+    if samples:
+        return f"{_LABELS[samples[1]]} ({short_count(int(samples[2]))})"
     counted = _COUNTED.match(metric)
     if counted:
         return f"{counted[1].replace('_', ' ')} ({counted[2]} labels)"
@@ -118,6 +156,8 @@ def explanation(metric: str) -> str:
     """What a metric says, in one clause; empty when there is nothing to add to its name."""
     if importance_draws(metric) is not None:
         return f"importance-sampled with {importance_draws(metric)} draws, a lower bound in expectation"
+    if metric.startswith("log_likelihood_parzen_"):
+        return f"the same from {parzen_samples(metric):,} fresh samples"
     if metric.startswith("probe_accuracy"):
         return "test accuracy of a linear classifier on the model's features, trained on that many labels"
     return _EXPLANATIONS.get(metric, "")
@@ -128,12 +168,33 @@ def order(metric: str) -> tuple[int, int, str]:
     draws = importance_draws(metric)
     if draws is not None:
         return (_ORDER.index("log_likelihood_is"), -draws, metric)
+    samples = _PARZEN.match(metric)
+    if samples:
+        return (_ORDER.index(samples[1]), int(samples[2]), metric)
     if metric in _ORDER:
         return (_ORDER.index(metric), 0, metric)
     for place, prefix in enumerate(_ORDER):
         if metric.startswith(prefix) and prefix != "log_likelihood":
             return (place, 0, metric)
     return (len(_ORDER), 0, metric)
+
+
+def short_count(count: int) -> str:
+    """`2,500`, `100k`, `1M`."""
+    for size, letter in ((10**6, "M"), (10**3, "k")):
+        if count % size == 0:
+            return f"{count // size}{letter}"
+    return f"{count:,}"
+
+
+def view_words(view: str, manifest: Mapping[str, Any] | None = None) -> str:
+    """A view's name for headings and, in the binary view, how its pixels became 0 or 1."""
+    if view != "binary" or manifest is None:
+        return f"{view} view"
+    if int(manifest["levels"]) > 2:
+        return "binary view: binarised afresh in training, fixed by the data seed in validation and test"
+    whose = "Larochelle's" if manifest["name"] == "mnist_static" else "its publisher's"
+    return f"binary view: {whose} fixed binarisation (static)"
 
 
 def kind_mark(kind: str, unit: str) -> str:

@@ -23,7 +23,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dgmbench.data.views import batch as view_batch
-from dgmbench.models.base import ClosedForm, GenerativeModel, TrainingBudget
+from dgmbench.models.base import (
+    ClosedForm,
+    Finishes,
+    GenerativeModel,
+    TrainingBudget,
+    UsesTrainingMean,
+)
 from dgmbench.training.checkpoints import latest_checkpoint, save_checkpoint
 from dgmbench.training.devices import autocast, synchronize
 from dgmbench.training.parallel import slot
@@ -125,6 +131,9 @@ class Trainer:
     ) -> None:
         self.model = model.to(how.device)
         self.images, self.budget, self.seed, self.how = images, budget, seed, how
+        if isinstance(model, UsesTrainingMean):
+            # Before a checkpoint is loaded, which brings its own.
+            model.use_training_mean(images.train.float().mean(0) / (images.levels - 1))
         self.batches = math.ceil(len(images.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
         self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
@@ -136,7 +145,13 @@ class Trainer:
     def _optimiser(self, phase: str) -> torch.optim.Optimizer:
         parameters = list(self.model.phase_parameters(phase))
         fused = self.how.device.type in ("cpu", "cuda")
-        return torch.optim.Adam(parameters, self.budget.learning_rate, betas=self.budget.betas, fused=fused)
+        return torch.optim.Adam(
+            parameters,
+            self.budget.learning_rate,
+            betas=self.budget.betas,
+            eps=self.budget.epsilon,
+            fused=fused,
+        )
 
     def run(self) -> Outcome:
         """Train to the end of the budget, or until a loss is not finite, and keep the selected parameters.
@@ -237,6 +252,8 @@ class Trainer:
         rate = self.budget.learning_rate
         if self.budget.schedule == "cosine":
             rate *= 0.5 * (1 + math.cos(math.pi * self.progress.step / self.total_steps))
+        elif self.budget.schedule == "tripling":
+            rate *= 10 ** (-tripling_stage(self.progress.epoch) / 7)
         for group in optimiser.param_groups:
             group["lr"] = rate
 
@@ -291,7 +308,29 @@ class Trainer:
             self.model.load_state_dict(run.best)
         selected = run.best_step if run.best is not None else run.step
         self.model.eval()
+        if run.status == "completed" and isinstance(self.model, Finishes):
+            self._fit_after_training(self.model)
         return Outcome(run.status, run.reason or None, run.step, selected, run.seconds, run.history)
+
+    def _fit_after_training(self, model: Finishes) -> None:
+        """What the model fits to the images once its parameters stand; of no checkpoint, and repeatable."""
+        run, noise = self.progress, generator_for("finish", self.seed, device=self.how.device)
+        train = view_batch(self.images.train, self.images.levels, self.model.domain, noise)
+        named = model.finish(train, self.valid, noise)
+        run.history += [(run.step, run.epoch, "valid", name, value) for name, value in named.items()]
+        bad = [name for name, value in named.items() if not math.isfinite(value)]
+        if bad:
+            run.status, run.reason = "diverged", f"{bad[0]} was not finite after training"
+        synchronize(self.how.device)
+        self._clock()
+
+
+def tripling_stage(epoch: int) -> int:
+    """The stage i of an epoch (from 0) where stage i has 3^i epochs (Burda et al. 2016, section 5)."""
+    stage = 0
+    while (3 ** (stage + 1) - 1) // 2 <= epoch:
+        stage += 1
+    return stage
 
 
 @dataclass

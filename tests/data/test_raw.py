@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgmbench.data.raw import CorruptError, RawFile, SourceError, read_from, unpack_and_check
+from dgmbench.data.raw import CorruptError, Form, RawFile, SourceError, read_from, unpack_and_check
 
 CONTENT = b"\x00\x00\x08\x03" + bytes(range(200)) * 3
 FILE = RawFile("images", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
@@ -73,3 +74,28 @@ def test_an_unreadable_file_is_a_source_error(tmp_path: Path) -> None:
     (tmp_path / "images.gz").mkdir()
     with pytest.raises(SourceError, match="cannot be read"):
         read_from(tmp_path, FILE)
+
+
+REVERSED = Form("images.rev", lambda content: content[::-1])
+FORMED = replace(FILE, forms=(REVERSED, Form("images.hex", lambda content: bytes.fromhex(content.decode()))))
+
+
+def test_a_file_in_any_of_its_forms_is_the_same_file(tmp_path: Path) -> None:
+    for name, content in (
+        ("images.rev.gz", gzip.compress(CONTENT[::-1])),
+        ("images.hex", CONTENT.hex().encode()),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert read_from(tmp_path, FORMED) == CONTENT
+        (tmp_path / name).unlink()
+    # With forms, the name is the content's, not a file's.
+    (tmp_path / "images").write_bytes(CONTENT)
+    with pytest.raises(SourceError, match=r"neither images\.rev\.gz nor images\.rev nor images\.hex\.gz nor"):
+        read_from(tmp_path, FORMED)
+
+
+def test_a_form_that_cannot_be_unwrapped_or_is_far_too_large_is_corrupt() -> None:
+    with pytest.raises(CorruptError, match=r"there cannot be unpacked \(non-hexadecimal"):
+        unpack_and_check(FORMED, b"no hex", "there", FORMED.form("images.hex.gz"))
+    with pytest.raises(CorruptError, match="is corrupt: expected"):
+        unpack_and_check(FORMED, gzip.compress(CONTENT[::-1] + b"x" * 10_000_000), "there", REVERSED)

@@ -58,6 +58,14 @@ def test_streams_differ_between_seeds_and_purposes() -> None:
     assert len(set(draws)) == 6
 
 
+def test_classes_of_one_image_are_dealt_once() -> None:
+    # Each of the rare classes would round up to a validation and a test image.
+    labels = np.array([0] * 6 + [1, 2, 3])
+    parts = stratified(labels, {"train": 3, "valid": 3, "test": 3}, streams.generator(0, "split"))
+    assert {split: len(indices) for split, indices in parts.items()} == {"train": 3, "valid": 3, "test": 3}
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(9))
+
+
 def test_bernoulli_has_the_right_mean_and_never_errs_at_the_ends() -> None:
     images = np.tile(np.arange(17, dtype=np.uint8), (20_000, 1))
     drawn = streams.bernoulli(streams.generator(1, "binary_valid"), images, 17)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from dgmbench.evaluation.likelihood import (
     exact_log_likelihood,
     importance_sampled_log_likelihood,
 )
+from dgmbench.evaluation.resume import BlockStore
 
 LATENT, WIDTH, NOISE = 2, 5, 0.7
 
@@ -113,10 +116,10 @@ def test_effective_sample_size_falls_as_the_proposal_worsens() -> None:
 
 def test_neither_the_memory_limit_nor_the_batch_size_changes_a_value(model: LinearGaussian) -> None:
     x = model.data(75)
-    low = importance_sampled_log_likelihood(model.single_precision, x, [60], seed=3, max_evaluations=800)
+    low = importance_sampled_log_likelihood(model.single_precision, x, [60], seed=3, max_evaluations=3200)
     high = importance_sampled_log_likelihood(model.single_precision, x, [60], seed=3, max_evaluations=10**6)
     assert low[60].values.numpy().tobytes() == high[60].values.numpy().tobytes()
-    first, second = (elbo(model.single_precision, x, 2, 3, size).values for size in (800, 10**6))
+    first, second = (elbo(model.single_precision, x, 2, 3, size).values for size in (3200, 10**6))
     assert first.numpy().tobytes() == second.numpy().tobytes()
     exact = [exact_log_likelihood(model.log_prob, x, size).values for size in (1, 7, 100)]
     assert torch.allclose(exact[0], exact[2], rtol=1e-5) and torch.allclose(exact[1], exact[2], rtol=1e-5)
@@ -138,7 +141,7 @@ def test_noise_differs_between_blocks_of_points_and_of_draws() -> None:
         seen.append(torch.randn(k, len(x), generator=generator))
         return seen[-1]
 
-    importance_sampled_log_likelihood(record, torch.zeros(64, 1), [50])
+    importance_sampled_log_likelihood(record, torch.zeros(128, 1), [100])
     assert len(seen) == 4
     assert len({part.numpy().tobytes() for part in seen}) == 4
 
@@ -175,9 +178,70 @@ def test_streaming_equals_the_direct_sum() -> None:
         assert torch.allclose(sampled[k].values, torch.logsumexp(draws[:k], 0) - math.log(k), rtol=1e-12)
 
 
+def sampled_bytes(model: LinearGaussian, x: Tensor, ks: list[int], **options: Any) -> dict[int, bytes]:
+    estimates = importance_sampled_log_likelihood(model.single_precision, x, ks, **options)
+    return {
+        k: torch.stack([found.values, found.effective_sample_size]).numpy().tobytes()
+        for k, found in estimates.items()
+    }
+
+
+@pytest.mark.parametrize("calls", [0, 1, 6, 7, 13])
+def test_an_interrupted_estimate_resumes_to_the_byte(
+    model: LinearGaussian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    x, ks, block = model.data(50), [7, 25, 60], NoiseBlock(points=16, draws=20)
+    expected = sampled_bytes(model, x, ks, noise_block=block)
+    everything = len(model.calls)
+    assert everything == 4 * 3
+
+    def interrupted(x: Tensor, k: int, generator: torch.Generator) -> Tensor:
+        if len(model.calls) == calls:
+            raise KeyboardInterrupt
+        return LinearGaussian.single_precision(model, x, k, generator)
+
+    model.calls.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "single_precision", interrupted)
+        if calls < everything:
+            with pytest.raises(KeyboardInterrupt), BlockStore(tmp_path / "is.pt", "f") as store:
+                sampled_bytes(model, x, ks, noise_block=block, resume=store)
+        else:
+            with BlockStore(tmp_path / "is.pt", "f") as store:
+                sampled_bytes(model, x, ks, noise_block=block, resume=store)
+    model.calls.clear()
+    with BlockStore(tmp_path / "is.pt", "f") as store:
+        assert sampled_bytes(model, x, ks, noise_block=block, resume=store) == expected
+    # Only whole blocks of points are kept: 3 calls each.
+    assert len(model.calls) == everything - 3 * (min(calls, everything) // 3)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"ks": [10]},
+        {"noise_block": NoiseBlock(points=16, draws=10)},
+        {"noise_block": NoiseBlock(points=10, draws=20)},
+        {"x": 49},
+    ],
+)
+def test_blocks_of_another_call_are_not_taken(
+    model: LinearGaussian, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    first: dict[str, Any] = {"seed": 0, "noise_block": NoiseBlock(points=50, draws=20), "ks": [40], "x": 50}
+    store = BlockStore(tmp_path / "is.pt", "f")
+
+    def run(x: int, resume: BlockStore | None, **call: Any) -> dict[int, bytes]:
+        return sampled_bytes(model, model.data(50)[:x], resume=resume, **call)
+
+    run(resume=store, **first)
+    assert run(resume=store, **first | other) == run(resume=None, **first | other)
+
+
 def test_no_call_is_larger_than_the_limit_and_none_is_a_single_image(model: LinearGaussian) -> None:
-    importance_sampled_log_likelihood(model.log_weights, model.data(96), [5000], max_evaluations=800)
-    assert max(k * n for k, n in model.calls) <= 800
+    importance_sampled_log_likelihood(model.log_weights, model.data(96), [5000], max_evaluations=3200)
+    assert max(k * n for k, n in model.calls) <= 3200
     assert min(n for _, n in model.calls) == 32
     assert sum(k * n for k, n in model.calls) == 96 * 5000
 

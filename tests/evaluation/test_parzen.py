@@ -10,7 +10,6 @@ import torch
 from scipy.special import logsumexp
 from sklearn.neighbors import KernelDensity
 
-from dgmbench.evaluation import parzen
 from dgmbench.evaluation.parzen import PUBLISHED_GRID, parzen_log_likelihood, select_bandwidth
 
 
@@ -50,27 +49,12 @@ def test_images_are_flattened_and_far_points_stay_finite() -> None:
     assert value.shape == (2,) and value.dtype == torch.float64 and bool(torch.isfinite(value).all())
 
 
-def test_block_sizes_do_not_change_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples, x = images(100, 0), images(50, 1)
-    whole = parzen_log_likelihood(samples, x, 0.2)
-    monkeypatch.setattr(parzen, "POINT_BLOCK", 7)
-    monkeypatch.setattr(parzen, "SAMPLE_BLOCK", 11)
-    assert torch.allclose(parzen_log_likelihood(samples, x, 0.2), whole, rtol=1e-12)
-
-
-def test_no_distance_block_is_larger_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parzen, "POINT_BLOCK", 16)
-    monkeypatch.setattr(parzen, "SAMPLE_BLOCK", 32)
-    sizes, original = [], torch.addmm
-
-    def recording(*args: torch.Tensor, **options: float) -> torch.Tensor:
-        result = original(*args, **options)
-        sizes.append(result.shape)
-        return result
-
-    monkeypatch.setattr(torch, "addmm", recording)
-    parzen_log_likelihood(images(100, 0), images(50, 1), 0.2)
-    assert sizes and max(n for n, _ in sizes) <= 16 and max(m for _, m in sizes) <= 32
+def test_a_stream_of_samples_is_scored_as_the_whole() -> None:
+    samples, valid = images(200, 0), images(60, 1)
+    assert torch.equal(
+        parzen_log_likelihood(samples, valid, 0.2), parzen_log_likelihood(samples.split(33), valid, 0.2)
+    )
+    assert select_bandwidth(samples, valid) == select_bandwidth(iter(samples.split(33)), valid)
 
 
 def test_the_grid_is_scored_as_its_members_are() -> None:
@@ -104,7 +88,11 @@ def test_unfit_inputs_are_refused() -> None:
         parzen_log_likelihood(samples, samples, 0.0)
     with pytest.raises(ValueError, match="values each"):
         parzen_log_likelihood(samples, samples[:, :3], 0.1)
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="no centres"):
         parzen_log_likelihood(samples[:0], samples, 0.1)
+    with pytest.raises(ValueError, match="no centres"):
+        select_bandwidth(iter([]), samples)
+    with pytest.raises(ValueError, match="empty"):
+        parzen_log_likelihood(samples, samples[:0], 0.1)
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         parzen_log_likelihood(samples.to(torch.uint8), samples, 0.1)

@@ -36,7 +36,19 @@ models:
   gan: null
   pixelcnn: null
   pixelcnn_gray: null
+  independent_gray: null
+  independent: null
+  ae: null
+  iwae: null
+  sbn: null
+  gaussian_mixture: null
+  bernoulli_mixture: null
   vae: {latent_dim: 4, hidden: [32], training: {epochs: 20}}
+controls:
+  parzen_truth: null
+  noise_mixture: null
+  lookup_table: null
+  gradient_variance: null
 """
 
 
@@ -122,6 +134,9 @@ def test_the_first_run_leaves_everything(project: Project) -> None:
     page = project.path("reports", "tiny", "index.html").read_text(encoding="utf-8")
     assert "ppca" in page
     assert "data:image/png;base64" in page
+    assert "Controls" in page
+    assert "copies shifted by a pixel" in page
+    assert frame["model"].str.startswith("control/pixel_shift/").any()
 
 
 def test_mlflow_has_a_run_for_every_model_and_seed(project: Project) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from dgmbench.controls.base import Control, ControlSettings, Curve, Finding, Outcome, Panel, Sheet
+from dgmbench.controls.run import write_finding
 from dgmbench.files import sha256_json, write_json
-from dgmbench.results import Record, write_records
+from dgmbench.results import COLUMNS, Record, write_records
 
 SHAPE, LEVELS = (1, 8, 8), 17
 VIEWS = {
@@ -23,6 +26,8 @@ VIEWS = {
     "pixelcnn": "binary",
 }
 DOMAINS = {"ppca": "dequantised", "vae_gray": "dequantised", "gan": "dequantised", "pixelcnn_gray": "levels"}
+# Test images: all of them, and those that annealing covers.
+TEST, ANNEALED = 300, 100
 # Log-likelihood of the invented models: nats of the discrete image (binary) or of a density (gray).
 LEVEL = {"ppca": 60.0, "vae_gray": 64.0, "pixelcnn_gray": 85.0, "vae": -21.0, "pixelcnn": -18.0}
 
@@ -37,6 +42,7 @@ def settings_of(dataset: str = "digits", seeds: tuple[int, ...] = (0, 1, 2)) -> 
         "data": {"seed": 0},
         "training": {"device": "cpu", "precision": "float32"},
         "models": models,
+        "controls": {"planted": {}},
     }
 
 
@@ -70,6 +76,7 @@ def fabricate(
                 _neighbours(root / "results" / dataset / model, seed, view, rng)
         write_records(root / "results" / dataset / model / "results.csv", records)
     write_records(root / "results" / dataset / "classifier" / "results.csv", _classifier(dataset))
+    plant(root / "results", dataset)
     return settings
 
 
@@ -160,9 +167,12 @@ def _records(
     dataset: str, model: str, view: str, seed: int, rng: np.random.Generator, failed: bool
 ) -> list[Record]:
     def record(metric: str, value: float, unit: str, kind: str, std_error: float | None = None) -> Record:
-        return Record(
-            dataset, view, model, seed, metric, value, std_error, 300, unit, kind, "test", 0.5, "cpu"
+        n = (
+            TEST
+            if metric in ("elbo", "log_likelihood") or "_is_" in metric or "_parzen" in metric
+            else ANNEALED
         )
+        return Record(dataset, view, model, seed, metric, value, std_error, n, unit, kind, "test", 0.5, "cpu")
 
     if failed:
         flag = record("diverged", 1.0, "1", "exact")
@@ -175,6 +185,7 @@ def _records(
             bits = -(nats - 64 * math.log(LEVELS)) / (64 * math.log(2))
             bound = "lower_bound" if kind == "exact" and model == "ppca" else kind
             records.append(record(metric, bits, "bits_per_dim", bound, 0.01))
+    records += [record(metric, value, unit, kind) for metric, value, unit, kind in _annealing(model, rng)]
     fid = {"ppca": 8.0, "vae_gray": 6.0, "gan": 2.5, "pixelcnn_gray": 2.4, "vae": 7.0, "pixelcnn": 3.0}[model]
     records += [
         record("fid_domain", fid + rng.normal(0, 0.1), "1", "estimate"),
@@ -198,6 +209,72 @@ def _likelihoods(model: str) -> list[tuple[str, str, float]]:
     return [("log_likelihood", "exact", 0.0), parzen]
 
 
+def _annealing(model: str, rng: np.random.Generator) -> list[tuple[str, float, str, str]]:
+    """What annealing leaves, on the first test images; their log-likelihood lies 3 nats below the others'."""
+    if model.startswith("pixelcnn"):
+        return []
+    nats = LEVEL.get(model, 45.0) - 3.0 + rng.normal(0, 0.2)
+    found = [
+        ("log_likelihood_ais", nats, "nats", "lower_bound"),
+        ("bdmc_gap", 0.4 + rng.normal(0, 0.02), "nats", "estimate"),
+        ("ais_acceptance", 0.65, "1", "estimate"),
+    ]
+    if model == "gan":
+        found.append(("observation_variance", 0.02, "1", "estimate"))
+    elif model == "ppca":
+        found.append(("ais_error", -0.1, "nats", "estimate"))
+    else:
+        found.append(("ais_gain", 0.3 + rng.normal(0, 0.02), "nats", "estimate"))
+    return found
+
+
+class Planted(Control[ControlSettings]):
+    """A control that finds what it is told to; its texts need escaping."""
+
+    Settings = ControlSettings
+    title = "Planted <copies> & noise"
+    claim = "A metric is fooled by planted copies."
+    source = "Nobody et al. 2016, section 3"
+
+
+def plant(
+    results: Path, dataset: str, name: str = "planted", outcome: Outcome = "shown", repetitions: int = 3
+) -> Finding:
+    """Write a control's files through the control stage's own writer; returns what was written."""
+    rng = np.random.default_rng(11)
+    records = [
+        Record(dataset, "gray", f"control/{name}/{subject}", seed, metric, value + rng.normal(0, 0.1), 0.2,
+               TEST, unit, "heuristic", "test", 0.1, "cpu")
+        for seed in range(repetitions)
+        for subject, metric, value, unit in (
+            ("copies, m=100", "log_likelihood_parzen", 12.0, "nats"),
+            ("truth", "log_likelihood_parzen", 9.0, "nats"),
+            ("copies, m=100", "nn_distance_ratio", 0.5, "1"),
+        )
+    ]  # fmt: skip
+    m = [100.0, 1000.0, 10000.0]
+    growing = Panel(
+        "Parzen over the number of samples", "samples m", "nats",
+        [Curve("k-means centres", m, [10.0, 12.0, 12.5], [9.5, 11.8, 12.4], [10.5, 12.2, 12.6]),
+         Curve("training images", m, [7.0, 9.0, 9.5])],
+        levels={"true value": 14.25, "uniform": 0.0}, log_x=True,
+    )  # fmt: skip
+    ranking = Panel(
+        "Two models, two rulers", "model", "nats",
+        [Curve("exact", [0.0, 1.0], [14.25, -20.0]),
+         Curve("Parzen", [0.0, 1.0], [9.0, 12.0], [8.8, 11.7], [9.2, 12.3])],
+        x_names=["the truth", "narrow Gaussians at k-means centres"],
+    )  # fmt: skip
+    sheets = [
+        Sheet("centres", images(rng, 100, LEVELS), LEVELS),
+        Sheet("copies", images(rng, 9, LEVELS), LEVELS),
+    ]
+    sentence = "Copies score 12.0 nats, 3.0 above the truth."
+    finding = Finding(outcome, sentence, records, [growing, ranking], sheets)
+    write_finding(results / dataset / f"control-{name}", Planted(ControlSettings()), finding)
+    return finding
+
+
 def _neighbours(folder: Path, seed: int, view: str, rng: np.random.Generator) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     levels = 2 if view == "binary" else LEVELS
@@ -217,6 +294,18 @@ def _classifier(dataset: str) -> list[Record]:
                0.1, "cpu")
         for view in ("binary", "gray")
     ]  # fmt: skip
+
+
+def row(model: str, seed: int, metric: str, value: float, **other: Any) -> dict[str, Any]:
+    """One line of a results table: 300 test images of the binary view, in nats, exact, unless told."""
+    base = {"dataset": "d", "view": "binary", "std_error": 0.4, "n": TEST, "unit": "nats", "kind": "exact",
+            "split": "test", "seconds": 0.1, "device": "cpu"}  # fmt: skip
+    return base | {"model": model, "seed": seed, "metric": metric, "value": value} | other
+
+
+def frame_of(*rows: dict[str, Any]) -> pd.DataFrame:
+    """A results table of such lines."""
+    return pd.DataFrame(list(rows), columns=list(COLUMNS))
 
 
 def read_json(path: Path) -> Any:

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from dgmbench.reporting import pictures
+from dgmbench.reporting.canvas import Picture
 from dgmbench.reporting.figures import (
-    Picture,
     curve_names,
     curves_frame,
     draw_all,
@@ -22,8 +22,7 @@ from dgmbench.reporting.figures import (
     learning_curves,
     write_curves,
 )
-from dgmbench.reporting.load import held_out_images, load_manifests, load_runs
-from dgmbench.reporting.tables import merge_results
+from dgmbench.reporting.load import held_out_images, load_manifests, load_runs, merge_results
 
 Drawn = tuple[Path, list[Picture]]
 
@@ -44,7 +43,7 @@ def drawn(invented: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPa
 
 def test_every_role_is_drawn_for_both_views(drawn: Drawn) -> None:
     roles = {(p.view, p.role) for p in drawn[1]}
-    names = ("likelihoods", "all samples", "samples", "neighbours", "curves")
+    names = ("likelihoods", "convergence", "all samples", "samples", "neighbours", "curves")
     assert roles == {(view, role) for view in ("binary", "gray") for role in names}
     shown = {p.model for p in drawn[1] if p.role == "samples"}
     assert shown == {"test data", "ppca", "vae_gray", "gan", "pixelcnn_gray", "vae", "pixelcnn"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from fabricate import VIEWS, fabricate
+from fabricate import VIEWS, fabricate, plant
 
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
-from dgmbench.reporting.html import duration
+from dgmbench.reporting.findings import load_findings
+from dgmbench.reporting.html import duration, render
+from dgmbench.reporting.load import load_manifests, load_runs, merge_results
 from dgmbench.reporting.metrics import headline_metrics
 from dgmbench.reporting.report import write_report
+from dgmbench.reporting.tables import comparisons
 from dgmbench.results import read_records
 
 
@@ -68,7 +72,8 @@ def test_nothing_is_loaded_from_elsewhere(written: tuple[Path, Page]) -> None:
 
 def test_all_images_are_whole_and_described(written: tuple[Path, Page]) -> None:
     images = [attributes for tag, attributes in written[1].tags if tag == "img"]
-    assert len(images) == 2 * 2 + 2 + 6 + 6  # likelihoods and curves, test data, samples, neighbours
+    # Likelihoods, convergence and curves; test data, samples, neighbours; a control's plots and two sheets.
+    assert len(images) == 2 * 3 + 2 + 6 + 6 + 3
     for attributes in images:
         data = base64.b64decode((attributes["src"] or "").partition("base64,")[2], validate=True)
         assert data.startswith(b"\x89PNG")
@@ -96,6 +101,51 @@ def test_every_model_and_the_diverged_run_are_there(written: tuple[Path, Page]) 
     assert "97.3 % test accuracy" in text
 
 
+def test_a_control_is_told_with_its_claim_outcome_and_numbers(written: tuple[Path, Page]) -> None:
+    text = " ".join(written[1].text.split())
+    assert "Planted <copies> & noise shown" in text
+    assert "A metric is fooled by planted copies. (Nobody et al. 2016, section 3)" in text
+    assert "Copies score 12.0 nats, 3.0 above the truth." in text
+    # A row of its numbers, cell by cell.
+    assert re.search(r"copies, m=100Parzen \(nats\)\* 1[12]\.\d+ ± \d\.\d+heuristic3300", text)
+    badges = [a["class"] for tag, a in written[1].tags if tag == "span" and "badge" in (a.get("class") or "")]
+    assert badges == ["badge shown"]
+    described = [a["alt"] or "" for tag, a in written[1].tags if tag == "img"]
+    assert any("k-means centres: 10 at 100, 12 at 1,000, 12.5 at 10,000" in alt for alt in described)
+
+
+@pytest.mark.parametrize("outcome", ["not shown", "undecided"])
+def test_an_outcome_against_the_claim_is_not_hidden(tmp_path: Path, outcome: Any) -> None:
+    settings = fabricate(tmp_path, seeds=(0,))
+    plant(tmp_path / "results", "digits", outcome=outcome)
+    assert ("span", {"class": f"badge {outcome.replace(' ', '-')}"}) in bare(tmp_path, settings).tags
+
+
+def test_no_controls_no_section(tmp_path: Path) -> None:
+    settings = fabricate(tmp_path, seeds=(0,))
+    assert any(a.get("id") == "digits-controls" for _, a in bare(tmp_path, settings).tags)
+    none = bare(tmp_path, settings | {"controls": {}})
+    assert not any("control" in (a.get("id") or "") for _, a in none.tags)
+    assert "Controls" not in none.text
+
+
+def bare(root: Path, settings: dict[str, Any]) -> Page:
+    """The page without pictures, which take most of the time."""
+    names = ["digits"], list(settings["models"]), settings["seeds"], list(settings["controls"])
+    frame = merge_results(root / "results", *names)
+    manifests = load_manifests(root / "data", names[0])
+    runs = load_runs(root / "runs", *names[:3])
+    findings = load_findings(root / "results", names[0], names[3])
+    return Page(render(settings, frame, comparisons(frame), runs, manifests, [], findings))
+
+
+def test_the_binarisation_is_in_the_heading(written: tuple[Path, Page]) -> None:
+    said = "binary view: binarised afresh in training, fixed by the data seed in validation and test"
+    assert f"digits, {said}" in written[1].text
+    markdown = (written[0] / "tables" / "digits-binary.md").read_text(encoding="utf-8")
+    assert f"- {said[0].upper()}{said[1:]}." in markdown
+
+
 def test_titles_are_escaped(written: tuple[Path, Page]) -> None:
     source = (written[0] / "index.html").read_text(encoding="utf-8")
     assert "Optical digits &lt;8x8&gt; &amp; friends" in source
@@ -104,14 +154,15 @@ def test_titles_are_escaped(written: tuple[Path, Page]) -> None:
 
 def test_tables_scroll_by_keyboard(written: tuple[Path, Page]) -> None:
     boxes = [attributes for _, attributes in written[1].tags if attributes.get("class") == "scroll"]
-    assert len(boxes) == 3
+    assert len(boxes) == 4
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
 
 
 def test_files_beside_the_page(written: tuple[Path, Page]) -> None:
     out = written[0]
     frame = read_records(out / "results.csv")
-    assert set(frame["model"]) == {*VIEWS, "classifier"}
+    parts = {"control/planted/copies, m=100", "control/planted/truth"}
+    assert set(frame["model"]) == {*VIEWS, "classifier", *parts}
     assert json.loads((out / "metrics.json").read_text()) == headline_metrics(frame)
     assert {p.name for p in (out / "tables").iterdir()} == {
         f"digits-{view}.{suffix}" for view in ("binary", "gray") for suffix in ("csv", "md")
@@ -134,28 +185,29 @@ def test_an_attack_in_a_result_file_stays_text(tmp_path: Path) -> None:
 
 
 def test_stale_data_and_missing_runs_are_told_and_old_files_go(tmp_path: Path) -> None:
-    settings = small(fabricate(tmp_path, seeds=(0, 1)), "vae", "ppca", "gan")
+    settings = small(fabricate(tmp_path, seeds=(0, 1)), "vae", "gan")
     out = write(tmp_path, settings)
     (tmp_path / "runs" / "digits" / "vae" / "run-1.json").unlink()
-    path = tmp_path / "runs" / "digits" / "ppca" / "run-0.json"
+    path = tmp_path / "runs" / "digits" / "vae" / "run-0.json"
     write_json(path, json.loads(path.read_text()) | {"data_sha256": "0" * 64})
     del settings["models"]["gan"]
     text = Page((write(tmp_path, settings) / "index.html").read_text(encoding="utf-8")).text
     assert "Runs are missing: vae seed 1 on digits." in text
-    assert "Trained on other digits data than is now in data/: ppca seed 0." in text
+    assert "Trained on other digits data than is now in data/: vae seed 0." in text
     assert not list((out / "figures").glob("*gan*"))
 
 
 def test_missing_results_stop_before_anything_is_written(tmp_path: Path) -> None:
     settings = fabricate(tmp_path, seeds=(0,))
-    shutil.rmtree(tmp_path / "results" / "digits" / "vae")
-    with pytest.raises(CheckpointError, match="vae"):
-        write(tmp_path, settings)
+    for name in ("control-planted", "vae"):
+        shutil.rmtree(tmp_path / "results" / "digits" / name)
+        with pytest.raises(CheckpointError, match=name):
+            write(tmp_path, settings)
     assert not (tmp_path / "reports").exists()
 
 
 def test_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    settings = small(fabricate(tmp_path, seeds=(0, 1)))
+    settings = small(fabricate(tmp_path, seeds=(0,)), "vae")
     first = (write(tmp_path, settings) / "index.html").read_bytes()
     assert (write(tmp_path, settings) / "index.html").read_bytes() == first
 
@@ -179,7 +231,7 @@ def test_uncommitted_changes_are_told(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "digits" / "vae" / "run-0.json"
     info = json.loads(path.read_text())
     write_json(path, info | {"commit": info["commit"] + "-dirty"})
-    text = Page((write(tmp_path, settings) / "index.html").read_text(encoding="utf-8")).text
+    text = bare(tmp_path, settings).text
     assert "0123456789ab with uncommitted changes" in text
     assert "trained with uncommitted changes" in text
     assert "different commits" in text

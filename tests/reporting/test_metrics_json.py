@@ -9,14 +9,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from dgmbench.reporting.load import merge_results
 from dgmbench.reporting.metrics import headline_metrics, rounded, write_metrics
-from dgmbench.reporting.tables import merge_results
 
 
 @pytest.fixture
 def frame(invented: tuple[Path, dict[str, Any]]) -> pd.DataFrame:
     root, settings = invented
-    return merge_results(root / "results", ["digits"], list(settings["models"]))
+    return merge_results(
+        root / "results", ["digits"], list(settings["models"]), controls=list(settings["controls"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,12 @@ def test_no_timings_and_divergence_counted(frame: pd.DataFrame) -> None:
     assert not keys & {"training_seconds", "sampling_rate", "diverged"}
     assert metrics["gan"]["diverged_seeds"] == 1
     assert metrics["vae"]["diverged_seeds"] == 0
+
+
+def test_controls_stand_beside_the_models_and_cannot_diverge(frame: pd.DataFrame) -> None:
+    found = headline_metrics(frame)["digits"]["control/planted/truth"]
+    own = frame[frame["model"] == "control/planted/truth"]
+    assert found == {"log_likelihood_parzen": pytest.approx(own["value"].mean(), 1e-5)}
 
 
 def test_a_model_that_diverged_throughout_stays(frame: pd.DataFrame) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from dgmbench.errors import SettingsError
+from dgmbench.reporting.load import merge_results
 from dgmbench.reporting.regression import (
     Finding,
     compare,
@@ -21,13 +22,14 @@ from dgmbench.reporting.regression import (
     tolerance,
     write_baseline,
 )
-from dgmbench.reporting.tables import merge_results
 
 
 @pytest.fixture
 def frame(invented: tuple[Path, dict[str, Any]]) -> pd.DataFrame:
     root, settings = invented
-    return merge_results(root / "results", ["digits"], list(settings["models"]))
+    return merge_results(
+        root / "results", ["digits"], list(settings["models"]), controls=list(settings["controls"])
+    )
 
 
 def shifted(frame: pd.DataFrame, model: str, metric: str, by: float) -> pd.DataFrame:
@@ -58,6 +60,14 @@ def test_a_planted_regression_is_found(frame: pd.DataFrame, model: str, metric: 
     better = compare(shifted(frame, model, metric, -worse), baseline)
     assert not failing([f for f in better if f.metric == metric])
     assert any(f.severity == "better" and "look why" in f.message for f in better if f.metric == metric)
+
+
+def test_a_control_that_changes_or_goes_missing_is_found(frame: pd.DataFrame) -> None:
+    baseline, part = make_baseline(frame), "control/planted/truth"
+    assert "diverged_seeds" not in baseline["datasets"]["digits"][part]
+    changed = compare(shifted(frame, part, "log_likelihood_parzen", -3.0), baseline)
+    assert failing(changed) == [(part, "log_likelihood_parzen")]
+    assert failing(compare(frame[frame["model"] != part], baseline)) == [(part, "–")]
 
 
 def test_other_seeds_are_not_a_regression() -> None:

@@ -8,31 +8,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
+from fabricate import frame_of, plant, row
 
 from dgmbench.errors import CheckpointError
+from dgmbench.reporting.cells import Cell, Column, half_width, mark_best
+from dgmbench.reporting.load import merge_results
 from dgmbench.reporting.published import REFERENCES
-from dgmbench.reporting.tables import (
-    Cell,
-    Column,
-    comparison,
-    comparisons,
-    half_width,
-    mark_best,
-    merge_results,
-)
-from dgmbench.results import COLUMNS
-
-
-def row(model: str, seed: int, metric: str, value: float, **other: Any) -> dict[str, Any]:
-    base = {"dataset": "d", "view": "binary", "std_error": 0.4, "n": 300, "unit": "nats", "kind": "exact",
-            "split": "test", "seconds": 0.1, "device": "cpu"}  # fmt: skip
-    return base | {"model": model, "seed": seed, "metric": metric, "value": value} | other
-
-
-def frame_of(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(COLUMNS))
+from dgmbench.reporting.tables import comparison, comparisons
+from dgmbench.results import Record, write_records
 
 
 def cell_of(mean: float, half: float | None) -> Cell:
@@ -73,6 +57,61 @@ def test_the_tightest_bound_leads_and_keeps_its_kind() -> None:
     assert (lead.metric, lead.mean, lead.kind) == ("log_likelihood_is_500", -87.0, "lower_bound")
     assert table.rows[0].cells["log_likelihood_parzen [nats]"].text.startswith("* ")
     assert [c.metric for c in table.columns] == ["log_likelihood", "log_likelihood_is_500", "elbo", names[3]]
+
+
+@pytest.mark.parametrize(
+    ("annealed", "best"), [(-86.0, "log_likelihood_ais"), (-88.0, "log_likelihood_is_500")]
+)
+@pytest.mark.parametrize("unit", ["nats", "bits_per_dim"])
+def test_of_two_sampled_bounds_the_higher_leads(annealed: float, best: str, unit: str) -> None:
+    sign = 1 if unit == "nats" else -1
+    values = {"elbo": -90.0, "log_likelihood_is_50": -80.0, "log_likelihood_is_500": -87.0,
+              "log_likelihood_ais": annealed}  # fmt: skip
+    rows = [
+        row("vae", s, m, sign * v, kind="lower_bound", unit=unit) for s in (0, 1) for m, v in values.items()
+    ]
+    lead = comparison(frame_of(*rows), "d", "binary").rows[0].cells[f"log_likelihood [{unit}]"]
+    assert (lead.metric, lead.partial) == (best, False)
+
+
+def test_the_headline_is_of_as_many_images_as_there_are() -> None:
+    rows = [row("vae", s, "elbo", -90.0, kind="lower_bound") for s in (0, 1)]
+    rows += [row("vae", s, "log_likelihood_ais", -70.0, kind="lower_bound", n=100) for s in (0, 1)]
+    rows += [row("gan", s, "log_likelihood_ais", -60.0, kind="lower_bound", n=100) for s in (0, 1)]
+    rows += [row("gan", s, "log_likelihood_parzen", -50.0, kind="heuristic") for s in (0, 1)]
+    vae, gan = comparison(frame_of(*rows), "d", "binary", ["vae", "gan"]).rows
+    key = "log_likelihood [nats]"
+    assert (vae.cells[key].metric, vae.cells[key].images, vae.cells[key].partial) == ("elbo", 300, False)
+    assert vae.cells[key].text == "≥ −90.00 ± 0"
+    assert (gan.cells[key].metric, gan.cells[key].images, gan.cells[key].partial) == (
+        "log_likelihood_ais",
+        100,
+        True,
+    )
+    assert gan.cells[key].text == "≥ −60.00 ± 0 †"
+    assert not gan.cells[key].best, "a value of other images is no winner"
+    assert gan.cells["log_likelihood_ais [nats]"].best, "of the same images it is one"
+
+
+def test_a_figure_of_fewer_images_than_the_test_split_is_partial_even_alone() -> None:
+    manifest = {"name": "d", "levels": 2, "splits": {"test": 300}}
+    frame = frame_of(row("m", 0, "log_likelihood_ais", -60.0, kind="lower_bound", n=100))
+    assert comparison(frame, "d", "binary", manifest=manifest).rows[0].cells["log_likelihood [nats]"].partial
+    assert not comparison(frame, "d", "binary").rows[0].cells["log_likelihood [nats]"].partial
+
+
+def test_the_gap_stands_beside_annealing_and_choices_stay_out() -> None:
+    names = {
+        "log_likelihood_is_500": "nats", "bdmc_gap": "nats", "ais_gain": "nats", "log_likelihood_ais": "nats",
+        "log_likelihood_parzen": "nats", "log_likelihood_parzen_1000000": "nats", "ais_acceptance": "1",
+        "log_likelihood_parzen_100000": "nats", "parzen_bandwidth_100000": "1", "observation_variance": "1",
+    }  # fmt: skip
+    rows = [row("m", 0, metric, 1.0, unit=unit, kind="estimate") for metric, unit in names.items()]
+    headings = [column.heading for column in comparison(frame_of(*rows), "d", "binary").columns]
+    assert headings == [
+        "log-likelihood ↑ (nats)", "AIS ↑ (nats)", "BDMC gap ↓ (nats)", "AIS − IS (nats)", "IS-500 ↑ (nats)",
+        "Parzen ↑ (nats)", "Parzen (100k) ↑ (nats)", "Parzen (1M) ↑ (nats)",
+    ]  # fmt: skip
 
 
 def test_a_heuristic_alone_never_stands_as_the_likelihood() -> None:
@@ -184,6 +223,33 @@ def test_merging_is_ordered_and_complete(invented: tuple[Path, dict[str, Any]]) 
     assert list(dict.fromkeys(frame.loc[frame["model"] == "vae", "seed"])) == [0, 1]
     with pytest.raises(CheckpointError, match="nosuch"):
         merge_results(root / "results", ["digits"], ["nosuch"])
+
+
+def test_controls_are_merged_last_in_their_order_and_never_compared(tmp_path: Path) -> None:
+    fabricated = tmp_path / "results"
+    for name in ("b", "a"):
+        plant(fabricated, "digits", name)
+    write_records(
+        fabricated / "digits" / "vae" / "results.csv",
+        [Record(**row("vae", 7, "elbo", -9.0, dataset="digits"))],
+    )
+    frame = merge_results(fabricated, ["digits"], ["vae"], [7], ["b", "a"])
+    subjects = ["copies, m=100", "truth"]
+    names = [f"control/{name}/{subject}" for name in ("b", "a") for subject in subjects]
+    assert list(dict.fromkeys(frame["model"])) == ["vae", *names]
+    assert set(frame.loc[frame["model"] == names[0], "seed"]) == {0, 1, 2}, (
+        "repetitions are no training seeds"
+    )
+    assert [(t.view, [r.model for r in t.rows]) for t in comparisons(frame)] == [("binary", ["vae"])]
+    with pytest.raises(CheckpointError, match=r"control-missing.*control stage"):
+        merge_results(fabricated, ["digits"], ["vae"], [7], ["missing"])
+
+
+def test_records_of_another_control_are_refused(tmp_path: Path) -> None:
+    plant(tmp_path, "digits", "a")
+    (tmp_path / "digits" / "control-a").rename(tmp_path / "digits" / "control-b")
+    with pytest.raises(CheckpointError, match="not its own"):
+        merge_results(tmp_path, ["digits"], [], None, ["b"])
 
 
 @pytest.mark.parametrize(

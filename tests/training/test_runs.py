@@ -22,8 +22,9 @@ def test_models_of_a_seed_start_alike_whatever_was_drawn_before() -> None:
     one = build(SETTINGS, (1, 2, 2), 17, seed=3)
     torch.rand(7)
     two, other = build(SETTINGS, (1, 2, 2), 17, seed=3), build(SETTINGS, (1, 2, 2), 17, seed=4)
-    assert torch.equal(one.state_dict()["output_head.weight"], two.state_dict()["output_head.weight"])
-    assert not torch.equal(one.state_dict()["output_head.weight"], other.state_dict()["output_head.weight"])
+    weights = [network.state_dict()["posterior_head.weight"] for network in (one, two, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
 
 
 def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""From numbers with their uncertainty to the outcome of a claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dgmbench.controls.base import Curve, Outcome
+from dgmbench.evaluation.statistics import mean_and_interval
+
+NORMAL_QUANTILE = 1.96
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and half the width of its 95 % interval."""
+
+    mean: float
+    half: float
+
+    @classmethod
+    def normal(cls, mean: float, std_error: float) -> Interval:
+        """The interval of an estimate whose standard error is known."""
+        return cls(mean, NORMAL_QUANTILE * std_error)
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+        return self.mean + self.half
+
+    def less(self, amount: float) -> Interval:
+        """The interval of the difference to a fixed amount."""
+        return Interval(self.mean - amount, self.half)
+
+    def told(self, more: str, less: str, unit: str = " nats") -> str:
+        """``3.2 ± 0.4 nats above``: `more` or `less` by the sign, or that the interval holds zero."""
+        size = f"{abs(self.mean):,.1f} ± {self.half:,.1f}{unit}"
+        if self.low <= 0 <= self.high:
+            return f"not clearly {more} or {less} ({self.mean:+,.1f} ± {self.half:,.1f}{unit})"
+        return f"{size} {more if self.mean > 0 else less}"
+
+
+def mean_interval(values: Tensor) -> Interval:
+    """Interval of the mean of ``values [repetitions, n]``, scores (or their differences) of n test points.
+
+    Two independent sources of chance, the repetition and the test points, added in quadrature (what a
+    repetition does to single points is in both, so the interval is rather too wide than too narrow). One
+    repetition has only the second.
+    """
+    _, over_points = mean_and_interval(values.mean(0).tolist())
+    mean, over_repetitions = mean_and_interval(values.mean(1).tolist())
+    return Interval(mean, math.hypot(over_points or 0.0, over_repetitions or 0.0))
+
+
+def judge(parts: Sequence[Interval]) -> Outcome:
+    """The outcome of a claim that says of each part that it is above zero.
+
+    Shown if all of them are, with their whole interval; not shown if one is not, with its whole interval;
+    otherwise (and where there is no part) undecided.
+    """
+    if any(part.high <= 0 for part in parts):
+        return "not shown"
+    return "shown" if parts and all(part.low > 0 for part in parts) else "undecided"
+
+
+def curve_of(name: str, x: Sequence[float], intervals: Sequence[Interval]) -> Curve:
+    """A line through the means, with the intervals as its band."""
+    lows, highs = [interval.low for interval in intervals], [interval.high for interval in intervals]
+    return Curve(name, x, [interval.mean for interval in intervals], lows, highs)

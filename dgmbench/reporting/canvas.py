@@ -1,0 +1,77 @@
+"""What all figures share: a canvas, a palette, and PNG files that are equal bytes for equal results.
+
+Seaborn and matplotlib take seconds to import and are imported where they draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgmbench.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 110
+# Okabe and Ito's palette: told apart by colour-blind readers and in print. Its yellow is too faint on white.
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on disk and what it shows: `role` is samples, neighbours, curves, convergence and so on."""
+
+    path: Path
+    role: str
+    dataset: str
+    view: str
+    title: str
+    alt: str
+    model: str | None = None
+
+
+def line_style(place: int) -> dict[str, Any]:
+    """Colour, marker and dashes of the `place`-th line: all different well beyond what a plot can hold."""
+    dashes = ("-", "--", ":")[place // len(PALETTE) % 3]
+    return {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)],
+            "linestyle": dashes}  # fmt: skip
+
+
+@contextmanager
+def canvas(width: float, height: float) -> Iterator[Figure]:
+    """A figure of so many inches that belongs to no window system and is freed afterwards."""
+    import matplotlib
+    import seaborn as sns
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style = {**sns.axes_style("whitegrid"), "axes.edgecolor": ".6", "grid.color": ".9", "font.size": 9,
+             "font.family": ["DejaVu Sans"], "axes.spines.top": False,
+             "axes.spines.right": False}  # fmt: skip
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), dpi=DPI, layout=None)
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def save(figure: Figure, path: Path, tight: bool = True, gap: float | None = None) -> None:
+    """Write PNG without metadata that changes (matplotlib's own version included).
+
+    tight: let matplotlib place the axes, `gap` inches of paper around each (its own default if None).
+    """
+    if tight:
+        figure.set_layout_engine("constrained", w_pad=gap, h_pad=gap)
+    with replacing(path) as aside:
+        figure.savefig(aside, format="png", metadata={"Software": None})
+
+
+def spoken(value: float) -> str:
+    """A number for an alternative text: four digits, thousands separated, a true minus sign."""
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return text.replace("-", "−")

@@ -1,0 +1,141 @@
+"""Footnotes of a comparison table: how to read its numbers, which images they cover, how AIS was run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dgmbench.reporting import vocabulary as words
+from dgmbench.reporting.cells import PARTIAL, Cell, Column
+
+if TYPE_CHECKING:
+    from dgmbench.reporting.tables import Row, Table
+
+AIS = "log_likelihood_ais"
+# Differences of two estimates on the same images, and the estimate that annealing is compared with there.
+_DIFFERENCES = {"ais_gain": "IS", "ais_error": "the exact value"}
+
+
+def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
+    """All footnotes of a table, given the records behind it."""
+    cells = [cell for row in table.rows for cell in row.cells.values()]
+    notes = [
+        f"{words.KIND_MARKS[kind]} {words.KIND_WORDS[kind]}."
+        for kind in words.KIND_MARKS
+        if any(cell.kind == kind and words.is_likelihood(cell.metric) for cell in cells)
+    ]
+    notes += coverage_notes(table) + annealing_notes(table, records)
+    if any(cell.half_width is not None for cell in cells):
+        notes.append("mean ± half-width of the 95 % Student t interval over seeds.")
+    if any(cell.half_width is None for cell in cells):
+        notes.append("(se …): one seed only; the standard error over test points, silent about other seeds.")
+    notes.append(
+        "Bold: best in its column, with an interval that overlaps no other model's. Where a rival shows only "
+        "a lower bound, its true likelihood may be higher."
+    )
+    if any(row.note for row in table.rows):
+        notes.append("Diverged seeds are left out of the means, which flatters the model.")
+    return notes + _published(table)
+
+
+def _published(table: Table) -> list[str]:
+    notes = []
+    for index, reference in enumerate(table.references, start=1):
+        quoted = " (as quoted by a later source)" if reference.flag == "V2" else ""
+        notes.append(f"[{index}] Published: {reference.source}{quoted}. Protocol: {reference.protocol}.")
+    return notes
+
+
+# How many images
+
+
+def coverage_notes(table: Table) -> list[str]:
+    """For each likelihood column of fewer images than the test split: how many, and what to compare."""
+    notes = _headline_coverage(table)
+    for column in table.columns:
+        partial = [cell for _, cell in _cells(table, column) if cell.partial]
+        if partial and not column.tightest:
+            count = _range(cell.images or 0 for cell in partial)
+            covered = f"{PARTIAL} {column.label}: first {count} of {table.test_images:,} test images"
+            notes.append(f"{covered}; {_comparable(table, column)}.")
+    return notes
+
+
+def _headline_coverage(table: Table) -> list[str]:
+    """Of the column that takes each model's best figure, the models that have none over all images."""
+    column = next((c for c in table.columns if c.tightest), None)
+    if column is None:
+        return []
+    shown = _cells(table, column)
+    said = [f"{row.model} ({words.label(cell.metric)}, first {cell.images:,})" for row, cell in shown
+            if cell.partial]  # fmt: skip
+    if not said:
+        return []
+    apart = "; not of the same images as the other models'" if len(said) < len(shown) else ""
+    covered = f"{column.label} of fewer than the {table.test_images:,} test images"
+    return [f"{PARTIAL} {covered}: {', '.join(said)}{apart}."]
+
+
+def _comparable(table: Table, column: Column) -> str:
+    if column.metric != AIS:
+        return "not to be compared with columns that cover all of them"
+    shown = {c.metric: c.label for c in table.columns}
+    ways = [f"{other} through '{shown[metric]}'" for metric, other in _DIFFERENCES.items() if metric in shown]
+    if not ways:
+        return "not to be compared with the columns beside it"
+    return f"compare it with {' and with '.join(ways)}, not with the columns beside it"
+
+
+# Annealing
+
+
+def annealing_notes(table: Table, records: pd.DataFrame) -> list[str]:
+    """What is to be known where AIS is shown: added noise, simulated images, acceptance, missing gaps."""
+    annealed = [row for row in table.rows if any(cell.metric == AIS for cell in row.cells.values())]
+    notes = [note for row in annealed for note in _noise_note(row.model, records)]
+    gaps = [row for row in annealed if "bdmc_gap [nats]" in row.cells]
+    if gaps:
+        count = _range(row.cells["bdmc_gap [nats]"].images or 0 for row in gaps)
+        notes.append(
+            f"{words.label('bdmc_gap')}: on {count} images simulated from each model, not on test images."
+        )
+    without = [row.model for row in annealed if row not in gaps]
+    if without:
+        notes.append(f"AIS without a BDMC gap, so that nothing says how loose it is: {', '.join(without)}.")
+    return notes + _acceptance_note(annealed, records)
+
+
+def _noise_note(model: str, records: pd.DataFrame) -> list[str]:
+    variances = _values(records, model, "observation_variance")
+    if not variances:
+        return []
+    each = ", ".join(f"{value:.3g}" for value in sorted(set(variances)))
+    return [
+        f"AIS of {model} is of its generator plus Gaussian noise, its variance ({each}; pixels in [0, 1]) "
+        "chosen on validation images."
+    ]
+
+
+def _acceptance_note(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
+    rates = {row.model: _values(records, row.model, "ais_acceptance") for row in rows}
+    said = [f"{model} {100 * sum(v) / len(v):.0f} %" for model, v in rates.items() if v]
+    return [f"AIS accepted this share of its moves: {', '.join(said)}."] if said else []
+
+
+def _values(records: pd.DataFrame, model: str, metric: str) -> list[float]:
+    own = records[(records["model"] == model) & (records["metric"] == metric)]
+    return [float(value) for value in own["value"]]
+
+
+# Shared
+
+
+def _cells(table: Table, column: Column) -> list[tuple[Row, Cell]]:
+    return [(row, row.cells[column.key]) for row in table.rows if column.key in row.cells]
+
+
+def _range(counts: Iterable[int]) -> str:
+    ordered = sorted(set(counts))
+    return f"{ordered[0]:,}" if len(ordered) == 1 else f"{ordered[0]:,} to {ordered[-1]:,}"
