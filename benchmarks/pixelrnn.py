@@ -4,8 +4,8 @@
 
 The named alternative in training is the Diagonal BiLSTM as it is commonly written: the map is skewed, a loop
 over its columns applies a convolution of kernel 2 to the state of the column before, each direction by
-itself, and autograd differentiates the loop. It computes the same function. Sampling, and how times are taken:
-see `benchmarks/pixelcnn.py`.
+itself, and autograd differentiates the loop. It computes the same function. Sampling, and how times are
+taken: see `benchmarks/pixelcnn.py`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ColumnLoop(nn.Module):
 
 def skew(x: Tensor) -> Tensor:
     """Row r moves r columns to the right: ``[..., H, W]`` to ``[..., H, H + W - 1]``."""
-    height, width = x.shape[2:]
+    height = x.shape[2]
     rows = [F.pad(x[:, :, r], (r, height - 1 - r)) for r in range(height)]
     return torch.stack(rows, 2)
 
