@@ -12,14 +12,16 @@ distribution, and the same images for the same generator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dgmbench.models.base import GenerativeModel, ModelSettings
 from dgmbench.models.layers.causal import CachedPointwise, CausalConv
@@ -42,6 +44,10 @@ class AutoregressiveSettings(ModelSettings):
         if self.view == "binary" and self.output != "softmax":
             raise ValueError(f"output: {self.output} needs view: gray; binary pixels have a Bernoulli each")
         return self
+
+
+# With fewer images torch runs 1x1 convolutions on one thread through a slower library.
+LEAST_PIECE = 16
 
 
 class PixelCache(Protocol):
@@ -70,6 +76,9 @@ class Autoregressive(GenerativeModel):
     """
 
     Settings = AutoregressiveSettings
+    # Pixels of a training batch that a CPU takes at once, so that activations stay in its caches and the
+    # allocator keeps their memory; None: all of them.
+    piece_pixels: ClassVar[int | None] = None
     head: CausalConv
     head2: CausalConv
     output: CausalConv
@@ -113,10 +122,10 @@ class Autoregressive(GenerativeModel):
 
     def _features(self, x: Tensor) -> Tensor:
         hidden = self.hidden(self._scaled(x).contiguous(memory_format=torch.channels_last))
-        return F.relu(self.head(F.relu(hidden)))
+        return F.relu(self.head(F.relu(hidden)), inplace=True)
 
     def _raw(self, x: Tensor) -> Tensor:
-        return self.output(F.relu(self.head2(self._features(x))))
+        return self.output(F.relu(self.head2(self._features(x)), inplace=True))
 
     @cached_property
     def _network(self) -> Callable[[Tensor], Tensor]:
@@ -140,7 +149,18 @@ class Autoregressive(GenerativeModel):
 
     def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean negative log-likelihood of a batch, nats per image."""
-        return {"loss": -self.log_prob(x).mean()}
+        pieces = self._pieces(x)
+        if pieces == 1 or not torch.is_grad_enabled():
+            return {"loss": -self.log_prob(x).mean()}
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return {"loss": _PiecewiseLoss.apply(self, x.chunk(pieces), *parameters)}
+
+    def _pieces(self, x: Tensor) -> int:
+        """In how many parts a training batch is worked through; one on a GPU."""
+        if self.piece_pixels is None or x.device.type != "cpu":
+            return 1
+        images = max(LEAST_PIECE, self.piece_pixels // (x.shape[2] * x.shape[3]))
+        return math.ceil(len(x) / images)
 
     def encode(self, x: Tensor) -> Tensor:
         """Last hidden layer but one averaged over the image's pixels, ``[n, head_features]``."""
@@ -200,6 +220,31 @@ class Autoregressive(GenerativeModel):
                 raw = head(cache.hidden_at(self._scaled(pixel), i, j))
             value = self.distribution.draw(raw, pixel, c, uniforms[:, c]).to(pixel.dtype)
             pixel[:, c] = torch.where(given[:, c], pixel[:, c], value)
+
+
+class _PiecewiseLoss(torch.autograd.Function):
+    """Mean negative log-likelihood of a batch in parts; the gradient of a part is taken at once.
+
+    Activations of one part alone are ever held.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, model: Autoregressive, parts: tuple[Tensor, ...], *parameters: Tensor) -> Tensor:
+        count = sum(len(part) for part in parts)
+        losses, gradients = [], [torch.zeros_like(parameter) for parameter in parameters]
+        for part in parts:
+            with torch.enable_grad():
+                loss = -model.log_prob(part).sum() / count
+            for total, new in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
+                total += new
+            losses.append(loss.detach())
+        ctx.save_for_backward(*gradients)
+        return torch.stack(losses).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(grad * gradient for gradient in ctx.saved_tensors)
 
 
 class _CachedHead:

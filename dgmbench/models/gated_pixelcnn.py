@@ -65,6 +65,7 @@ class GatedPixelCNN(Autoregressive):
     """Two stacks of gated convolutions."""
 
     Settings = GatedPixelCNNSettings
+    piece_pixels = 25_000
 
     def __init__(
         self, settings: GatedPixelCNNSettings, image_shape: tuple[int, int, int], levels: int

@@ -35,13 +35,15 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, 2h, H, W]`` to the same shape."""
-        return x + self.expand(F.relu(self.spatial(F.relu(self.reduce(F.relu(x))))))
+        hidden = F.relu(self.reduce(F.relu(x)), inplace=True)
+        return x + self.expand(F.relu(self.spatial(hidden), inplace=True))
 
 
 class PixelCNN(Autoregressive):
     """Masked residual network."""
 
     Settings = PixelCNNSettings
+    piece_pixels = 25_000
 
     def __init__(self, settings: PixelCNNSettings, image_shape: tuple[int, int, int], levels: int) -> None:
         super().__init__(settings, image_shape, levels)

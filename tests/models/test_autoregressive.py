@@ -19,6 +19,7 @@ from pixelwise import (
 from scipy.stats import logistic
 from torch import Tensor
 
+from dgmbench.models import autoregressive
 from dgmbench.models.autoregressive import AutoregressiveSettings
 from dgmbench.models.base import CanComplete, CanEncode, CanSample, HasLogProb
 from dgmbench.models.layers.outputs import LogisticMixture, invert
@@ -236,6 +237,27 @@ def test_compiled_passes_give_the_same_numbers(family: str, monkeypatch: pytest.
     torch.testing.assert_close(compiled.log_prob(x), eager.log_prob(x))
     for one, other in zip(eager.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("images_at_once", [3, 5, 20])
+def test_a_batch_in_pieces_has_the_loss_and_gradient_of_the_batch(
+    family: str, images_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces of unequal size too; the factor stands for what a caller does with the loss."""
+    monkeypatch.setattr(autoregressive, "LEAST_PIECE", 1)
+    model, x = make(family, "gray", (1, 4, 5), 7).double(), images(10, (1, 4, 5), 7)
+    gradients, losses = [], []
+    for pixels in (None, 20 * images_at_once):
+        monkeypatch.setattr(type(model), "piece_pixels", pixels)
+        assert model._pieces(x) == (1 if pixels is None else -(-10 // images_at_once))
+        losses.append(model.step(x, "model", torch.Generator())["loss"])
+        gradients.append(torch.autograd.grad(3 * losses[-1], list(model.parameters())))
+    torch.testing.assert_close(losses[1], losses[0])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+    with torch.no_grad():
+        torch.testing.assert_close(model.step(x, "model", torch.Generator())["loss"], losses[0].detach())
 
 
 def test_discretised_logistics_are_differences_of_the_distribution_function() -> None:
