@@ -25,6 +25,9 @@ FAMILIES: dict[str, str] = {
     "gan": "dgmbench.models.gan:GAN",
     "autoencoder": "dgmbench.models.autoencoder:AutoEncoder",
     "pixelcnn": "dgmbench.models.pixelcnn:PixelCNN",
+    "gated_pixelcnn": "dgmbench.models.gated_pixelcnn:GatedPixelCNN",
+    "row_lstm": "dgmbench.models.row_lstm:RowLSTM",
+    "diagonal_bilstm": "dgmbench.models.diagonal_bilstm:DiagonalBiLSTM",
 }
 
 

@@ -1,112 +1,36 @@
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor
+from pixelwise import blank_view, causal_window, jacobian_pattern, make, reach, to_pattern
 
-from dgmbench.models.pixelcnn import CausalConv, PixelCNN, PixelCNNSettings, invert
-
-SHAPES = [("binary", (1, 3, 3), 2), ("gray", (1, 2, 3), 3), ("gray", (3, 1, 2), 3), ("binary", (3, 2, 2), 2)]
+from dgmbench.models.layers.causal import CachedConv, CausalConv, ConvAbove
 
 
-def make(view: str, shape: tuple[int, int, int], levels: int, **settings: Any) -> PixelCNN:
-    base = {"family": "pixelcnn", "view": view, "features": 6, "blocks": 2, "head_features": 9}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = PixelCNN(PixelCNNSettings.model_validate(base | settings), shape, levels)
-        for parameter in model.parameters():  # larger than at initialisation, so that conditionals differ
-            torch.nn.init.normal_(parameter, std=0.4)
-    return model.eval()
+@pytest.mark.parametrize(("first_kernel", "kernel", "blocks"), [(3, 3, 1), (3, 3, 5), (5, 1, 2), (7, 5, 2)])
+def test_receptive_field_is_that_of_stacked_masks(first_kernel: int, kernel: int, blocks: int) -> None:
+    size = {"first_kernel": first_kernel, "kernel": kernel, "blocks": blocks}
+    model = make("pixelcnn", "binary", (1, 6, 6), 2, **size)
+    seen = reach(causal_window(first_kernel // 2, strict=True), blank_view(6, 6))
+    for _ in range(blocks):
+        seen = reach(causal_window(kernel // 2, strict=False), seen)
+    assert torch.equal(jacobian_pattern(model), to_pattern(seen, 6, 6))
 
 
-def all_images(shape: tuple[int, int, int], levels: int) -> Tensor:
-    pixels = shape[0] * shape[1] * shape[2]
-    return torch.tensor(list(itertools.product(range(levels), repeat=pixels))).reshape(-1, *shape)
-
-
-@pytest.mark.parametrize(("view", "shape", "levels"), SHAPES)
-def test_probabilities_of_all_images_sum_to_one(view: str, shape: tuple[int, int, int], levels: int) -> None:
-    model = make(view, shape, levels).double()
-    x = all_images(shape, levels)
-    with torch.no_grad():
-        log_probs = torch.cat([model.log_prob(part) for part in x.split(512)])
-    assert len(x) == levels ** (shape[0] * shape[1] * shape[2])
-    assert abs(float(log_probs.exp().sum()) - 1) < 1e-5
-    assert float(log_probs.std()) > 0.1
-
-
-@pytest.mark.parametrize(("view", "shape", "levels"), [*SHAPES, ("binary", (1, 6, 6), 2)])
-def test_logits_depend_on_earlier_sub_pixels_alone(
-    view: str, shape: tuple[int, int, int], levels: int
-) -> None:
-    """Order: rows, then columns, then channels. Changing sub-pixel i moves no logit of sub-pixels <= i."""
-    model = make(view, shape, levels).double()
-    x = torch.randint(levels, (1, *shape), generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        base = in_order(model.logits(x))
-        dependent = 0
-        for index in range(x.numel()):
-            changed = x.permute(0, 2, 3, 1).reshape(1, -1).clone()
-            changed[0, index] = (changed[0, index] + 1) % levels
-            back = changed.reshape(1, shape[1], shape[2], shape[0]).permute(0, 3, 1, 2)
-            moved = (in_order(model.logits(back)) - base).abs().amax(-1) > 1e-12
-            assert not moved[: index + 1].any()
-            dependent += int(moved.sum())
-    assert dependent > x.numel()
-
-
-def in_order(logits: Tensor) -> Tensor:
-    """[1, C, classes, H, W] to [H W C, classes]: generation order."""
-    return logits.permute(0, 3, 4, 1, 2).reshape(-1, logits.shape[2])
-
-
-def naive_sample(model: PixelCNN, n: int, generator: torch.Generator, shape: tuple[int, int, int]) -> Tensor:
-    uniforms = torch.rand((n, *shape), generator=generator, dtype=torch.float64)
-    x = torch.zeros((n, *shape))
-    for i, j, c in itertools.product(range(shape[1]), range(shape[2]), range(shape[0])):
-        x[:, c, i, j] = invert(model.logits(x)[:, c, :, i, j], uniforms[:, c, i, j]).to(x.dtype)
-    return x
-
-
-@pytest.mark.parametrize(
-    ("view", "shape", "levels"), [("binary", (1, 7, 6), 2), ("gray", (1, 5, 5), 17), ("gray", (3, 4, 4), 5)]
-)
-def test_cached_sampling_is_naive_sampling(view: str, shape: tuple[int, int, int], levels: int) -> None:
-    model = make(view, shape, levels)
-    with torch.no_grad():
-        naive = naive_sample(model, 8, torch.Generator().manual_seed(4), shape)
-    cached = model.sample(8, torch.Generator().manual_seed(4))
-    assert torch.equal(cached.float(), naive)
-    assert naive.std() > 0
-
-
-def test_sampling_follows_the_model_s_probabilities() -> None:
-    model = make("binary", (1, 2, 2), 2)
-    x = all_images((1, 2, 2), 2)
-    with torch.no_grad():
-        expected = model.log_prob(x).exp()
-    draws = model.sample(40_000, torch.Generator().manual_seed(0)).flatten(1).long()
-    codes = (draws * torch.tensor([8, 4, 2, 1])).sum(1)
-    observed = torch.bincount(codes, minlength=16) / len(codes)
-    errors = (expected * (1 - expected) / len(codes)).sqrt()
-    assert bool(((observed - expected).abs() < 4 * errors + 1e-9).all())
-
-
-def test_completion_keeps_what_is_given_and_draws_the_rest() -> None:
-    model = make("gray", (1, 4, 4), 5)
-    x = torch.randint(5, (30, 1, 4, 4), generator=torch.Generator().manual_seed(0))
-    given = torch.zeros((1, 4, 4), dtype=torch.bool)
-    given[:, :2] = True
-    filled = model.complete(x, given, torch.Generator().manual_seed(1))
-    assert torch.equal(filled[:, :, :2], x[:, :, :2])
-    assert not torch.equal(filled[:, :, 2:], x[:, :, 2:])
+def test_deep_stacks_keep_a_blind_spot() -> None:
+    """However deep, a pixel sees no further to the right than it sees up; to the left it sees all."""
+    model = make("pixelcnn", "binary", (1, 5, 7), 2, first_kernel=3, blocks=7)
+    pattern = jacobian_pattern(model, n=30).unflatten(0, (5, 7)).unflatten(2, (5, 7))
+    rows, columns = torch.meshgrid(torch.arange(5), torch.arange(7), indexing="ij")
+    i, j = 3, 2
+    left = (rows == i) & (columns < j)
+    cone = (rows < i) & (columns - j <= i - rows)
+    assert torch.equal(pattern[i, j], left | cone)
+    assert int(((rows < i) & ~cone).sum()) == 6
 
 
 def test_masked_rows_are_those_of_a_masked_square_kernel() -> None:
-    layer = CausalConv(2, 3, 5, channels=1, strict=True)
+    layer = CausalConv(2, 3, 5, groups=1, strict=True)
     x = torch.randn(2, 2, 7, 7, generator=torch.Generator().manual_seed(0))
     square = torch.zeros(3, 2, 5, 5)
     square[:, :, :3] = (layer.weight * layer.mask).detach()
@@ -115,12 +39,48 @@ def test_masked_rows_are_those_of_a_masked_square_kernel() -> None:
     assert bool((layer.mask[:, :, -1, 2:] == 0).all())
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_masks_order_the_colours_within_each_gate(strict: bool) -> None:
+    """Mask A: green sees red alone; mask B: green sees red and green (section 3.4); each gate alike."""
+    layer = CausalConv(3, 12, 1, groups=3, strict=strict, gates=2)
+    centre = layer.mask[:, :, 0, 0]
+    one = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0]] if strict else [[1, 0, 0], [1, 1, 0], [1, 1, 1]])
+    assert torch.equal(centre, one.float().repeat_interleave(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_a_cached_convolution_is_the_convolution(above: bool) -> None:
+    layer = CausalConv(3, 6, 5, groups=3, above=above)
+    x = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    link = torch.randn(6, 2, 6, generator=torch.Generator().manual_seed(1))
+    cached, expected = CachedConv(layer, 2, 6), layer(x).permute(2, 3, 0, 1)
+    with torch.no_grad():
+        for i in range(4):
+            cached.start_row(link if i == 2 else 0.0)
+            for j in range(6):
+                cached.write(x[:, :, i, j], j)
+                output = cached.output(j) - (link[j] if i == 2 else 0.0)
+                torch.testing.assert_close(output, expected[i, j], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_convolution_above_sees_all_columns_of_the_rows_above(strict: bool) -> None:
+    layer = ConvAbove(1, 1, 5, strict=strict)
+    x = torch.zeros(1, 1, 6, 6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer(x)[0, 0, 3, 2], x)
+    expected = torch.zeros(6, 6, dtype=torch.bool)
+    expected[1 : 3 if strict else 4, 0:5] = True
+    assert torch.equal(gradient[0, 0] != 0, expected)
+
+
+def test_a_row_layer_on_windows_is_the_convolution() -> None:
+    layer = CausalConv(4, 6, 5, groups=1, above=False)
+    x = torch.randn(2, 4, 3, 7, generator=torch.Generator().manual_seed(0))
+    windows = layer.windows(x.permute(2, 3, 0, 1))
+    output = windows @ layer.row_weight() + layer.bias
+    torch.testing.assert_close(output.permute(2, 3, 0, 1), layer(x))
+
+
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(ValueError, match="odd kernel size, not 4"):
-        CausalConv(1, 1, 4, channels=1)
-
-
-def test_inversion_gives_each_class_its_share() -> None:
-    logits = torch.log(torch.tensor([[0.2, 0.5, 0.3]])).expand(4, 3)
-    uniforms = torch.tensor([0.1, 0.25, 0.69, 0.9999999], dtype=torch.float64)
-    assert invert(logits, uniforms).tolist() == [0, 1, 1, 2]
+        CausalConv(1, 1, 4, groups=1)

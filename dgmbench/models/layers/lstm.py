@@ -1,0 +1,205 @@
+"""An LSTM over many lanes at once, each reading states of neighbouring lanes one step before.
+
+Row LSTM (a lane per column, a step per row, kernel 3) and Diagonal BiLSTM (a lane per row, a step per
+diagonal, kernel 2; two directions) of van den Oord, Kalchbrenner & Kavukcuoglu 2016 are both this, eq. 3:
+
+    i, f, o = sigmoid(.), g = tanh(.) of  W_is x + b + W_ss [h of lanes l + tap at the step before]
+    c = f * (c of the same lane at the step before) + i * g,    h = o * tanh(c)
+
+A lane is active for a span of steps, so that a diagonal holds its pixels and no padding; outside its span,
+and outside the lanes there are, its state is a learned one. The gradient is written out: the graph that
+autograd makes of this, some fifteen nodes and as many copies per step, costs more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+Span = tuple[int, int]
+# Positions of one step whose states are read at positions of the next.
+Copy = tuple[slice, slice]
+
+
+class Plan:
+    """Which lanes are active when, and where their states go.
+
+    Positions count the active lanes step by step; tensors are ordered by position, so that a step is a
+    slice.
+
+    Args:
+        spans: for each step its active lanes ``[first, last)``; lanes do not pause.
+        taps: lanes, relative to its own, whose states a position reads.
+    """
+
+    def __init__(self, spans: list[Span], taps: tuple[int, ...]) -> None:
+        self.spans, self.taps = spans, taps
+        self.steps: list[slice] = []
+        self.positions = 0
+        for first, last in spans:
+            self.steps.append(slice(self.positions, self.positions + last - first))
+            self.positions += last - first
+        # For each step but the last: one copy per tap, and one more for the cell, which stays in its lane.
+        self.copies = [[self._copy(t, tap) for tap in (*taps, 0)] for t in range(len(spans) - 1)]
+
+    def _copy(self, t: int, tap: int) -> Copy:
+        """From step t to t + 1, where lane l reads lane l + tap."""
+        (first, last), (next_first, next_last) = self.spans[t], self.spans[t + 1]
+        low, high = max(first, next_first + tap), min(last, next_last + tap)
+        source, target = self.steps[t].start - first, self.steps[t + 1].start - next_first - tap
+        return slice(low + source, high + source), slice(low + target, high + target)
+
+    def unfed(self, index: int) -> Tensor:
+        """The positions that no state reaches by tap number `index` (the last one: the cell)."""
+        fed = torch.zeros(self.positions, dtype=torch.bool)
+        for copies in self.copies:
+            fed[copies[index][1]] = True
+        return (~fed).nonzero()[:, 0]
+
+
+class LaneLSTM(nn.Module):
+    """The state-to-state part, with its learned states.
+
+    Args:
+        plan: the order of the positions.
+        features: h.
+        directions: independent copies, each with parameters of its own.
+        compiled: whether the network around it runs through torch.compile.
+    """
+
+    def __init__(self, plan: Plan, features: int, directions: int = 1, *, compiled: bool = False) -> None:
+        super().__init__()
+        self.plan = plan
+        # The compiler would unroll all steps, and take minutes over them. Asking for it is not free either.
+        self.scan = torch.compiler.disable(_scan) if compiled else _scan
+        bound = (len(plan.taps) * features) ** -0.5
+        weight = torch.empty(directions, len(plan.taps) * features, 4 * features)
+        self.weight = nn.Parameter(nn.init.uniform_(weight, -bound, bound))
+        self.hidden = nn.Parameter(torch.zeros(directions, features))
+        self.cell = nn.Parameter(torch.zeros(directions, features))
+        for index in range(len(plan.taps) + 1):
+            self.register_buffer(f"unfed{index}", plan.unfed(index), persistent=False)
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Hidden states ``[directions, positions, n, h]``.
+
+        Args:
+            x: inputs ``[directions, positions, n, inputs]``.
+            weight: input-to-state weights ``[directions, inputs, 4 h]``, gates in order i, f, o, g.
+            bias: ``[directions, 4 h]``.
+        """
+        unfed = [self.get_buffer(f"unfed{index}") for index in range(len(self.plan.taps) + 1)]
+        return self.scan(x, weight, bias, self.weight, self.hidden, self.cell, self.plan, unfed)
+
+
+def _scan(x: Tensor, weight: Tensor, bias: Tensor, state_weight: Tensor, *rest: Any) -> Tensor:
+    # Full precision also under autocast: states pass through many steps.
+    with torch.autocast(x.device.type, enabled=False):
+        inputs = [part.to(state_weight.dtype) for part in (x, weight, bias)]
+        return _Scan.apply(*inputs, state_weight, *rest)
+
+
+class _Scan(torch.autograd.Function):
+    """The recurrence and its gradient; rows of its matrices are (position, image) pairs."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        state_weight: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        plan: Plan,
+        unfed: list[Tensor],
+    ) -> Tensor:
+        n, h = x.shape[2], hidden.shape[1]
+        gates = torch.baddbmm(bias[:, None], x.flatten(1, 2), weight)
+        states = _with_initial(x, [hidden] * len(plan.taps), unfed[:-1])
+        cells = _with_initial(x, [cell], unfed[-1:])
+        tanh_cells, outputs = torch.empty_like(cells), torch.empty_like(cells)
+        for t, step in enumerate(plan.steps):
+            gate, new, output = (_rows(part, step, n) for part in (gates, tanh_cells, outputs))
+            gate.baddbmm_(_rows(states, step, n), state_weight)
+            gate[..., : 3 * h].sigmoid_()
+            gate[..., 3 * h :].tanh_()
+            i, f, o, g = gate.split(h, -1)
+            torch.mul(f, _rows(cells, step, n), out=new).addcmul_(i, g)
+            copies = plan.copies[t] if t + 1 < len(plan.steps) else []
+            for source, target in copies[-1:]:
+                _rows(cells, target, n).copy_(_rows(tanh_cells, source, n))
+            torch.mul(o, new.tanh_(), out=output)
+            for tap, (source, target) in enumerate(copies[:-1]):
+                _rows(states, target, n)[..., tap * h : (tap + 1) * h] = _rows(outputs, source, n)
+        ctx.save_for_backward(x, weight, state_weight, gates, states, cells, tanh_cells, *unfed)
+        ctx.plan = plan
+        return outputs.view(*x.shape[:3], h)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, state_weight, gates, states, cells, tanh_cells, *unfed = ctx.saved_tensors
+        n, h = x.shape[2], cells.shape[2]
+        d_gates, d_cells = _backward_steps(ctx.plan, n, grad, state_weight, gates, cells, tanh_cells)
+        # What is left are single products over the whole map.
+        d_x = torch.bmm(d_gates, weight.mT).view_as(x)
+        d_weight = torch.bmm(x.flatten(1, 2).mT, d_gates)
+        d_state_weight = torch.bmm(states.mT, d_gates)
+        by_position = d_gates.unflatten(1, (-1, n))
+        by_tap = [by_position[:, positions].sum((1, 2)) for positions in unfed[:-1]]
+        d_hidden = torch.einsum("tdg,dthg->dh", torch.stack(by_tap), state_weight.unflatten(1, (-1, h)))
+        forget = gates[..., h : 2 * h].unflatten(1, (-1, n))[:, unfed[-1]]
+        d_cell = (d_cells.unflatten(1, (-1, n))[:, unfed[-1]] * forget).sum((1, 2))
+        return d_x, d_weight, d_gates.sum(1), d_state_weight, d_hidden, d_cell, None, None
+
+
+def _backward_steps(
+    plan: Plan, n: int, grad: Tensor, state_weight: Tensor, gates: Tensor, cells: Tensor, tanh_cells: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients with respect to the gates before their nonlinearities and to the new cells."""
+    h = cells.shape[2]
+    d_outputs = grad.flatten(1, 2).clone(memory_format=torch.contiguous_format)
+    d_gates, d_cells = torch.empty_like(gates), torch.zeros_like(cells)
+    for t in reversed(range(len(plan.steps))):
+        views = (gates, d_gates, d_outputs, d_cells, cells, tanh_cells)
+        gate, d_gate, d_output, d_cell, cell, tanh_cell = (_rows(part, plan.steps[t], n) for part in views)
+        i, _, o, g = gate.split(h, -1)
+        d_i, d_f, d_o, d_g = d_gate.split(h, -1)
+        d_cell += torch.ops.aten.tanh_backward(d_output * o, tanh_cell)
+        torch.mul(d_cell, g, out=d_i)
+        torch.mul(d_cell, cell, out=d_f)
+        torch.mul(d_output, tanh_cell, out=d_o)
+        torch.mul(d_cell, i, out=d_g)
+        squashed, d_squashed = gate[..., : 3 * h], d_gate[..., : 3 * h]
+        torch.ops.aten.sigmoid_backward(d_squashed, squashed, grad_input=d_squashed)
+        torch.ops.aten.tanh_backward(d_g, g, grad_input=d_g)
+        if t:
+            d_state, start = torch.bmm(d_gate, state_weight.mT), plan.steps[t].start
+            for tap, (source, target) in enumerate(plan.copies[t - 1][:-1]):
+                read = _rows(d_state, _shift(target, start), n)[..., tap * h : (tap + 1) * h]
+                _rows(d_outputs, source, n).add_(read)
+            source, target = plan.copies[t - 1][-1]
+            forget = _rows(gates, target, n)[..., h : 2 * h]
+            torch.mul(_rows(d_cells, target, n), forget, out=_rows(d_cells, source, n))
+    return d_gates, d_cells
+
+
+def _rows(tensor: Tensor, positions: slice, n: int) -> Tensor:
+    return tensor[:, positions.start * n : positions.stop * n]
+
+
+def _shift(positions: slice, start: int) -> slice:
+    return slice(positions.start - start, positions.stop - start)
+
+
+def _with_initial(x: Tensor, parts: list[Tensor], unfed: list[Tensor]) -> Tensor:
+    """``[directions, rows, parts * h]``, each part set to its learned state where nothing else comes."""
+    directions, positions, n, _ = x.shape
+    buffer = parts[0].new_empty((directions, positions, n, len(parts), parts[0].shape[1]))
+    for index, (part, where) in enumerate(zip(parts, unfed, strict=True)):
+        buffer[:, where, :, index] = part[:, None, None]
+    return buffer.flatten(3).flatten(1, 2)
