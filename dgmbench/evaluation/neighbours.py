@@ -37,23 +37,31 @@ def nn_distance_ratio(
     train: Tensor,
     rng: np.random.Generator,
     n_resamples: int = 200,
+    unit: float = 1.0,
 ) -> NeighbourReport:
     """Median distance to training of generated images over that of held-out images.
 
-    All [n, ...] in one scale, of one view. The standard error is a bootstrap from `rng`; it treats the
-    training set as fixed. Raises ValueError if at least half of the held-out images are in the training
-    set, since the ratio then divides by zero.
+    All [n, ...] in one scale, of one view; `unit` is what a distance of 1 between them is reported as. The
+    standard error is a bootstrap from `rng`; it treats the training set as fixed. Raises ValueError if at
+    least half of the held-out images are in the training set, since the ratio then divides by zero.
     """
     ours, ours_index = nearest(generated, train)
     theirs, theirs_index = nearest(heldout, train)
+    ratio, std_error = median_ratio(ours, theirs, rng, n_resamples)
+    return NeighbourReport(ratio, std_error, unit * ours, unit * theirs, ours_index, theirs_index)
+
+
+def median_ratio(
+    ours: Tensor, theirs: Tensor, rng: np.random.Generator, n_resamples: int = 200
+) -> tuple[float, float | None]:
+    """Median of our distances [n] over that of theirs [n'], and its bootstrap error as above."""
     scale = float(np.median(theirs.numpy()))
     if scale == 0.0:
         raise ValueError(
             "half of the held-out images are in the training set; the distance ratio has no scale"
         )
     ratio = float(np.median(ours.numpy())) / scale
-    std_error = _ratio_std_error(ours.numpy(), theirs.numpy(), rng, n_resamples)
-    return NeighbourReport(ratio, std_error, ours, theirs, ours_index, theirs_index)
+    return ratio, _ratio_std_error(ours.numpy(), theirs.numpy(), rng, n_resamples)
 
 
 def _ratio_std_error(
