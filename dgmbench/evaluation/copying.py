@@ -167,7 +167,10 @@ def mann_whitney_z(ours: np.ndarray, theirs: np.ndarray) -> float:
 def _std_error(
     pairs: list[tuple[np.ndarray, np.ndarray]], weights: np.ndarray, rng: np.random.Generator
 ) -> float:
-    """Standard deviation over resamples within the cells, whose sizes are kept."""
+    """Standard deviation over resamples within the cells, whose sizes are kept.
+
+    0 where no distances overlap: C_T then stands at its end.
+    """
     drawn = [
         sum(
             weight * mann_whitney_z(rng.choice(g, len(g)), rng.choice(h, len(h)))
