@@ -120,6 +120,9 @@ class EvaluationSettings(Block):
     parzen: ParzenSettings = ParzenSettings()
     fid_samples: PositiveInt = Field(10_000, description="generated images for FID, at most sampling.n")
     neighbour_samples: PositiveInt = Field(1000, description="generated, and held-out, images to search for")
+    copy_cells: PositiveInt = Field(
+        50, description="k-means cells of C_T; one counts with more than 20 generated images"
+    )
     probe_pool: PositiveInt = Field(5000, description="training images that labels are drawn from")
     probe_labels: list[PositiveInt] = Field([100], description="label counts of the linear probe")
     probe_draws: PositiveInt = Field(5, description="labelled subsets averaged for each count")

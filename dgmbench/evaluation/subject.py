@@ -25,6 +25,9 @@ from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.runs import Run
 from dgmbench.training.seeding import generator_for
 
+# Images that are floats at once on their way to features; a multiple of the classifier's batches.
+EMBEDDED_AT_ONCE = 8192
+
 
 @dataclass
 class Subject:
@@ -46,6 +49,8 @@ class Subject:
     # A way of sampling other than the entry's own: its records are those of `<model>/<way>`.
     way: str | None = None
     codes: dict[tuple[str, int | None], np.ndarray[Any, Any]] = field(default_factory=dict)
+    # The classifier's features of real images, by split.
+    embedded: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def view(self) -> str:
@@ -126,6 +131,21 @@ class Subject:
             codes = torch.cat([model.encode(x).double().cpu() for x in batches]).numpy()
         self.codes[split, limit] = codes
         return codes
+
+    def domain_features(self, split: str, limit: int | None = None) -> Tensor:
+        """The domain classifier's features of real images, float32 ``[n, f]``; a split is embedded once."""
+        if split not in self.embedded:
+            self.embedded[split] = self._embed(self.raw(split))
+        return self.embedded[split][:limit]
+
+    def sample_features(self, limit: int | None = None) -> Tensor:
+        """The domain classifier's features of generated images, float32 ``[n, f]``."""
+        return self._embed(self.samples[:limit])
+
+    def _embed(self, images: Tensor) -> Tensor:
+        assert self.classifier is not None
+        parts = images.split(EMBEDDED_AT_ONCE)
+        return torch.cat([self.classifier.features(intensity(part, self.levels)) for part in parts])
 
     def sample_pixels(self, limit: int | None = None) -> Tensor:
         """Generated images as float32 intensities in [0, 1]."""

@@ -23,11 +23,10 @@ from dgmbench.evaluation.frechet import fid, fid_std_error
 from dgmbench.evaluation.latent_pictures import pictures
 from dgmbench.evaluation.latents import latents
 from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
-from dgmbench.evaluation.neighbours import nn_distance_ratio
+from dgmbench.evaluation.memorisation import memorisation, memorisation_domain, save_arrays
 from dgmbench.evaluation.probe import linear_probe
 from dgmbench.evaluation.sharpness import sharpness
 from dgmbench.evaluation.subject import Subject
-from dgmbench.files import replacing
 from dgmbench.models.base import CanEncode
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params
@@ -37,8 +36,6 @@ from dgmbench.training.runs import DATA, open_run, run_info
 from dgmbench.training.seeding import derive_seed
 
 RESULTS = Path("results")
-# Pairs kept for the pictures of samples beside their nearest training images.
-PICTURED = 16
 # Samples kept of each further way of sampling, for its picture.
 SHOWN = 36
 FID_RESAMPLES = 20
@@ -61,32 +58,6 @@ def domain_fid(subject: Subject, folder: Path) -> Iterator[Record]:
         n=len(generated),
         unit="1",
         kind="estimate",
-        seconds=subject.lap(),
-    )
-
-
-def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Distance of samples to their nearest training images, against that of held-out images."""
-    limit = subject.settings.neighbour_samples
-    train, generated = subject.pixels("train"), subject.sample_pixels(limit)
-    rng = np.random.default_rng(derive_seed("neighbours", subject.settings.seed))
-    report = nn_distance_ratio(generated, subject.pixels("test", limit), train, rng)
-    few = report.generated_indices[:PICTURED]
-    _save_arrays(
-        folder / f"neighbours-{subject.run.info['seed']}.npz",
-        samples=subject.samples[:PICTURED].numpy(),
-        neighbours=subject.raw("train")[few].numpy(),
-        distances=report.generated_distances[:PICTURED].float().numpy(),
-        generated_distances=report.generated_distances.float().numpy(),
-        heldout_distances=report.heldout_distances.float().numpy(),
-    )
-    yield subject.record(
-        "nn_distance_ratio",
-        report.ratio,
-        report.std_error,
-        n=len(generated),
-        unit="1",
-        kind="heuristic",
         seconds=subject.lap(),
     )
 
@@ -150,11 +121,17 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
         for metric in SAMPLE_METRICS:
             yield from metric(variant, folder / variant.way)
         drawn = folder / variant.way / f"samples-{subject.run.info['seed']}.npz"
-        _save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
+        save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
 
 
 # What judges samples alone, whatever drew them.
-SAMPLE_METRICS: tuple[Metric, ...] = (parzen, domain_fid, memorisation, sharpness)
+SAMPLE_METRICS: tuple[Metric, ...] = (
+    parzen,
+    domain_fid,
+    memorisation,
+    memorisation_domain,
+    sharpness,
+)
 METRICS: tuple[Metric, ...] = (
     exact,
     bounds,
@@ -162,6 +139,7 @@ METRICS: tuple[Metric, ...] = (
     parzen,
     domain_fid,
     memorisation,
+    memorisation_domain,
     sharpness,
     probes,
     latents,
@@ -231,8 +209,3 @@ def _diverged(info: dict[str, Any], device: torch.device) -> Record:
         seconds=0.0,
         device=device_name(device),
     )
-
-
-def _save_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
-    with replacing(path) as aside, open(aside, "wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)

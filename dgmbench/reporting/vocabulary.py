@@ -45,12 +45,18 @@ _LABELS = {
     "fid_inception": "FID (Inception)",
     "kid_domain": "KID (domain)",
     "nn_distance_ratio": "NN distance ratio",
+    "nn_distance_ratio_shifts": "NN distance ratio (±1 pixel)",
+    "nn_distance_ratio_domain": "NN distance ratio (domain)",
     "sampling_rate": "sampling",
     "training_seconds": "training",
     "parzen_bandwidth": "Parzen bandwidth",
     "test_accuracy": "test accuracy",
     "auth_pct": "authentic",
+    "auth_pct_domain": "authentic (domain)",
+    "auth_pct_heldout": "authentic held-out images",
+    "auth_pct_heldout_domain": "authentic held-out images (domain)",
     "c_t": "C_T",
+    "c_t_domain": "C_T (domain)",
 }
 _EXPLANATIONS = {
     "log_likelihood": "mean log-likelihood of a test image; each model's tightest figure among those that "
@@ -78,6 +84,15 @@ _EXPLANATIONS = {
     "fid_inception": "Fréchet distance in Inception features",
     "nn_distance_ratio": "distance of generated images to their nearest training image over that of held-out "
     "images; far below 1 hints at copying",
+    "nn_distance_ratio_shifts": "the same with every shift by up to one pixel searched, where images "
+    "overlap; finds copies that were moved",
+    "nn_distance_ratio_domain": "the same distances in the features of the domain classifier",
+    "auth_pct": "share of generated images that are farther from their nearest training image than that is "
+    "from the next (AuthPct); far below that of held-out images hints at copying, above it at poor samples",
+    "auth_pct_domain": "the same in the features of the domain classifier",
+    "c_t": "Mann-Whitney Z of distances to training images, generated against held-out, averaged over cells; "
+    "far below 0 hints at copying, far above at poor samples; grows with the number of images",
+    "c_t_domain": "the same in the features of the domain classifier",
     "sampling_rate": "images generated per second on the device named with the runs",
     "training_seconds": "wall-clock time of training one seed",
     "parameters": "trainable parameters",
@@ -94,10 +109,10 @@ _ORDER = (
     "active_units", "probe_accuracy", "ssl_error", "test_accuracy", "sampling_rate",
     "training_seconds", "parameters",
 )  # fmt: skip
-_HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage", "auth_pct",
+_HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage",
            "probe_accuracy", "test_accuracy", "sampling_rate")  # fmt: skip
 _LOWER = ("fid_", "kid_", "ssl_error", "training_seconds", "bdmc_gap")
-_HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance")
+_HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance", "auth_pct_heldout")
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
 _PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
 _COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
@@ -140,7 +155,7 @@ def direction(metric: str, unit: str) -> Direction:
     """Which way is better: `higher`, `lower`, nearer to `one`, or `none` (no way is)."""
     if unit == "bits_per_dim" or metric.startswith(_LOWER):
         return "lower"
-    if metric == "nn_distance_ratio" or metric.startswith("high_frequency_ratio"):
+    if metric.startswith("nn_distance_ratio") or metric.startswith("high_frequency_ratio"):
         return "one"
     return "higher" if metric.startswith(_HIGHER) else "none"
 
