@@ -12,7 +12,10 @@ distribution, and the same images for the same generator.
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import os
+import shutil
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -23,6 +26,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dgmbench.errors import CapabilityError
 from dgmbench.models.base import GenerativeModel, ModelSettings
 from dgmbench.models.layers.causal import CachedPointwise, CausalConv
 from dgmbench.models.layers.outputs import Bernoulli, LogisticMixture, PixelOutput, Softmax
@@ -129,7 +133,10 @@ class Autoregressive(GenerativeModel):
 
     @cached_property
     def _network(self) -> Callable[[Tensor], Tensor]:
-        return torch.compile(self._raw) if self.compiled else self._raw
+        if not self.compiled:
+            return self._raw
+        require_compiler(self.output.bias.device)
+        return torch.compile(self._raw)
 
     def raw_output(self, x: Tensor) -> Tensor:
         """What the output distribution takes: ``[n, size, H, W]``, in float32 also under autocast."""
@@ -220,6 +227,21 @@ class Autoregressive(GenerativeModel):
                 raw = head(cache.hidden_at(self._scaled(pixel), i, j))
             value = self.distribution.draw(raw, pixel, c, uniforms[:, c]).to(pixel.dtype)
             pixel[:, c] = torch.where(given[:, c], pixel[:, c], value)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Say in time what torch.compile would fail at in the first step.
+
+    Raises:
+        CapabilityError: where torch has nothing to compile with for `device`.
+    """
+    if device.type == "cpu":
+        names = [name for name in (os.environ.get("CXX"), "g++", "clang++") if name]
+        missing = None if any(map(shutil.which, names)) else "a C++ compiler (CXX, g++ or clang++)"
+    else:
+        missing = None if importlib.util.find_spec("triton") else "Triton"
+    if missing:
+        raise CapabilityError(f"compile: true needs {missing} for '{device.type}'; leave it at false")
 
 
 class _PiecewiseLoss(torch.autograd.Function):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import shutil
 from typing import Any
 
 import pytest
@@ -19,10 +21,12 @@ from pixelwise import (
 from scipy.stats import logistic
 from torch import Tensor
 
+from dgmbench.errors import CapabilityError
 from dgmbench.models import autoregressive
-from dgmbench.models.autoregressive import AutoregressiveSettings
+from dgmbench.models.autoregressive import AutoregressiveSettings, require_compiler
 from dgmbench.models.base import CanComplete, CanEncode, CanSample, HasLogProb
 from dgmbench.models.layers.outputs import LogisticMixture, invert
+from dgmbench.models.registry import family_class
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -212,6 +216,17 @@ def test_capabilities(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_can_be_built_without_data(family: str) -> None:
+    """As settings are validated: on the meta device."""
+    with torch.device("meta"):
+        model_class = family_class(family)
+        model = model_class(
+            model_class.Settings.model_validate({"family": family, "view": "binary"}), (1, 5, 4), 2
+        )
+    assert next(model.parameters()).is_meta
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_autocast_gives_nearly_the_same_likelihood(family: str) -> None:
     model = make(family, "gray", (1, 6, 6), 17)
     x = images(4, (1, 6, 6), 17)
@@ -227,6 +242,10 @@ def test_autocast_gives_nearly_the_same_likelihood(family: str) -> None:
 @pytest.mark.parametrize("family", ["gated_pixelcnn", "diagonal_bilstm"])
 def test_compiled_passes_give_the_same_numbers(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced and differentiated ahead of time as on a GPU; only the generated code is left out, for speed."""
+    try:
+        require_compiler(torch.device("cpu"))
+    except CapabilityError as missing:
+        pytest.skip(str(missing))
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
     small = {"blocks" if "pixelcnn" in family else "layers": 1}
     eager = make(family, "binary", (1, 4, 4), 2, **small)
@@ -237,6 +256,18 @@ def test_compiled_passes_give_the_same_numbers(family: str, monkeypatch: pytest.
     torch.testing.assert_close(compiled.log_prob(x), eager.log_prob(x))
     for one, other in zip(eager.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_compilation_is_refused_where_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    model = make("pixelcnn", "binary", (1, 4, 4), 2, compile=True)
+    with pytest.raises(CapabilityError, match=r"compile: true needs a C\+\+ compiler .* leave it at false"):
+        model.log_prob(images(2, (1, 4, 4), 2))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(CapabilityError, match="needs Triton for 'cuda'"):
+        require_compiler(torch.device("cuda"))
+    # Sampling uses no full passes.
+    assert model.sample(2, torch.Generator().manual_seed(0)).shape == (2, 1, 4, 4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -54,10 +54,10 @@ class Plan:
 
     def unfed(self, index: int) -> Tensor:
         """The positions that no state reaches by tap number `index` (the last one: the cell)."""
-        fed = torch.zeros(self.positions, dtype=torch.bool)
-        for copies in self.copies:
-            fed[copies[index][1]] = True
-        return (~fed).nonzero()[:, 0]
+        targets = [copies[index][1] for copies in self.copies]
+        # Without a look at a tensor's values, so that a model can be built on the meta device.
+        fed = {position for target in targets for position in range(target.start, target.stop)}
+        return torch.tensor([p for p in range(self.positions) if p not in fed], dtype=torch.long)
 
 
 class LaneLSTM(nn.Module):
