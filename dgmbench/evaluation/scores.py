@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,15 +114,25 @@ def training_subset(images: Tensor, n: int, seed: int) -> Tensor:
     return images[torch.randperm(len(images), generator=generator)[:n].sort().values]
 
 
-def inception_space(
-    settings: InceptionSettings, device: torch.device, mirror: Any = None
+def wanted_inception(
+    settings: InceptionSettings, device: torch.device, mirror: str | Path | None = None
 ) -> InceptionSpace | None:
-    """The Inception space if it is wanted and its weights are there; what is missing is told, not raised."""
+    """The Inception space, or None if it is not wanted: on a CPU only `use: true` wants it.
+
+    Raises DataError if its weights cannot be had.
+    """
     wanted = device.type == "cuda" if settings.use is None else settings.use
     if not wanted:
         return None
+    return InceptionSpace(load_weights(settings.weights, mirror=mirror), device, settings.batch_size)
+
+
+def inception_space(
+    settings: InceptionSettings, device: torch.device, mirror: str | Path | None = None
+) -> InceptionSpace | None:
+    """As `wanted_inception`, but weights that cannot be had are told on standard error and give None."""
     try:
-        return InceptionSpace(load_weights(settings.weights, mirror=mirror), device, settings.batch_size)
+        return wanted_inception(settings, device, mirror)
     except DataError as error:
         print(error, file=sys.stderr)
         return None
