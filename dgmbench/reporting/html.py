@@ -20,7 +20,7 @@ from dgmbench.reporting.load import CLASSIFIER, Run
 from dgmbench.reporting.tables import Table
 
 TEMPLATE = "report.html.j2"
-_ROLES = ("likelihoods", "convergence", "samples", "neighbours", "spectra", "latents", "curves")
+_ROLES = ("likelihoods", "convergence", "quality", "samples", "neighbours", "spectra", "latents", "curves")
 _HASHES = ("fingerprint", "settings", "data", "code", "commit")
 _DIRTY = "-dirty"
 _SPLITS = "train valid test"
