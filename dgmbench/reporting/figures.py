@@ -15,7 +15,15 @@ import numpy as np
 import pandas as pd
 
 from dgmbench.files import replacing
-from dgmbench.reporting import controls, convergence, latent_figures, likelihoods, neighbours, pictures
+from dgmbench.reporting import (
+    controls,
+    convergence,
+    latent_figures,
+    likelihoods,
+    neighbours,
+    pictures,
+    quality,
+)
 from dgmbench.reporting.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
 from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.load import Run, held_out_images, levels_of, load_ways
@@ -47,6 +55,7 @@ def draw_all(
             models = list(dict.fromkeys(run.model for run in own))
             drawn += likelihoods.draw(comparison(frame, dataset, view, models, manifest), folder)
             drawn += convergence.draw(frame, dataset, view, models, folder)
+            drawn += quality.draw(frame, own, dataset, view, results_root, folder)
             drawn += sample_grids(own, manifest, data_root, folder, results_root)
             drawn += neighbours.draw(first_finished(own), manifest, results_root, folder)
             drawn += latent_figures.draw(own, results_root, folder)
