@@ -53,4 +53,4 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $(STAMP)
 
 clean:  ## remove what the pipeline made (not the environment, not the committed reports)
-	rm -rf data runs results provenance checkpoints mlflow.db mlartifacts .dvc/cache
+	rm -rf data features runs results provenance checkpoints mlflow.db mlartifacts .dvc/cache

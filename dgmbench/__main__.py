@@ -1,4 +1,4 @@
-"""python -m dgmbench: choose a pipeline, check settings."""
+"""python -m dgmbench: choose a pipeline, check settings, score samples from anywhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from dgmbench.commands import guarded
+from dgmbench.evaluation.score_command import add_parser, score_command
 from dgmbench.files import write_text
 from dgmbench.settings import (
     PARAMS,
@@ -31,8 +32,10 @@ def main() -> None:
     commands.add_parser("pipelines", help="list the named pipelines")
     check = commands.add_parser("check", help="validate settings without running anything")
     check.add_argument("--params", type=Path, default=PARAMS)
+    add_parser(commands)
     arguments = parser.parse_args()
-    {"use": _use, "pipelines": _list, "check": _check}[arguments.command](arguments)
+    actions = {"use": _use, "pipelines": _list, "check": _check, "score": score_command}
+    actions[arguments.command](arguments)
 
 
 def _use(arguments: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -106,6 +107,18 @@ class AnnealingSettings(Block):
     valid_points: PositiveInt = Field(50, description="validation images that choose it")
 
 
+class InceptionSettings(Block):
+    """Metrics in the feature space of the Inception network: some 100 ms an image on a CPU."""
+
+    use: bool | None = Field(None, description="null: on a GPU only; true: on a CPU too; needs the weights")
+    samples: int = Field(10_000, ge=2, description="generated, and test, images, or all if fewer are drawn")
+    weights: str | None = Field(
+        None, description="file of the weights; null: the mirror's, earlier downloads, the publisher's"
+    )
+    batch_size: PositiveInt = Field(50, description="images at once")
+    resamples: int = Field(10, ge=2, description="bootstrap resamples behind the interval of fid_inception")
+
+
 class EvaluationSettings(Block):
     """What is measured, and on how much."""
 
@@ -119,10 +132,33 @@ class EvaluationSettings(Block):
     ais: AnnealingSettings = AnnealingSettings()
     parzen: ParzenSettings = ParzenSettings()
     fid_samples: PositiveInt = Field(10_000, description="generated images for FID, at most sampling.n")
+    kid_samples: PositiveInt = Field(
+        10_000, description="images of either set for the kernel distance, at most"
+    )
+    prdc_samples: PositiveInt = Field(
+        10_000, description="images of either set for precision, recall, density, coverage, at most"
+    )
+    prdc_neighbours: PositiveInt = Field(5, description="their k: which neighbour is on a ball's surface")
+    diversity_samples: int = Field(
+        2000, ge=2, description="images of either set for pairwise distances, at most"
+    )
+    inception: InceptionSettings = InceptionSettings()
+    feature_cache: str | None = Field(
+        "features", description="directory that keeps features by content; null: none is kept"
+    )
     neighbour_samples: PositiveInt = Field(1000, description="generated, and held-out, images to search for")
+    copy_cells: PositiveInt = Field(
+        50, description="k-means cells of C_T; one counts with more than 20 generated images"
+    )
     probe_pool: PositiveInt = Field(5000, description="training images that labels are drawn from")
     probe_labels: list[PositiveInt] = Field([100], description="label counts of the linear probe")
     probe_draws: PositiveInt = Field(5, description="labelled subsets averaged for each count")
+
+    @field_validator("inception", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """`inception: true` for `inception: {use: true}`."""
+        return {"use": value} if isinstance(value, bool) else value
 
 
 class ClassifierSettings(Block):

@@ -17,6 +17,7 @@ CONTROLS: dict[str, str] = {
     "noise_mixture": "dgmbench.controls.noise_mixture:NoiseMixture",
     "pixel_shift": "dgmbench.controls.pixel_shift:PixelShift",
     "lookup_table": "dgmbench.controls.lookup_table:LookupTable",
+    "planted_copies": "dgmbench.controls.planted_copies:PlantedCopies",
     "gradient_variance": "dgmbench.controls.gradient_variance:GradientVariance",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,14 +17,17 @@ def gaussian_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     Raises ValueError for fewer than two rows, or values that are not finite.
     """
     features = _checked(features)
-    n, width = features.shape
+    _warn_if_few(*features.shape)
+    return _weighted_statistics(features, torch.ones(len(features), dtype=torch.float64))
+
+
+def _warn_if_few(n: int, width: int) -> None:
     if n <= width:
         warnings.warn(
             f"{n} samples for {width} features: the covariance is rank-deficient and the Fréchet distance "
             f"biased upwards; use more than {width} samples, better ten times as many",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return _weighted_statistics(features, torch.ones(n, dtype=torch.float64))
 
 
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
@@ -43,8 +47,14 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 
 
 def fid(features_a: Tensor, features_b: Tensor) -> float:
-    """Fréchet distance between features [n, f] and [m, f]; symmetric, 0 for equal sets, no unit."""
-    return frechet_distance(*gaussian_statistics(features_a), *gaussian_statistics(features_b))
+    """Fréchet distance between features [n, f] and [m, f]; symmetric, 0 for equal sets, no unit.
+
+    Warns and raises as `gaussian_statistics`.
+    """
+    sets = [_checked(features_a), _checked(features_b)]
+    for features in sets:
+        _warn_if_few(*features.shape)
+    return _weighted_fid(sets, [torch.ones(len(features), dtype=torch.float64) for features in sets])
 
 
 def fid_std_error(
@@ -61,10 +71,7 @@ def fid_std_error(
     sets = [_checked(features_gen), _checked(features_real)]
     values = []
     for _ in range(n_resamples):
-        gaussians = [
-            _weighted_statistics(features, _bootstrap_weights(len(features), rng)) for features in sets
-        ]
-        values.append(frechet_distance(*gaussians[0], *gaussians[1]))
+        values.append(_weighted_fid(sets, [_bootstrap_weights(len(features), rng) for features in sets]))
     return float(np.std(values, ddof=1))
 
 
@@ -78,6 +85,28 @@ def _weighted_statistics(features: Tensor, weights: Tensor) -> tuple[Tensor, Ten
     mean = weights @ features / weights.sum()
     centered = features - mean
     return mean, (centered * weights[:, None]).T @ centered / (weights.sum() - 1)
+
+
+def _weighted_fid(sets: Sequence[Tensor], weights: Sequence[Tensor]) -> float:
+    """`fid` where row i of a set counts `weights[i]` times.
+
+    With C = A^T A and A the centred rows over sqrt(n - 1), the trace of (C1 C2)^(1/2) is the sum of the
+    singular values of A1 A2^T, [n, m]: with fewer rows than features that is the smaller problem.
+    """
+    width = sets[0].shape[1]
+    if sets[1].shape[1] != width:
+        raise ValueError("the two Gaussians are not of one dimension")
+    if max(len(features) for features in sets) > width:
+        gaussians = [_weighted_statistics(*pair) for pair in zip(sets, weights, strict=True)]
+        return frechet_distance(*gaussians[0], *gaussians[1])
+    means = [counts @ features / counts.sum() for features, counts in zip(sets, weights, strict=True)]
+    rows = [
+        (features - mean) * (counts / (counts.sum() - 1)).sqrt()[:, None]
+        for features, mean, counts in zip(sets, means, weights, strict=True)
+    ]
+    cross = torch.linalg.svdvals(rows[0] @ rows[1].T).sum()
+    traces = rows[0].square().sum() + rows[1].square().sum()
+    return max(float((means[0] - means[1]).square().sum() + traces - 2 * cross), 0.0)
 
 
 def _square_root(covariance: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from dgmbench.data.dataset import Dataset
 from dgmbench.data.views import batch as view_batch
 from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels, to_levels
 from dgmbench.evaluation.classifier import DomainClassifier
+from dgmbench.evaluation.feature_cache import FeatureCache
+from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.likelihood import PointEstimates
 from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
 from dgmbench.results import Kind, Record
@@ -24,6 +26,8 @@ from dgmbench.settings import EvaluationSettings
 from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.runs import Run
 from dgmbench.training.seeding import generator_for
+
+# Images that are floats at once on their way to features; a multiple of the classifier's batches.
 
 
 @dataclass
@@ -46,6 +50,10 @@ class Subject:
     # A way of sampling other than the entry's own: its records are those of `<model>/<way>`.
     way: str | None = None
     codes: dict[tuple[str, int | None], np.ndarray[Any, Any]] = field(default_factory=dict)
+    # The classifier's features of real images, by split.
+    kept_features: dict[str, Tensor] = field(default_factory=dict)
+    # The Inception network's space, where it is in use.
+    inception: FeatureSpace | None = None
 
     @property
     def view(self) -> str:
@@ -127,9 +135,32 @@ class Subject:
         self.codes[split, limit] = codes
         return codes
 
+    def domain_features(self, split: str, limit: int | None = None) -> Tensor:
+        """The domain classifier's features of real images, float32 ``[n, f]``; a split is embedded once."""
+        if split not in self.kept_features:
+            self.kept_features[split] = self._in_domain(self.pixels(split))
+        return self.kept_features[split][:limit]
+
+    def sample_features(self, limit: int | None = None) -> Tensor:
+        """The domain classifier's features of generated images, float32 ``[n, f]``."""
+        return self._in_domain(self.sample_pixels(limit))
+
+    def _in_domain(self, images: Tensor) -> Tensor:
+        assert self.domain is not None
+        return self.embedded(self.domain, images)
+
     def sample_pixels(self, limit: int | None = None) -> Tensor:
         """Generated images as float32 intensities in [0, 1]."""
         return intensity(self.samples[:limit], self.levels)
+
+    @cached_property
+    def domain(self) -> FeatureSpace | None:
+        """The domain classifier's feature space; None without a classifier."""
+        return None if self.classifier is None else DomainSpace(self.classifier)
+
+    def embedded(self, space: FeatureSpace, images: Tensor) -> Tensor:
+        """Features [n, f] of images in [0, 1], computed once for a content; see `FeatureCache`."""
+        return FeatureCache(self.settings.feature_cache).features(space, images)
 
     def lap(self) -> float:
         """Seconds since the last lap; what a metric reports as its cost."""

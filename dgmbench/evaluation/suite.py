@@ -19,76 +19,29 @@ from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
-from dgmbench.evaluation.frechet import fid, fid_std_error
+from dgmbench.evaluation.feature_spaces import FeatureSpace
 from dgmbench.evaluation.latent_pictures import pictures
 from dgmbench.evaluation.latents import latents
 from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
-from dgmbench.evaluation.neighbours import nn_distance_ratio
+from dgmbench.evaluation.memorisation import memorisation, memorisation_domain, save_arrays
 from dgmbench.evaluation.probe import linear_probe
+from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
+from dgmbench.evaluation.scores import inception_space
 from dgmbench.evaluation.sharpness import sharpness
 from dgmbench.evaluation.subject import Subject
-from dgmbench.files import replacing
 from dgmbench.models.base import CanEncode
 from dgmbench.results import Record, write_records
-from dgmbench.settings import Params
+from dgmbench.settings import Params, mirror_of
 from dgmbench.training.devices import device_name, processes, set_up
 from dgmbench.training.parallel import for_each
 from dgmbench.training.runs import DATA, open_run, run_info
 from dgmbench.training.seeding import derive_seed
 
 RESULTS = Path("results")
-# Pairs kept for the pictures of samples beside their nearest training images.
-PICTURED = 16
 # Samples kept of each further way of sampling, for its picture.
 SHOWN = 36
-FID_RESAMPLES = 20
 
 Metric = Callable[[Subject, Path], Iterator[Record]]
-
-
-def domain_fid(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Fréchet distance of samples to the test images in the domain classifier's feature space."""
-    if subject.classifier is None:
-        return
-    generated = subject.classifier.features(subject.sample_pixels(subject.settings.fid_samples))
-    real = subject.classifier.features(subject.pixels("test"))
-    rng = np.random.default_rng(derive_seed("fid", subject.settings.seed))
-    error = fid_std_error(generated, real, FID_RESAMPLES, rng)
-    yield subject.record(
-        "fid_domain",
-        fid(generated, real),
-        error,
-        n=len(generated),
-        unit="1",
-        kind="estimate",
-        seconds=subject.lap(),
-    )
-
-
-def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Distance of samples to their nearest training images, against that of held-out images."""
-    limit = subject.settings.neighbour_samples
-    train, generated = subject.pixels("train"), subject.sample_pixels(limit)
-    rng = np.random.default_rng(derive_seed("neighbours", subject.settings.seed))
-    report = nn_distance_ratio(generated, subject.pixels("test", limit), train, rng)
-    few = report.generated_indices[:PICTURED]
-    _save_arrays(
-        folder / f"neighbours-{subject.run.info['seed']}.npz",
-        samples=subject.samples[:PICTURED].numpy(),
-        neighbours=subject.raw("train")[few].numpy(),
-        distances=report.generated_distances[:PICTURED].float().numpy(),
-        generated_distances=report.generated_distances.float().numpy(),
-        heldout_distances=report.heldout_distances.float().numpy(),
-    )
-    yield subject.record(
-        "nn_distance_ratio",
-        report.ratio,
-        report.std_error,
-        n=len(generated),
-        unit="1",
-        kind="heuristic",
-        seconds=subject.lap(),
-    )
 
 
 def probes(subject: Subject, folder: Path) -> Iterator[Record]:
@@ -150,18 +103,29 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
         for metric in SAMPLE_METRICS:
             yield from metric(variant, folder / variant.way)
         drawn = folder / variant.way / f"samples-{subject.run.info['seed']}.npz"
-        _save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
+        save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
 
 
 # What judges samples alone, whatever drew them.
-SAMPLE_METRICS: tuple[Metric, ...] = (parzen, domain_fid, memorisation, sharpness)
+SAMPLE_METRICS: tuple[Metric, ...] = (
+    parzen,
+    domain_quality,
+    inception_quality,
+    memorisation,
+    memorisation_domain,
+    diversity,
+    sharpness,
+)
 METRICS: tuple[Metric, ...] = (
     exact,
     bounds,
     annealed,
     parzen,
-    domain_fid,
+    domain_quality,
+    inception_quality,
     memorisation,
+    memorisation_domain,
+    diversity,
     sharpness,
     probes,
     latents,
@@ -179,8 +143,9 @@ def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     device = set_up(params.training)
+    inception = inception_space(params.evaluation.inception, device, mirror_of(params))
     found = for_each(
-        lambda seed: evaluate_seed(params, dataset, model, seed, folder, device),
+        lambda seed: evaluate_seed(params, dataset, model, seed, folder, device, inception),
         params.seeds,
         processes(params.training, device),
     )
@@ -190,7 +155,13 @@ def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
 
 
 def evaluate_seed(
-    params: Params, dataset: str, model: str, seed: int, folder: Path, device: torch.device
+    params: Params,
+    dataset: str,
+    model: str,
+    seed: int,
+    folder: Path,
+    device: torch.device,
+    inception: FeatureSpace | None = None,
 ) -> list[Record]:
     """All records of one run; a diverged run has one that says so."""
     info = run_info(dataset, model, seed)
@@ -199,7 +170,7 @@ def evaluate_seed(
     data = load_dataset(dataset, DATA)
     run = open_run(dataset, model, seed, device=device)
     classifier = load_classifier(dataset, run.model.view, device)
-    subject = Subject(run, data, params.evaluation, params.data.seed, device, classifier)
+    subject = Subject(run, data, params.evaluation, params.data.seed, device, classifier, inception=inception)
     records: list[Record] = []
     for metric in METRICS:
         print(f"evaluate {dataset} {model} seed {seed}: {metric.__name__}", file=sys.stderr)
@@ -231,8 +202,3 @@ def _diverged(info: dict[str, Any], device: torch.device) -> Record:
         seconds=0.0,
         device=device_name(device),
     )
-
-
-def _save_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
-    with replacing(path) as aside, open(aside, "wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)

@@ -20,6 +20,8 @@ from dgmbench.reporting import vocabulary as words
 CONFIDENCE = 0.95
 # After a likelihood of fewer images than the test split has.
 PARTIAL = "†"
+# After the name of a metric that fails a control.
+FAILING = "‡"
 # Below this share of the mean, a spread is the rounding of the mean of equal values.
 _ROUND_OFF = 1e-12
 _DEFAULT_DECIMALS = {"nats": 2, "bits_per_dim": 3, "percent": 2, "seconds": 1, "images_per_second": 0}
@@ -27,11 +29,15 @@ _DEFAULT_DECIMALS = {"nats": 2, "bits_per_dim": 3, "percent": 2, "seconds": 1, "
 
 @dataclass(frozen=True)
 class Column:
-    """A metric in one unit; `tightest` marks the column that takes each model's best bound."""
+    """A metric in one unit; `tightest` marks the column that takes each model's best bound.
+
+    failing: a control shows that the metric misses what it is to notice.
+    """
 
     metric: str
     unit: str
     tightest: bool = False
+    failing: bool = False
 
     @property
     def key(self) -> str:
@@ -52,7 +58,8 @@ class Column:
     @property
     def title(self) -> str:
         """Name for readers with an arrow towards better, without unit."""
-        return self.label + {"higher": " ↑", "lower": " ↓", "one": " → 1", "none": ""}[self.direction]
+        arrow = {"higher": " ↑", "lower": " ↓", "one": " → 1", "none": ""}[self.direction]
+        return self.label + arrow + (f" {FAILING}" if self.failing else "")
 
     @property
     def unit_words(self) -> str:

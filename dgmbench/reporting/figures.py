@@ -15,17 +15,24 @@ import numpy as np
 import pandas as pd
 
 from dgmbench.files import replacing
-from dgmbench.reporting import controls, convergence, latent_figures, likelihoods, pictures
+from dgmbench.reporting import (
+    controls,
+    convergence,
+    latent_figures,
+    likelihoods,
+    neighbours,
+    pictures,
+    quality,
+)
 from dgmbench.reporting.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
 from dgmbench.reporting.findings import ControlFinding
-from dgmbench.reporting.load import Run, held_out_images, levels_of, load_neighbours, load_ways
+from dgmbench.reporting.load import Run, held_out_images, levels_of, load_ways
 from dgmbench.reporting.tables import comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = 36
-PAIRS = 8
 _SPLIT_COLOURS = {"train": BLUE, "valid": ORANGE}
 
 
@@ -48,8 +55,9 @@ def draw_all(
             models = list(dict.fromkeys(run.model for run in own))
             drawn += likelihoods.draw(comparison(frame, dataset, view, models, manifest), folder)
             drawn += convergence.draw(frame, dataset, view, models, folder)
+            drawn += quality.draw(frame, own, dataset, view, results_root, folder)
             drawn += sample_grids(own, manifest, data_root, folder, results_root)
-            drawn += neighbours(own, manifest, results_root, folder)
+            drawn += neighbours.draw(first_finished(own), manifest, results_root, folder)
             drawn += latent_figures.draw(own, results_root, folder)
             drawn += learning_curves(own, folder)
         for finding in findings:
@@ -112,64 +120,6 @@ def _side_by_side(sheets: Mapping[str, np.ndarray], path: Path, columns: int = 3
             weight = "bold" if name == "test data" else "normal"
             figure.text(left / width, 1 - (top - 8) / height, name, fontsize=11, weight=weight)
         save(figure, path, tight=False)
-
-
-# Nearest neighbours
-
-
-def neighbours(
-    runs: Sequence[Run], manifest: Mapping[str, Any], results_root: Path, folder: Path
-) -> list[Picture]:
-    """Per model: generated images above their nearest training images, and both distance histograms."""
-    drawn = []
-    for run in first_finished(runs):
-        content = load_neighbours(results_root, run)
-        if content is None or not len(content["samples"]):
-            continue
-        path = folder / f"{run.dataset}-{run.view}-neighbours-{run.model}.png"
-        neighbour_figure(run, content, levels_of(manifest, run.view), path)
-        alt = (
-            f"{run.model}: generated images above the training image nearest to each, and the distances to "
-            f"training data of generated images (median {np.median(content['generated_distances']):.2f}) and "
-            f"held-out images (median {np.median(content['heldout_distances']):.2f})"
-        )
-        drawn.append(Picture(path, "neighbours", run.dataset, run.view, run.model, alt, run.model))
-    return drawn
-
-
-def neighbour_figure(run: Run, content: Mapping[str, np.ndarray], levels: int, path: Path) -> None:
-    """Draw one run's neighbours; `content` as in `neighbours-<seed>.npz`, distances L2 in [0,1] pixels."""
-    n = min(PAIRS, len(content["samples"]))
-    sheet = pictures.pair_sheet(content["samples"], content["neighbours"], levels, n, width=620)
-    width = max(sheet.shape[1] + 130, 620)
-    height = sheet.shape[0] + 330
-    with canvas(width / DPI, height / DPI) as figure:
-        top = height - 40 - sheet.shape[0]
-        figure.figimage(sheet, xo=120, yo=top)
-        figure.text(12 / width, 1 - 24 / height, f"{run.model}, seed {run.seed}", fontsize=11, weight="bold")
-        step = sheet.shape[1] / n
-        for row, name in enumerate(("generated", "nearest in\ntraining data")):
-            y = top + sheet.shape[0] * (0.75 - row / 2)
-            figure.text(112 / width, y / height, name, ha="right", va="center", fontsize=9)
-        for i in range(n):
-            where = ((120 + (i + 0.5) * step) / width, (top - 16) / height)
-            figure.text(*where, f"{content['distances'][i]:.2f}", ha="center", fontsize=9)
-        figure.text(112 / width, (top - 16) / height, "distance", ha="right", fontsize=9)
-        axes = figure.add_axes((120 / width, 55 / height, 1 - 135 / width, 185 / height))
-        _distance_histogram(axes, content["generated_distances"], content["heldout_distances"])
-        save(figure, path, tight=False)
-
-
-def _distance_histogram(axes: Axes, generated: np.ndarray, heldout: np.ndarray) -> None:
-    import seaborn as sns
-
-    both = np.concatenate([generated, heldout])
-    edges = np.linspace(both.min(), both.max() + 1e-6, 31)
-    for values, colour, name in ((heldout, BLUE, "held-out"), (generated, ORANGE, "generated")):
-        sns.histplot(x=values, bins=edges, stat="percent", element="step", color=colour, alpha=0.25, ax=axes,
-                     label=f"{name} images (median {np.median(values):.2f})")  # fmt: skip
-    axes.set(xlabel="distance to the nearest training image (L2, pixels in [0, 1])", ylabel="% of images")
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 0.97))
 
 
 # Learning curves

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dgmbench.reporting.tables import Row, Table
 
 AIS = "log_likelihood_ais"
+# Widths of the feature spaces, as in `dgmbench.evaluation`, which reports do not import.
+FEATURES = {"domain": 64, "inception": 2048}
 # Differences of two estimates on the same images, and the estimate that annealing is compared with there.
 _DIFFERENCES = {"ais_gain": "IS", "ais_error": "the exact value"}
 
@@ -26,7 +28,7 @@ def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
         for kind in words.KIND_MARKS
         if any(cell.kind == kind and words.is_likelihood(cell.metric) for cell in cells)
     ]
-    notes += coverage_notes(table) + annealing_notes(table, records)
+    notes += coverage_notes(table) + annealing_notes(table, records) + distance_notes(table, records)
     if any(cell.half_width is not None for cell in cells):
         notes.append("mean ± half-width of the 95 % Student t interval over seeds.")
     if any(cell.half_width is None for cell in cells):
@@ -122,6 +124,38 @@ def _acceptance_note(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
     rates = {row.model: _values(records, row.model, "ais_acceptance") for row in rows}
     said = [f"{model} {100 * sum(v) / len(v):.0f} %" for model, v in rates.items() if v]
     return [f"AIS accepted this share of its moves: {', '.join(said)}."] if said else []
+
+
+# Fréchet distances
+
+
+def distance_notes(table: Table, records: pd.DataFrame) -> list[str]:
+    """Where FIDs are shown: of how many images, whether these are too few, and what real ones would score."""
+    shown = [space for space in FEATURES if any(c.metric == f"fid_{space}" for c in table.columns)]
+    return [note for space in shown for note in _distance_notes(space, records)]
+
+
+def _distance_notes(space: str, records: pd.DataFrame) -> list[str]:
+    name = words.label(f"fid_{space}")
+    generated, real = (_all(records, f"n_{side}_{space}") for side in ("generated", "real"))
+    if not generated or not real:
+        return []
+    counts = f"{_range(map(int, generated))} generated against {_range(map(int, real))} test images"
+    floor = _all(records, f"fid_{space}_floor")
+    real_ones = (
+        f"; as many training images in place of generated ones score {min(floor):.3g}" if floor else ""
+    )
+    notes = [f"{name}: {counts}{real_ones}."]
+    if min(generated + real) <= FEATURES[space]:
+        notes.append(
+            f"{name}: too few images for its {FEATURES[space]:,} features, so that covariances lack rank and "
+            "the distance is too large; compare it only where the numbers of images are equal."
+        )
+    return notes
+
+
+def _all(records: pd.DataFrame, metric: str) -> list[float]:
+    return [float(value) for value in records.loc[records["metric"] == metric, "value"]]
 
 
 def _values(records: pd.DataFrame, model: str, metric: str) -> list[float]:

@@ -23,6 +23,7 @@ TEMPLATE = "report.html.j2"
 _ROLES = (
     "likelihoods",
     "convergence",
+    "quality",
     "samples",
     "neighbours",
     "spectra",

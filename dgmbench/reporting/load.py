@@ -172,10 +172,20 @@ def load_ways(results_root: Path, run: Run) -> dict[str, np.ndarray]:
 
 
 def load_neighbours(results_root: Path, run: Run) -> dict[str, np.ndarray] | None:
-    """Nearest training images of generated ones, as the evaluation wrote them, or None."""
-    path = Path(results_root) / run.dataset / run.model / f"neighbours-{run.seed}.npz"
+    """Nearest training images of generated ones, as the evaluation wrote them, or None.
+
+    Distances in the domain classifier's features, where there are any, have names that begin `domain_`.
+    """
+    folder = Path(results_root) / run.dataset / run.model
+    path = folder / f"neighbours-{run.seed}.npz"
     if not path.exists():
         return None
+    inside = folder / f"neighbours-domain-{run.seed}.npz"
+    domain = {f"domain_{name}": array for name, array in _arrays(inside).items()} if inside.exists() else {}
+    return _arrays(path) | domain
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as content:
         return {name: content[name] for name in content.files}
 

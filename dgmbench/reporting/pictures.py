@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,10 @@ def sample_sheet(images: np.ndarray, levels: int, n: int = 36, width: int = 320)
     return enlarge(tile(chosen, math.ceil(math.sqrt(len(chosen)))), width)
 
 
-def pair_sheet(
-    samples: np.ndarray, neighbours: np.ndarray, levels: int, n: int = 8, width: int = 640
-) -> np.ndarray:
-    """Two rows, `[m, C, H, W]` each: generated images above, their nearest training images below."""
-    both = np.concatenate([to_bytes(samples[:n], levels), to_bytes(neighbours[:n], levels)])
-    return enlarge(tile(both, min(n, len(samples))), width)
+def row_sheet(rows: Sequence[np.ndarray], levels: int, n: int = 8, width: int = 640) -> np.ndarray:
+    """One row for each of `rows`, the first `n` of their `[m, C, H, W]`: what belongs together in columns."""
+    images = np.concatenate([to_bytes(row[:n], levels) for row in rows])
+    return enlarge(tile(images, min(n, len(rows[0]))), width)
 
 
 def png_bytes(picture: np.ndarray) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pandas as pd
 from dgmbench.files import write_text
 from dgmbench.reporting import vocabulary as words
 from dgmbench.reporting.cells import Cell, Column, headline_metric, mark_best, number, summarised
+from dgmbench.reporting.copy_notes import copy_notes, fails, planted_copies
 from dgmbench.reporting.footnotes import footnotes
 from dgmbench.reporting.inversions import inversion_note
 from dgmbench.reporting.load import is_compared
@@ -111,7 +112,8 @@ def comparison(
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
     part = words.headline_records(part)
     names = _names(part, models)
-    columns = _columns(part)
+    planted = planted_copies(frame, dataset)
+    columns = [replace(c, failing=fails(planted, c.metric)) for c in _columns(part)]
     test_images = _test_images(part, manifest)
     rows = [_row(part[part["model"] == model], model, columns, test_images) for model in names]
     for column in columns:
@@ -120,7 +122,7 @@ def comparison(
         row.published = [r for r in references(dataset, view, row.model) if _fits(r, columns)]
     table = Table(dataset, view, columns, rows, words.view_words(view, manifest), test_images)
     table.remarks = [note for note in [inversion_note(table), *order_notes(table, orders)] if note]
-    table.footnotes = footnotes(table, part)
+    table.footnotes = footnotes(table, part) + copy_notes(columns, part, planted)
     return table
 
 

@@ -43,14 +43,30 @@ _LABELS = {
     "log_likelihood_parzen": "Parzen",
     "fid_domain": "FID (domain)",
     "fid_inception": "FID (Inception)",
+    "fid_domain_infinity": "FID∞ (domain)",
+    "fid_inception_infinity": "FID∞ (Inception)",
+    "fid_domain_floor": "FID floor (domain)",
+    "fid_inception_floor": "FID floor (Inception)",
     "kid_domain": "KID (domain)",
+    "kid_inception": "KID (Inception)",
+    "precision_inception": "precision (Inception)",
+    "recall_inception": "recall (Inception)",
+    "density_inception": "density (Inception)",
+    "coverage_inception": "coverage (Inception)",
+    "pairwise_distance_ratio": "diversity",
     "nn_distance_ratio": "NN distance ratio",
+    "nn_distance_ratio_shifts": "NN distance ratio (±1 pixel)",
+    "nn_distance_ratio_domain": "NN distance ratio (domain)",
     "sampling_rate": "sampling",
     "training_seconds": "training",
     "parzen_bandwidth": "Parzen bandwidth",
     "test_accuracy": "test accuracy",
     "auth_pct": "authentic",
+    "auth_pct_domain": "authentic (domain)",
+    "auth_pct_heldout": "authentic held-out images",
+    "auth_pct_heldout_domain": "authentic held-out images (domain)",
     "c_t": "C_T",
+    "c_t_domain": "C_T (domain)",
 }
 _EXPLANATIONS = {
     "log_likelihood": "mean log-likelihood of a test image; each model's tightest figure among those that "
@@ -75,9 +91,32 @@ _EXPLANATIONS = {
     "log_likelihood_parzen": "kernel density around generated images; says little about quality",
     "fid_domain": "Fréchet distance in the features of a classifier trained on this data set; "
     "not comparable with Inception FIDs or across data sets",
-    "fid_inception": "Fréchet distance in Inception features",
+    "fid_inception": "Fréchet distance in Inception features (pytorch-fid's network), gray images repeated "
+    "over three channels",
+    "fid_domain_infinity": "FID (domain) carried on to infinitely many samples, a line in 1/n (Chong & "
+    "Forsyth 2020): without what FID owes to the number of samples; either sign is possible",
+    "fid_inception_infinity": "FID (Inception) carried on to infinitely many samples, a line in 1/n",
+    "kid_domain": "squared maximum mean discrepancy with the cubic kernel (Binkowski et al. 2018) in the "
+    "domain classifier's features; without bias, so that it may be below 0",
+    "kid_inception": "the same in Inception features",
+    "precision": "share of samples inside a ball around a test image, as large as the distance to its k-th "
+    "nearest test image, in the domain classifier's features (Kynkäänniemi et al. 2019): like data?",
+    "recall": "share of test images inside such a ball around a sample: is data covered?",
+    "density": "number of test images' balls that a sample lies in, over k (Naeem et al. 2020); data has 1",
+    "coverage": "share of test images whose ball holds a sample; outlying samples cannot raise it",
+    "pairwise_distance_ratio": "mean pixel distance between two samples over that between two test images; "
+    "near 0 all samples are alike",
     "nn_distance_ratio": "distance of generated images to their nearest training image over that of held-out "
     "images; far below 1 hints at copying",
+    "nn_distance_ratio_shifts": "the same with every shift by up to one pixel searched, where images "
+    "overlap; finds copies that were moved",
+    "nn_distance_ratio_domain": "the same distances in the features of the domain classifier",
+    "auth_pct": "share of generated images that are farther from their nearest training image than that is "
+    "from the next (AuthPct); far below that of held-out images hints at copying, above it at poor samples",
+    "auth_pct_domain": "the same in the features of the domain classifier",
+    "c_t": "Mann-Whitney Z of distances to training images, generated against held-out, averaged over cells; "
+    "far below 0 hints at copying, far above at poor samples; grows with the number of images",
+    "c_t_domain": "the same in the features of the domain classifier",
     "sampling_rate": "images generated per second on the device named with the runs",
     "training_seconds": "wall-clock time of training one seed",
     "parameters": "trainable parameters",
@@ -90,14 +129,15 @@ _EXPLANATIONS = {
 _ORDER = (
     "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
     "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
-    "nn_distance_ratio", "auth_pct", "c_t", "high_frequency_ratio", "high_frequency_ratio_mean",
-    "active_units", "probe_accuracy", "ssl_error", "test_accuracy", "sampling_rate",
-    "training_seconds", "parameters",
+    "nn_distance_ratio", "auth_pct", "c_t", "pairwise_distance_ratio", "high_frequency_ratio",
+    "high_frequency_ratio_mean", "active_units", "probe_accuracy", "ssl_error", "test_accuracy",
+    "sampling_rate", "training_seconds", "parameters",
 )  # fmt: skip
-_HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage", "auth_pct",
+_HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage",
            "probe_accuracy", "test_accuracy", "sampling_rate")  # fmt: skip
 _LOWER = ("fid_", "kid_", "ssl_error", "training_seconds", "bdmc_gap")
-_HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance")
+_HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance", "auth_pct_heldout",
+           "n_generated_", "n_real_", "fid_domain_floor", "fid_inception_floor")  # fmt: skip
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
 _PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
 _COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
@@ -140,7 +180,7 @@ def direction(metric: str, unit: str) -> Direction:
     """Which way is better: `higher`, `lower`, nearer to `one`, or `none` (no way is)."""
     if unit == "bits_per_dim" or metric.startswith(_LOWER):
         return "lower"
-    if metric == "nn_distance_ratio" or metric.startswith("high_frequency_ratio"):
+    if metric.startswith(("nn_distance_ratio", "high_frequency_ratio", "pairwise_distance_ratio")):
         return "one"
     return "higher" if metric.startswith(_HIGHER) else "none"
 

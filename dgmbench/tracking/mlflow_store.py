@@ -31,7 +31,7 @@ import pandas as pd
 
 from dgmbench.errors import TrackingError
 from dgmbench.files import sha256_file, sha256_json, write_json
-from dgmbench.reporting import figures, pictures
+from dgmbench.reporting import neighbours, pictures
 from dgmbench.reporting.load import Run, levels_of, load_manifests, load_neighbours, load_runs, merge_results
 
 if TYPE_CHECKING:
@@ -367,7 +367,7 @@ def _log_pictures(client: MlflowClient, identity: str, entry: _Entry) -> None:
             pictures.write_png(pictures.sample_sheet(samples, levels), folder / "samples.png")
         content = load_neighbours(entry.neighbours_root, run)
         if content is not None and len(content["samples"]):
-            figures.neighbour_figure(run, content, levels, folder / "nearest_neighbours.png")
+            neighbours.neighbour_figure(run, content, levels, folder / "nearest_neighbours.png")
         client.log_artifacts(identity, str(folder))
 
 

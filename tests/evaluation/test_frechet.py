@@ -59,6 +59,23 @@ def test_a_shift_costs_its_squared_length() -> None:
     assert fid(features, features + 3.0) == pytest.approx(8 * 9.0, rel=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:.*rank-deficient")
+def test_fewer_rows_than_features_give_the_distance_of_their_covariances() -> None:
+    features, others = draws(20, 30, 0), 1 + 2 * draws(25, 30, 1)
+    expected = frechet_distance(*gaussian_statistics(features), *gaussian_statistics(others))
+    assert fid(features, others) == pytest.approx(expected, rel=1e-9)
+    assert fid(features, features) == pytest.approx(0.0, abs=1e-10)
+
+
+def test_the_distance_is_torch_fidelitys() -> None:
+    reason = "torch-fidelity is not installed (uv sync --group compare)"
+    theirs = pytest.importorskip("torch_fidelity.metric_fid", reason=reason)
+    features, others = draws(300, 16, 0), 0.3 + draws(400, 16, 1) @ draws(16, 16, 2)
+    sets = (theirs.fid_features_to_statistics(part) for part in (features, others))
+    expected = theirs.fid_statistics_to_metric(*sets, verbose=False)["frechet_inception_distance"]
+    assert fid(features, others) == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_order_of_rows_does_not_matter_and_less_alike_is_further() -> None:
     features = draws(500, 8, 0)
     distances = [fid(features.flip(0), features + noise * draws(500, 8, 1)) for noise in (0.1, 0.5, 2.0)]

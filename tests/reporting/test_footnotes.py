@@ -166,3 +166,43 @@ def test_inversions_below_one_model_share_a_clause_and_columns_that_agree_too() 
 def test_the_binarisation_is_named(name: str, levels: int, said: str) -> None:
     assert view_words("binary", {"name": name, "levels": levels}) == said
     assert view_words("gray", {"name": name, "levels": levels}) == "gray view"
+
+
+def distances(space: str, n: float, floor: float) -> Lines:
+    values = {
+        f"fid_{space}": 9.0,
+        f"n_generated_{space}": n,
+        f"n_real_{space}": 300.0,
+        f"fid_{space}_floor": floor,
+    }
+    return [
+        line
+        for model in ("gan", "vae")
+        for metric, value in values.items()
+        for line in seeds(model, metric, (value, value), kind="estimate", unit="1")
+    ]
+
+
+def test_distances_say_of_how_many_images_they_are_and_what_real_ones_score() -> None:
+    said = notes(*distances("domain", 2000.0, 0.1234))
+    expected = (
+        "FID (domain): 2,000 generated against 300 test images; as many training images in place of "
+        "generated ones score 0.123."
+    )
+    assert expected in said and "too few" not in said
+    assert "n_real" not in table(*distances("domain", 2000.0, 0.1)).to_markdown().split("FID (domain):")[0]
+
+
+def test_too_few_images_for_the_features_are_told() -> None:
+    said = notes(*distances("inception", 2000.0, 4.0), *distances("domain", 64.0, 4.0))
+    assert "FID (Inception): too few images for its 2,048 features" in said
+    assert "FID (domain): too few images for its 64 features" in said
+    assert "too few" not in notes(*distances("domain", 65.0, 4.0))
+
+
+def test_the_widths_are_those_of_the_feature_spaces() -> None:
+    from dgmbench.evaluation.classifier import FEATURES as DOMAIN
+    from dgmbench.evaluation.inception import WIDTH
+    from dgmbench.reporting.footnotes import FEATURES
+
+    assert FEATURES == {"domain": DOMAIN, "inception": WIDTH}

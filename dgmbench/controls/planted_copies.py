@@ -1,0 +1,360 @@
+"""Copies of training images planted among unseen ones: which score notices, and what else alarms it.
+
+The ideal sample is unseen data. Held-out images are split at random into samples and reference, again and
+again; over these splits a score varies as it does for a perfect model, and its 5 % tail is where it raises
+the alarm. Then part of the samples, or all, gives way to copies, to copies moved by a pixel, to images
+without one class, to noise. Alaa et al. 2022 and Meehan et al. 2020 plant copies likewise; Stein et al. 2023
+(section 5) report that such scores miss memorisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt, field_validator
+from torch import Tensor
+
+from dgmbench.controls.base import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
+from dgmbench.controls.measures import SHOWN
+from dgmbench.controls.outcomes import Interval, judge
+from dgmbench.controls.pixel_shift import shifted
+from dgmbench.data.views import intensity
+from dgmbench.evaluation.copying import Cells, Placed, authenticity, c_t
+from dgmbench.evaluation.frechet import fid
+from dgmbench.evaluation.neighbour_search import nearest, nearest_under_shifts
+from dgmbench.evaluation.statistics import binomial_std_error
+from dgmbench.results import Kind, Record
+
+COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
+DROPPED = "dropped_class"
+FID, UNDER_SHIFTS = "fid_domain", "nn_distance_ratio_shifts"
+NAMES = {
+    "nn_distance_ratio": "distance ratio",
+    UNDER_SHIFTS: "distance ratio under shifts",
+    "auth_pct": "AuthPct",
+    "c_t": "C_T",
+    "nn_distance_ratio_domain": "distance ratio in features",
+    "auth_pct_domain": "AuthPct in features",
+    "c_t_domain": "C_T in features",
+    FID: "domain FID",
+}
+OTHERS = {SHIFTED: "copies moved by a pixel", DROPPED: "a class dropped", NOISE: "noise"}
+# Suffixes of what is measured in pixels, and in the classifier's features.
+SPACES = ("", "_domain")
+# Of an alarm on ideal samples, by design.
+FALSE_ALARMS = 5.0
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PlantedCopiesSettings(ControlSettings):
+    """The ladder of copies, and how often it is climbed."""
+
+    shares: list[Share] = Field([0.0, 0.01, 0.05, 0.2, 1.0], min_length=2, description="copies among samples")
+    samples: int = Field(300, ge=30, description="at most half of the held-out images")
+    repetitions: int = Field(100, ge=20, description="random splits of the held-out images")
+    cells: PositiveInt = Field(10, description="k-means cells of C_T")
+    dropped: int = Field(0, ge=0, description="the class that is left out")
+    detected: float = Field(80.0, gt=5, lt=100, description="percent of splits from which a score notices")
+
+    @field_validator("shares")
+    @classmethod
+    def _from_none_to_all(cls, shares: list[float]) -> list[float]:
+        if 0.0 not in shares or 1.0 not in shares:
+            raise ValueError("shares: they begin with 0, the ideal sample, and end with 1, copies alone")
+        return sorted(set(shares))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one space's scores need to know of images, found once: see `copying` and `neighbours`."""
+
+    distances: np.ndarray
+    authentic: np.ndarray
+    placed: Placed
+
+    def __getitem__(self, rows: np.ndarray) -> _Seen:
+        return _Seen(self.distances[rows], self.authentic[rows], self.placed[rows])
+
+    def __add__(self, other: _Seen) -> _Seen:
+        distances = np.concatenate([self.distances, other.distances])
+        authentic = np.concatenate([self.authentic, other.authentic])
+        return _Seen(distances, authentic, self.placed + other.placed)
+
+
+class _Space:
+    """Training images of one space, which others are held against."""
+
+    def __init__(self, train: Tensor, cells: Cells) -> None:
+        self.train, self.cells = train, cells
+
+    def look(self, images: Tensor) -> _Seen:
+        """All distances of some images."""
+        distances, indices = nearest(images, self.train)
+        authentic = authenticity(distances, indices, self.train)
+        return _Seen(distances.numpy(), authentic.numpy(), self.cells.place(images))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Images of one kind: raw, and as each space, the shift-tolerant search and the classifier see them."""
+
+    images: Tensor
+    spaces: Sequence[_Seen]
+    moved: np.ndarray
+    features: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: np.ndarray) -> _Source:
+        features = None if self.features is None else self.features[torch.from_numpy(rows)]
+        images = self.images[torch.from_numpy(rows)]
+        return _Source(images, [seen[rows] for seen in self.spaces], self.moved[rows], features)
+
+    def __add__(self, other: _Source) -> _Source:
+        spaces = [a + b for a, b in zip(self.spaces, other.spaces, strict=True)]
+        moved = np.concatenate([self.moved, other.moved])
+        features = None
+        if self.features is not None and other.features is not None:
+            features = torch.cat([self.features, other.features])
+        return _Source(torch.cat([self.images, other.images]), spaces, moved, features)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Scores of every case over the splits: `values[score][case]` is ``[repetitions]``."""
+
+    values: Mapping[str, Mapping[str, np.ndarray]]
+    n: int
+
+    def flagged(self, score: str, case: str) -> float:
+        """Percent of splits in which the score raises the alarm: at the wrong end of ideal samples' 5 %.
+
+        Copies make the scores of copying low; whatever is amiss makes a Fréchet distance high.
+        """
+        ideal, values = self.values[score][case_name(0.0)], self.values[score][case]
+        if score == FID:
+            return 100.0 * float((values > np.quantile(ideal, 1 - FALSE_ALARMS / 100)).mean())
+        return 100.0 * float((values < np.quantile(ideal, FALSE_ALARMS / 100)).mean())
+
+    def rate(self, score: str, case: str) -> Interval:
+        """That percentage with its interval (Agresti and Coull's, which 0 % has too)."""
+        values = self.values[score][case]
+        n = len(values) + 4
+        share = (self.flagged(score, case) / 100 * len(values) + 2) / n
+        return Interval.normal(100 * share, 100 * float(np.sqrt(share * (1 - share) / n)))
+
+
+def case_name(share: float) -> str:
+    """The subject of so many planted copies: `copies_0.05`."""
+    return f"{COPIES}_{share:g}"
+
+
+class PlantedCopies(Control[PlantedCopiesSettings]):
+    """Held-out images with copies of training images among them, under every score."""
+
+    Settings = PlantedCopiesSettings
+    title = "Copies: what the scores of memorisation notice"
+    claim = (
+        "The scores of memorisation miss a few copies among many samples and, unless they search under "
+        "shifts, all copies that are moved by a pixel; the Fréchet distance does not even notice samples "
+        "that are nothing but copies."
+    )
+    source = (
+        "Stein et al. 2023, section 5 (current metrics do not properly detect memorization); "
+        "Meehan, Chaudhuri & Dasgupta 2020; Alaa et al. 2022"
+    )
+
+    def run(self, context: Context) -> Finding:
+        """Climb the ladder once for each split."""
+        context.lap()
+        sources = self._sources(context)
+        trials = self._trials(context, sources)
+        records = _records(context, trials)
+        return Finding(
+            judge(self._parts(trials)),
+            _sentence(trials, self.settings),
+            records,
+            _panels(trials, self.settings.shares),
+            _sheets(context, sources),
+        )
+
+    def _sources(self, context: Context) -> dict[str, _Source]:
+        train = context.raw("train")
+        heldout = torch.cat([context.raw("valid"), context.raw("test")])
+        n = min(self.settings.samples, len(heldout) // 2)
+        rows = torch.from_numpy(context.rng("copies").permutation(len(train))[: 2 * n])
+        copies = train[rows]
+        images = {HELDOUT: heldout, COPIES: copies, SHIFTED: shifted(copies, 1, 8)}
+        noise = context.rng("noise").integers(context.data.levels, size=(n, *train.shape[1:]), dtype=np.uint8)
+        images[NOISE] = torch.from_numpy(noise)
+        spaces = self._spaces(context, train)
+        return {name: _look(context, some, spaces, train) for name, some in images.items()}
+
+    def _spaces(self, context: Context, train: Tensor) -> list[_Space]:
+        trains = [train]
+        if context.classifier is not None:
+            trains.append(context.classifier.features(intensity(train, context.data.levels)))
+        count, seed = self.settings.cells, context.sklearn_seed("cells")
+        return [_Space(images, Cells(images, count, seed)) for images in trains]
+
+    def _trials(self, context: Context, sources: Mapping[str, _Source]) -> Trials:
+        heldout = sources[HELDOUT]
+        n = min(self.settings.samples, len(heldout) // 2)
+        labels = _labels(context)
+        rng = context.rng("splits")
+        drawn: dict[str, dict[str, list[float]]] = {}
+        for _ in range(self.settings.repetitions):
+            order = rng.permutation(len(heldout))
+            ideal, reference = heldout[order[:n]], heldout[order[n:]]
+            for case, samples in self._cases(sources, ideal, order[:n], labels, rng).items():
+                for score, value in _scores(samples, reference).items():
+                    drawn.setdefault(score, {}).setdefault(case, []).append(value)
+        values = {score: {case: np.array(v) for case, v in cases.items()} for score, cases in drawn.items()}
+        return Trials(values, n)
+
+    def _cases(
+        self,
+        sources: Mapping[str, _Source],
+        ideal: _Source,
+        rows: np.ndarray,
+        labels: np.ndarray | None,
+        rng: np.random.Generator,
+    ) -> dict[str, _Source]:
+        """Samples by case; the places that copies take are random, as are the copies."""
+        n = len(ideal)
+        chosen = rng.permutation(len(sources[COPIES]))[:n]
+        cases = {}
+        for share in self.settings.shares:
+            count = round(share * n)
+            cases[case_name(share)] = ideal[np.arange(count, n)] + sources[COPIES][chosen[:count]]
+        cases[SHIFTED] = sources[SHIFTED][chosen]
+        cases[NOISE] = sources[NOISE]
+        if labels is not None:
+            cases[DROPPED] = ideal[np.flatnonzero(labels[rows] != self.settings.dropped)]
+        return cases
+
+    def _parts(self, trials: Trials) -> list[Interval]:
+        """The claim: all miss the fewest copies, all but one moved copies, and FID copies alone."""
+        few, limit = case_name(self.settings.shares[1]), self.settings.detected
+        copying = [score for score in trials.values if score != FID]
+        parts = [_below(trials.rate(score, few), limit) for score in copying]
+        parts += [_below(trials.rate(score, SHIFTED), limit) for score in copying if score != UNDER_SHIFTS]
+        if FID in trials.values:
+            parts.append(_below(trials.rate(FID, case_name(1.0)), limit))
+        return parts
+
+
+def _below(rate: Interval, limit: float) -> Interval:
+    return Interval(limit - rate.mean, rate.half)
+
+
+def _labels(context: Context) -> np.ndarray | None:
+    """Labels of the held-out images, validation before test; None without."""
+    parts = [context.data.labels(split) for split in ("valid", "test")]
+    return None if any(part is None for part in parts) else np.concatenate([np.asarray(p) for p in parts])
+
+
+def _look(context: Context, images: Tensor, spaces: Sequence[_Space], train: Tensor) -> _Source:
+    features = None
+    if context.classifier is not None:
+        features = context.classifier.features(intensity(images, context.data.levels))
+    forms = [images, features]
+    seen = [space.look(form) for space, form in zip(spaces, forms, strict=False) if form is not None]
+    moved = nearest_under_shifts(images, train)[0].numpy()
+    return _Source(images, seen, moved, features)
+
+
+def _scores(samples: _Source, reference: _Source) -> dict[str, float]:
+    """Every score of samples against held-out images."""
+    found: dict[str, float] = {}
+    for suffix, ours, theirs in zip(SPACES, samples.spaces, reference.spaces, strict=False):
+        ratio = float(np.median(ours.distances) / np.median(theirs.distances))
+        found[f"nn_distance_ratio{suffix}"] = ratio
+        found[f"auth_pct{suffix}"] = 100.0 * float(ours.authentic.mean())
+        found[f"c_t{suffix}"] = c_t(ours.placed, theirs.placed).value
+    found[UNDER_SHIFTS] = float(np.median(samples.moved) / np.median(reference.moved))
+    if samples.features is not None and reference.features is not None:
+        found[FID] = fid(samples.features, reference.features)
+    return found
+
+
+def _records(context: Context, trials: Trials) -> list[Record]:
+    """For each case the mean of each score over the splits, and how often it raised the alarm."""
+    rows = []
+    seconds = context.lap()
+    for score, cases in trials.values.items():
+        kind: Kind = "estimate" if score == FID else "heuristic"
+        for case, values in cases.items():
+            error = float(values.std(ddof=1)) / len(values) ** 0.5
+            unit = "percent" if score.startswith("auth_pct") else "1"
+            rows.append(
+                context.record(case, score, float(values.mean()), error, n=trials.n, unit=unit, kind=kind)
+            )
+            percent, n = trials.flagged(score, case), len(values)
+            rows.append(
+                context.record(
+                    case, f"flagged_{score}", percent, binomial_std_error(percent, n),
+                    n=n, unit="percent", kind="estimate", seconds=seconds,
+                )
+            )  # fmt: skip
+            seconds = 0.0
+    return rows
+
+
+def _sentence(trials: Trials, settings: PlantedCopiesSettings) -> str:
+    told = []
+    for score in trials.values:
+        shares = [
+            s for s in settings.shares if s and trials.flagged(score, case_name(s)) >= settings.detected
+        ]
+        noticed = f"from {100 * shares[0]:g} % copies on" if shares else "at no share"
+        moved = trials.flagged(score, SHIFTED)
+        told.append(f"{NAMES[score]} {noticed} (moved copies: {moved:.0f} %)")
+    return (
+        f"At {FALSE_ALARMS:g} % false alarms, {trials.n} samples and {settings.detected:g} % of splits or "
+        f"more, copies are noticed by: {'; '.join(told)}."
+    )
+
+
+def _panels(trials: Trials, shares: Sequence[float]) -> list[Panel]:
+    """The ladder and what else alarms, in pixels and in features; a score looks alike in both."""
+    percents = [100 * share for share in shares]
+    ladder = [case_name(share) for share in shares]
+    others = [case for case in OTHERS if case in trials.values["auth_pct"]]
+    places = [float(place) for place in range(len(others))]
+    names = [OTHERS[case] for case in others]
+    level = {"false alarms by design": FALSE_ALARMS}
+    panels = []
+    for where, scores in _by_space(trials).items():
+        rungs = [_alarms(trials, score, percents, ladder) for score in scores]
+        title = f"Alarm on planted copies, in {where} (95 %)"
+        panels.append(Panel(title, "percent of copies", "percent of splits", rungs, level, log_x=True))
+        beside = [_alarms(trials, score, places, others) for score in scores]
+        title = f"Alarm on other samples, in {where} (95 %)"
+        panels.append(Panel(title, "", "percent of splits", beside, level, x_names=names))
+    return panels
+
+
+def _by_space(trials: Trials) -> dict[str, list[str]]:
+    inside = [score for score in trials.values if score.endswith("_domain")]
+    pixels = [score for score in trials.values if score not in inside]
+    return {"pixels": pixels} | ({"features": inside} if inside else {})
+
+
+def _alarms(trials: Trials, score: str, x: Sequence[float], cases: Sequence[str]) -> Curve:
+    rates = [trials.rate(score, case) for case in cases]
+    lows, highs = [max(rate.low, 0.0) for rate in rates], [min(rate.high, 100.0) for rate in rates]
+    name = NAMES[score].removesuffix(" in features")
+    return Curve(name, x, [trials.flagged(score, case) for case in cases], lows, highs)
+
+
+def _sheets(context: Context, sources: Mapping[str, _Source]) -> list[Sheet]:
+    titles = {"Held-out images": HELDOUT, "Copies moved by a pixel": SHIFTED, "Noise": NOISE}
+    levels = context.data.levels
+    return [Sheet(title, sources[name].images[:SHOWN].numpy(), levels) for title, name in titles.items()]

@@ -1,0 +1,89 @@
+"""Features by content: a set of images is mapped once into a space, whoever asks and however often."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dgmbench.evaluation.feature_spaces import FeatureSpace
+from dgmbench.files import replacing
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class FeatureCache:
+    """Files ``<folder>/<key>.features``, the key a hash of the space's identity and of the images.
+
+    A file is the SHA-256 of what follows, then a NumPy array. One that does not match is told on standard
+    error and computed again. A folder that cannot be written costs the reuse and not the features.
+
+    Args:
+        folder: made when first needed; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | str | None) -> None:
+        self.folder = None if folder is None else Path(folder)
+
+    def features(self, space: FeatureSpace, images: Tensor) -> Tensor:
+        """``space.features(images)``, float32 [n, f] on the CPU; errors are those of the space."""
+        if self.folder is None:
+            return space.features(images)
+        path = self.path(space, images)
+        kept = self._read(path, (len(images), space.width))
+        if kept is not None:
+            return kept
+        features = space.features(images)
+        self._write(path, features)
+        return features
+
+    def path(self, space: FeatureSpace, images: Tensor) -> Path:
+        """Where the features of these images lie, or would."""
+        assert self.folder is not None
+        return self.folder / space.name / f"{content_key(space.identity, images)}.features"
+
+    def _read(self, path: Path, shape: tuple[int, int]) -> Tensor | None:
+        try:
+            content = memoryview(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._tell(path, f"cannot be read ({error})")
+            return None
+        digest, body = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() != bytes(digest):
+            self._tell(path, "is damaged")
+            return None
+        # The copy is writable, as a tensor's memory has to be.
+        array: np.ndarray[Any, Any] = np.load(io.BytesIO(body), allow_pickle=False).copy()
+        if array.shape != shape:
+            self._tell(path, f"holds an array of {array.shape}, not of {shape},")
+            return None
+        return torch.from_numpy(array)
+
+    def _write(self, path: Path, features: Tensor) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, features.numpy(), allow_pickle=False)
+        body = buffer.getbuffer()
+        try:
+            with replacing(path) as aside, open(aside, "wb") as handle:
+                handle.write(hashlib.sha256(body).digest())
+                handle.write(body)
+        except OSError as error:
+            print(f"{path} cannot be written ({error}); its features are not kept", file=sys.stderr)
+
+    def _tell(self, path: Path, what: str) -> None:
+        print(f"{path} {what}; the features are computed again", file=sys.stderr)
+
+
+def content_key(identity: str, images: Tensor) -> str:
+    """SHA-256 of a space's identity and of the images' type, shape and values, in hexadecimal."""
+    digest = hashlib.sha256(f"{identity} {images.dtype} {tuple(images.shape)}".encode())
+    digest.update(images.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()

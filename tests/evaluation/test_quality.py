@@ -1,0 +1,142 @@
+"""Quality metrics of a run: which records there are, in which spaces, and that features are shared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dgmbench.data.dataset import load_dataset
+from dgmbench.data.prepare import prepare
+from dgmbench.evaluation.classifier import DomainClassifier
+from dgmbench.evaluation.frechet import fid
+from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
+from dgmbench.evaluation.scores import inception_space, training_subset
+from dgmbench.evaluation.subject import Subject
+from dgmbench.results import Record
+from dgmbench.settings import EvaluationSettings, InceptionSettings
+
+SHARED = {"precision", "recall", "density", "coverage"}
+
+
+class Pixels:
+    """A space of six pixels, under the name of Inception."""
+
+    name, width, identity = "inception", 6, "six pixels"
+
+    def features(self, images: Tensor) -> Tensor:
+        return images[:, 0, 2:4, 2:5].flatten(1).contiguous()
+
+
+def subject_of(tmp_path: Path, samples: Tensor | None = None, **settings: Any) -> Subject:
+    prepare("digits", tmp_path / "data" / "digits", seed=0)
+    data = load_dataset("digits", tmp_path / "data")
+    if samples is None:
+        samples = torch.from_numpy(data.images("valid").copy())
+    model: Any = SimpleNamespace(view="gray", domain="levels", levels=17, dims=64)
+    info = {"dataset": "digits", "view": "gray", "model": "m", "seed": 1, "n_samples": len(samples)}
+    run: Any = SimpleNamespace(model=model, info=info, samples=lambda: samples.numpy())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        classifier = DomainClassifier((1, 8, 8), 10).eval()
+    chosen = EvaluationSettings(feature_cache=str(tmp_path / "features"), **settings)
+    return Subject(run, data, chosen, 0, torch.device("cpu"), classifier, inception=Pixels())
+
+
+def by_metric(records: list[Record]) -> dict[str, Record]:
+    assert len({record.metric for record in records}) == len(records)
+    return {record.metric: record for record in records}
+
+
+def test_held_out_data_are_near_the_floor_and_noise_is_not(tmp_path: Path) -> None:
+    subject = subject_of(tmp_path)
+    ideal = by_metric(list(domain_quality(subject, tmp_path)))
+    noise = torch.randint(0, 17, (300, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    awful = by_metric(list(domain_quality(subject_of(tmp_path, noise), tmp_path)))
+    expected = {"fid_domain", "fid_domain_floor", "fid_domain_infinity", "kid_domain"}
+    assert set(ideal) == expected | SHARED | {"n_generated_domain", "n_real_domain"}
+    assert ideal["fid_domain"].value == pytest.approx(ideal["fid_domain_floor"].value, rel=0.5)
+    assert ideal["fid_domain_infinity"].value < ideal["fid_domain"].value
+    assert awful["fid_domain"].value > 5 * ideal["fid_domain"].value
+    assert awful["kid_domain"].value > 5 * abs(ideal["kid_domain"].value)
+    for name in SHARED - {"recall"}:
+        assert awful[name].value < 0.5 < ideal[name].value
+    assert ideal["n_generated_domain"].value == 300 == ideal["n_real_domain"].value
+    assert ideal["fid_domain"].std_error is not None and ideal["precision"].n == 300
+
+
+def test_the_distance_is_that_of_the_samples_to_the_test_images(tmp_path: Path) -> None:
+    subject = subject_of(tmp_path, fid_samples=200)
+    records = by_metric(list(domain_quality(subject, tmp_path)))
+    assert subject.domain is not None
+    sets = subject.sample_pixels(200), subject.pixels("test")
+    expected = fid(*(subject.domain.features(images) for images in sets))
+    assert records["fid_domain"].value == expected and records["fid_domain"].n == 200
+    assert "fid_domain_infinity" not in records  # 200 images are too few for a line in 64 features
+    assert records["density"].n == 200
+
+
+def test_the_inception_space_has_rows_and_sizes_of_its_own(tmp_path: Path) -> None:
+    subject = subject_of(tmp_path, inception={"samples": 120, "resamples": 3}, prdc_neighbours=3)
+    records = by_metric(list(inception_quality(subject, tmp_path)))
+    assert {f"{name}_inception" for name in SHARED} < set(records)
+    assert records["fid_inception"].n == 120 == records["n_real_inception"].value
+    with np.load(tmp_path / "fid-inception-1.npz") as arrays:
+        assert arrays["n"][-1] == 120 and len(arrays["fid"]) == len(arrays["n"]) == len(arrays["floor"])
+        assert float(arrays["infinity"]) == records["fid_inception_infinity"].value
+
+
+def test_features_are_computed_once_for_all_who_need_them(tmp_path: Path) -> None:
+    first = list(domain_quality(subject_of(tmp_path), tmp_path))
+    kept = sorted((tmp_path / "features").rglob("*.features"))
+    assert len(kept) == 3  # generated, test, and the floor's training images
+    times = [path.stat().st_mtime_ns for path in kept]
+    again = list(domain_quality(subject_of(tmp_path), tmp_path))
+    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").rglob("*.features"))] == times
+    assert [(r.metric, r.value, r.std_error) for r in again] == [
+        (r.metric, r.value, r.std_error) for r in first
+    ]
+
+
+def test_a_collapsed_generator_has_no_diversity(tmp_path: Path) -> None:
+    (whole,) = diversity(subject_of(tmp_path), tmp_path)
+    assert whole.metric == "pairwise_distance_ratio" and whole.value == pytest.approx(1.0, abs=0.05)
+    same = torch.full((50, 1, 8, 8), 3, dtype=torch.uint8)
+    (none,) = diversity(subject_of(tmp_path, same), tmp_path)
+    assert none.value == pytest.approx(0.0, abs=1e-6)
+
+
+def test_without_spaces_nothing_is_said(tmp_path: Path) -> None:
+    subject = subject_of(tmp_path)
+    subject.classifier = subject.inception = None
+    assert list(domain_quality(subject, tmp_path)) == [] == list(inception_quality(subject, tmp_path))
+
+
+def test_the_floor_has_the_same_images_for_every_model() -> None:
+    images = torch.arange(100.0)[:, None]
+    first = training_subset(images, 10, 0)
+    assert torch.equal(first, training_subset(images, 10, 0)) and len(first.unique()) == 10
+    assert not torch.equal(first, images[:10])
+    assert torch.equal(training_subset(images, 1000, 0), images)
+
+
+def test_inception_is_off_on_a_cpu_unless_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    assert inception_space(InceptionSettings(), cpu) is None
+    assert inception_space(InceptionSettings(use=False), torch.device("cuda")) is None
+    assert capsys.readouterr().err == ""
+    missing = InceptionSettings(use=True, weights=str(tmp_path / "none.pth"))
+    assert inception_space(missing, cpu) is None
+    assert "evaluation.inception.weights: there is no file" in capsys.readouterr().err
+
+
+def test_inception_true_is_short_for_use() -> None:
+    assert EvaluationSettings.model_validate({"inception": True}).inception.use is True
+    assert EvaluationSettings().inception.use is None
