@@ -35,6 +35,7 @@ models:
   vae_gray: null
   gan: null
   pixelcnn: null
+  diagonal_bilstm: null
   pixelcnn_gray: null
   independent_gray: null
   independent: null
