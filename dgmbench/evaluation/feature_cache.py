@@ -61,9 +61,13 @@ class FeatureCache:
             self._tell(path, "is damaged")
             return None
         # The copy is writable, as a tensor's memory has to be.
-        array: np.ndarray[Any, Any] = np.load(io.BytesIO(body), allow_pickle=False).copy()
-        if array.shape != shape:
-            self._tell(path, f"holds an array of {array.shape}, not of {shape},")
+        try:
+            array: np.ndarray[Any, Any] = np.load(io.BytesIO(body), allow_pickle=False).copy()
+        except (ValueError, EOFError):
+            self._tell(path, "holds no array")
+            return None
+        if array.shape != shape or array.dtype != np.float32:
+            self._tell(path, f"holds {array.dtype} of {array.shape}, not float32 of {shape},")
             return None
         return torch.from_numpy(array)
 

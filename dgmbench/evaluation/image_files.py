@@ -33,8 +33,11 @@ def read_images(path: Path, shape: Shape, levels: int | None = None) -> Tensor:
         raise DataError(f"--images {path}: neither a folder of images nor a .npy file")
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    # NumPy's reader of headers fails in many ways.
+    except Exception as error:
         raise DataError(f"--images {path} cannot be read: {error}") from error
+    if array.dtype.kind not in "buif":
+        raise DataError(f"--images {path} holds {array.dtype}; images are real numbers")
     return _intensities(_channels_first(array, shape, path), levels, path)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.datasets import dataset_names, get_spec
 from dgmbench.data.prepare import prepare
 from dgmbench.data.views import binarise, intensity
-from dgmbench.errors import CheckpointError, DgmbenchError, SettingsError, suggest
+from dgmbench.errors import CheckpointError, DataError, DgmbenchError, SettingsError, suggest
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
@@ -87,9 +87,13 @@ def score_command(arguments: argparse.Namespace) -> None:
     view = arguments.view or ("gray" if "gray" in spec.views else spec.views[0])
     if view not in spec.views:
         raise SettingsError(f"--view {view}: {spec.name} has it not. {suggest(view, spec.views)}")
-    if min(arguments.neighbours, arguments.limit or 2) < 1 or (arguments.levels or 2) < 2:
-        raise SettingsError("--neighbours and --limit are 1 or more, --levels is 2 or more")
+    limit = 2 if arguments.limit is None else arguments.limit
+    if arguments.neighbours < 1 or min(limit, arguments.levels or 2) < 2:
+        raise SettingsError("--neighbours is 1 or more, --limit and --levels are 2 or more")
+    if arguments.csv is not None and arguments.csv.is_dir():
+        raise SettingsError(f"--csv {arguments.csv} is a folder; name a file")
     samples = read_images(arguments.images, spec.shape, arguments.levels)[: arguments.limit]
+    _check_view(samples, view, spec.views)
     sets = _image_sets(_dataset(arguments), view, samples)
     found, notes = _all_scores(arguments, view, sets, device)
     records = [_record(arguments, view, score, device) for score in found]
@@ -100,6 +104,15 @@ def score_command(arguments: argparse.Namespace) -> None:
         print(f"note: {note}")
     if arguments.csv is not None:
         write_records(arguments.csv, records)
+
+
+def _check_view(samples: Tensor, view: str, views: Sequence[str]) -> None:
+    """Samples of one view are never scored against the images of another."""
+    two_valued = bool(((samples == 0) | (samples == 1)).all())
+    if view == "binary" and not two_valued:
+        raise DataError("--view binary: these samples have other values than black and white")
+    if view == "gray" and two_valued and "binary" in views:
+        raise DataError("these samples are all black and white: they are of the binary view (--view binary)")
 
 
 def _dataset(arguments: argparse.Namespace) -> Dataset:

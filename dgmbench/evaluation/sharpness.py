@@ -93,6 +93,8 @@ def high_frequency_share(images: Tensor) -> Tensor:
     for block in images.split(BLOCK):
         power = power_spectrum(block)
         total = power.sum((-2, -1))
+        if not bool(torch.isfinite(total).all()):
+            raise ValueError("there are images with values that are not finite (NaN or infinite)")
         share = power[:, high].sum(-1) / total
         parts.append(torch.where(total > 0, share, 0.0))
     return torch.cat(parts)

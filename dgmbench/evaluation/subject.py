@@ -27,8 +27,6 @@ from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.runs import Run
 from dgmbench.training.seeding import generator_for
 
-# Images that are floats at once on their way to features; a multiple of the classifier's batches.
-
 
 @dataclass
 class Subject:

@@ -26,7 +26,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dgmbench.errors import CapabilityError
+from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.models.base import GenerativeModel, ModelSettings
 from dgmbench.models.layers.causal import CachedPointwise, CausalConv
 from dgmbench.models.layers.outputs import Bernoulli, LogisticMixture, PixelOutput, Softmax
@@ -98,6 +98,11 @@ class Autoregressive(GenerativeModel):
     def _add_head(self, width: int, settings: AutoregressiveSettings) -> None:
         """The layers from ``width`` features to the output; the last of a subclass's construction."""
         head, groups = settings.head_features, self.groups
+        if min(width, head) < groups:
+            raise SettingsError(
+                f"features and head_features of {groups} colour channels are {groups} or more each: "
+                "a channel without a feature of its own would lose its links to the others"
+            )
         self.head = CausalConv(width, head, 1, groups=groups)
         self.head2 = CausalConv(head, head, 1, groups=groups)
         self.output = CausalConv(head, self.distribution.size, 1, groups=groups)
@@ -139,7 +144,12 @@ class Autoregressive(GenerativeModel):
         return torch.compile(self._raw)
 
     def raw_output(self, x: Tensor) -> Tensor:
-        """What the output distribution takes: ``[n, size, H, W]``, in float32 also under autocast."""
+        """What the output distribution takes: ``[n, size, H, W]``, in float32 also under autocast.
+
+        Raises:
+            ValueError: for images of another shape than the model's.
+        """
+        self._check_shape(x)
         raw = self._network(x)
         return raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw
 
@@ -157,9 +167,9 @@ class Autoregressive(GenerativeModel):
     def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean negative log-likelihood of a batch, nats per image."""
         pieces = self._pieces(x)
-        if pieces == 1 or not torch.is_grad_enabled():
-            return {"loss": -self.log_prob(x).mean()}
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if pieces <= 1 or not parameters or x.requires_grad or not torch.is_grad_enabled():
+            return {"loss": -self.log_prob(x).mean()}
         return {"loss": _PiecewiseLoss.apply(self, x.chunk(pieces), *parameters)}
 
     def _pieces(self, x: Tensor) -> int:
@@ -193,7 +203,22 @@ class Autoregressive(GenerativeModel):
             given: bool, broadcastable to `x`; True pixels are kept. Pixels that come earlier in raster
                 order than a given one are drawn without looking ahead at it.
             generator: gives one uniform number per sub-pixel, drawn or not.
+
+        Raises:
+            ValueError: for images of another shape than the model's, or a mask that is not bool.
         """
+        self._check_shape(x)
+        if given.dtype != torch.bool:
+            raise ValueError(f"given says of each pixel whether it is: a bool tensor, not {given.dtype}")
+        # Cached states are float32, whatever precision full passes are run in.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._completed(x, given, generator)
+
+    def _check_shape(self, x: Tensor) -> None:
+        if tuple(x.shape[1:]) != tuple(self.image_shape):
+            raise ValueError(f"images of shape {tuple(x.shape[1:])}; this model's are {self.image_shape}")
+
+    def _completed(self, x: Tensor, given: Tensor, generator: torch.Generator) -> Tensor:
         uniforms = torch.rand(x.shape, generator=generator, device=x.device, dtype=torch.float64)
         given = given.expand_as(x)
         drawn = torch.where(given, x, 0)

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from dgmbench.models.autoregressive import Autoregressive, AutoregressiveSettings
-from dgmbench.models.layers.causal import CachedConv, CachedPointwise, CausalConv, OddInt
+from dgmbench.models.layers.causal import CachedConv, CachedPointwise, CausalConv, OddInt, WideOddInt
 
 
 class PixelCNNSettings(AutoregressiveSettings):
@@ -21,7 +21,7 @@ class PixelCNNSettings(AutoregressiveSettings):
     features: PositiveInt = Field(16, description="h; the residual stream has 2h features")
     blocks: PositiveInt = Field(7, description="residual blocks")
     kernel: OddInt = Field(3, description="size of the blocks' convolutions, odd")
-    first_kernel: OddInt = Field(7, description="size of the first convolution, odd")
+    first_kernel: WideOddInt = Field(7, description="size of the first convolution, odd, 3 or more")
 
 
 class ResidualBlock(nn.Module):

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from dgmbench.models.autoregressive import Autoregressive, AutoregressiveSettings
-from dgmbench.models.layers.causal import CachedConv, CachedPointwise, CausalConv, OddInt
+from dgmbench.models.layers.causal import CachedConv, CachedPointwise, CausalConv, WideOddInt
 
 
 class PixelRNNSettings(AutoregressiveSettings):
@@ -24,7 +24,7 @@ class PixelRNNSettings(AutoregressiveSettings):
 
     features: PositiveInt = Field(16, description="h; the residual stream has 2h features")
     layers: PositiveInt = Field(7, description="LSTM layers")
-    first_kernel: OddInt = Field(7, description="size of the first convolution, odd")
+    first_kernel: WideOddInt = Field(7, description="size of the first convolution, odd, 3 or more")
     residual: bool = Field(True, description="each layer adds to its input instead of replacing it")
     skip: bool = Field(True, description="each layer also feeds the output directly")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ def test_a_damaged_file_is_told_and_made_anew(
     )
     cache.features(space, IMAGES)
     assert space.asked == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"junk"])
+def test_a_whole_file_that_holds_no_array_is_made_anew(tmp_path: Path, body: bytes) -> None:
+    space, cache = Counting(), FeatureCache(tmp_path)
+    expected = cache.features(space, IMAGES)
+    cache.path(space, IMAGES).write_bytes(hashlib.sha256(body).digest() + body)
+    assert torch.equal(cache.features(space, IMAGES), expected) and space.asked == 2
 
 
 def test_a_place_that_cannot_be_written_costs_no_features(

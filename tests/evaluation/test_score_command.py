@@ -98,6 +98,35 @@ def test_a_view_that_there_is_not_names_those_there_are(place: Path) -> None:
         score("--images", "samples.npy", "--dataset", "digit")
 
 
+def test_samples_of_one_view_are_not_scored_against_the_other(place: Path) -> None:
+    np.save("binary.npy", BYTES > 127)
+    with pytest.raises(DataError, match=r"all black and white.*--view binary"):
+        score("--images", "binary.npy")
+    with pytest.raises(DataError, match="--view binary: these samples have other values"):
+        score("--images", "samples.npy", "--view", "binary")
+
+
+def test_what_would_fail_in_the_end_is_refused_at_first(place: Path) -> None:
+    with pytest.raises(SettingsError, match="--csv pictures is a folder"):
+        score("--images", "samples.npy", "--csv", "pictures")
+    with pytest.raises(SettingsError, match="--limit and --levels are 2 or more"):
+        score("--images", "samples.npy", "--limit", "1")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x93NUMPY\x01\x00\x10\x00{garbage((((     ", np.array(["a", "b"]), np.ones((2, 1, 8, 8)) * 1j],
+)
+def test_arrays_that_are_no_images_are_told_so(tmp_path: Path, content: bytes | np.ndarray) -> None:
+    path = tmp_path / "odd.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    with pytest.raises(DataError, match=r"cannot be read|images are real numbers"):
+        read_images(path, SHAPE)
+
+
 def test_whole_numbers_need_to_be_told_from_levels(tmp_path: Path) -> None:
     path = tmp_path / "levels.npy"
     np.save(path, BYTES % 17)

@@ -139,6 +139,7 @@ def test_the_standard_error_is_the_spread_of_the_ratio_over_repetitions() -> Non
         (noise(1, 1, 8, 8), noise(5, 1, 8, 8), "1 samples to 5 real images"),
         (noise(5, 1, 8, 8), noise(5, 1, 8, 6), r"samples are \(1, 8, 8\)"),
         (noise(5, 1, 8, 8), torch.zeros(5, 1, 8, 8), "no energy above half the Nyquist frequency"),
+        (noise(5, 1, 8, 8).index_fill(0, torch.tensor(2), math.nan), noise(5, 1, 8, 8), "not finite"),
         (
             torch.ones(5, 1, 8, 8, dtype=torch.uint8),
             torch.ones(5, 1, 8, 8, dtype=torch.uint8),

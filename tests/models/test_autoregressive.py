@@ -18,10 +18,11 @@ from pixelwise import (
     make,
     naive_sample,
 )
+from pydantic import ValidationError
 from scipy.stats import logistic
 from torch import Tensor
 
-from dgmbench.errors import CapabilityError
+from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.models import autoregressive
 from dgmbench.models.autoregressive import AutoregressiveSettings, require_compiler
 from dgmbench.models.base import CanComplete, CanEncode, CanSample, HasLogProb
@@ -131,7 +132,7 @@ def test_sampling_follows_the_model_s_probabilities(family: str, output: str) ->
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_completion_follows_the_conditionals(family: str) -> None:
-    """Given a first pixel and a later channel of the second, the rest has its probability given the past."""
+    """Given the first pixel, the rest has its probability given that one."""
     model = make(family, "binary", (1, 2, 2), 2)
     x = torch.tensor([1.0, 0, 0, 0]).reshape(1, 1, 2, 2)
     given = torch.tensor([True, False, False, False]).reshape(1, 2, 2)
@@ -205,6 +206,67 @@ def test_8_bit_colour_trains_and_samples(family: str, output: str) -> None:
     filled = model.complete(x, given, torch.Generator().manual_seed(0))
     assert filled.dtype == torch.int64 and int(filled.min()) >= 0 and int(filled.max()) <= 255
     assert not torch.equal(filled, x)
+    if output == "softmax":
+        drawn = model.sample(1, torch.Generator().manual_seed(0))
+        assert drawn.shape == (1, *shape) and drawn.dtype == torch.int64
+        assert int(drawn.min()) >= 0 and int(drawn.max()) <= 255
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pixel_before_a_given_one_is_drawn_without_it(family: str) -> None:
+    """Of (x1, x2, given 1, x4): p(x1) p(x2|x1) p(x4|x1, x2, 1), whatever x3 would make of x1 and x2."""
+    model = make(family, "binary", (1, 2, 2), 2)
+    given = torch.tensor([False, False, True, False]).reshape(1, 2, 2)
+    every = all_images((1, 2, 2), 2)
+    with torch.no_grad():
+        joint = model.log_prob(every).exp().reshape(4, 2, 2)
+    expected = torch.zeros(4, 2, 2)
+    expected[:, 1] = joint.sum((1, 2))[:, None] * joint[:, 1] / joint[:, 1].sum(1, keepdim=True)
+    x = torch.tensor([0.0, 0, 1, 0]).reshape(1, 1, 2, 2)
+    drawn = model.completions(x, given, 40_000, torch.Generator().manual_seed(0))
+    assert frequencies_agree(drawn[:, 0], 2, expected.flatten())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_images_of_another_shape_and_masks_of_another_type_are_refused(family: str) -> None:
+    model = make(family, "binary", (1, 4, 4), 2)
+    for wrong in ((1, 2, 8), (1, 4, 5), (2, 4, 4)):
+        with pytest.raises(ValueError, match=r"this model's are \(1, 4, 4\)"):
+            model.log_prob(torch.zeros(2, *wrong))
+        with pytest.raises(ValueError, match=r"this model's are \(1, 4, 4\)"):
+            model.complete(torch.zeros(2, *wrong), torch.tensor(True), torch.Generator())
+    with pytest.raises(ValueError, match=r"a bool tensor, not torch.float32"):
+        model.complete(torch.zeros(2, 1, 4, 4), torch.ones(1, 4, 4), torch.Generator())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_networks_that_would_lose_links_are_refused(family: str) -> None:
+    with pytest.raises(SettingsError, match="3 colour channels are 3 or more each"):
+        make(family, "gray", (3, 2, 2), 4, head_features=2)
+    with pytest.raises(ValidationError, match="first_kernel"):
+        make(family, "binary", (1, 4, 4), 2, first_kernel=1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_completion_under_autocast_is_completion(family: str) -> None:
+    model = make(family, "gray", (3, 4, 3), 5)
+    drawn = model.sample(3, torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.sample(3, torch.Generator().manual_seed(0)), drawn)
+
+
+@pytest.mark.parametrize("family", ["pixelcnn", "gated_pixelcnn"])
+def test_a_batch_in_pieces_without_parameters_to_train_has_a_loss(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make(family, "binary", (1, 4, 4), 2)
+    x = images(9, (1, 4, 4), 2).float()
+    expected = -model.log_prob(x).mean()
+    monkeypatch.setattr("dgmbench.models.autoregressive.LEAST_PIECE", 2)
+    monkeypatch.setattr(type(model), "piece_pixels", 32)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    torch.testing.assert_close(model.step(x, "model", torch.Generator())["loss"], expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -307,7 +369,7 @@ def test_discretised_logistics_are_differences_of_the_distribution_function() ->
         torch.testing.assert_close(one.exp()[0], expected[level])
 
 
-@pytest.mark.parametrize("log_scale", [-12.0, -7.0, 0.0, 8.0])
+@pytest.mark.parametrize("log_scale", [-12.0, -7.0, 0.0, 8.0, 200.0])
 def test_discretised_logistics_stay_finite_at_any_scale(log_scale: float) -> None:
     distribution = LogisticMixture(1, 256, 1)
     raw = torch.tensor([[0.0, 0.9, log_scale]], requires_grad=True)

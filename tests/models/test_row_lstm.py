@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pixelwise import Pixel, Seen, blank_view, causal_window, jacobian_pattern, make, reach, to_pattern
+from pixelwise import (
+    Pixel,
+    Seen,
+    blank_view,
+    causal_window,
+    jacobian_pattern,
+    make,
+    naive_sample,
+    reach,
+    to_pattern,
+)
 from torch import Tensor
 
 from dgmbench.models.row_lstm import RowLSTM, RowLSTMLayer
@@ -34,6 +44,15 @@ def test_receptive_field_is_a_triangle(first_kernel: int, kernel: int, layers: i
     # To the upper right much is out of sight, from the start of the third row the end of the first.
     if kernel == 3:
         assert not expected.unflatten(0, (5, 7)).unflatten(2, (5, 7))[2, 0, 0, 5]
+
+
+@pytest.mark.parametrize(("shape", "kernel"), [((1, 7, 1), 5), ((1, 3, 2), 7), ((4, 2, 2), 7)])
+def test_a_kernel_may_be_wider_than_the_image(shape: tuple[int, int, int], kernel: int) -> None:
+    model = make("row_lstm", "binary", shape, 2, kernel=kernel)
+    generator = torch.Generator().manual_seed(0)
+    cached, naive = model.sample(5, generator), naive_sample(model, 5, torch.Generator().manual_seed(0))
+    assert torch.equal(cached, naive)
+    assert bool(model.log_prob(cached).isfinite().all())
 
 
 def reference(layer: RowLSTMLayer, x: Tensor) -> Tensor:

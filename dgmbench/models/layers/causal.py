@@ -25,7 +25,7 @@ def _odd(size: int) -> int:
 
 
 OddInt = Annotated[int, Field(ge=1), AfterValidator(_odd)]
-# Gated PixelCNN's vertical stack sees nothing through a kernel of one row.
+# Behind mask A a kernel of one pixel sees nothing, and so does gated PixelCNN's vertical stack.
 WideOddInt = Annotated[int, Field(ge=3), AfterValidator(_odd)]
 
 

@@ -48,7 +48,9 @@ class Plan:
     def _copy(self, t: int, tap: int) -> Copy:
         """From step t to t + 1, where lane l reads lane l + tap."""
         (first, last), (next_first, next_last) = self.spans[t], self.spans[t + 1]
-        low, high = max(first, next_first + tap), min(last, next_last + tap)
+        low = max(first, next_first + tap)
+        # A tap that reaches beyond all lanes copies nothing.
+        high = max(low, min(last, next_last + tap))
         source, target = self.steps[t].start - first, self.steps[t + 1].start - next_first - tap
         return slice(low + source, high + source), slice(low + target, high + target)
 

@@ -18,6 +18,8 @@ from torch import Tensor
 
 # PixelCNN++'s floor: a scale of e^-7 of the half range is narrower than any 8-bit level.
 LEAST_LOG_SCALE = -7.0
+# A scale of e^20 half ranges is flat to the last digit; from e^88 on float32 has no such number.
+LARGEST_LOG_SCALE = 20.0
 
 
 class PixelOutput(Protocol):
@@ -138,7 +140,7 @@ class LogisticMixture:
         values = self._scaled(x, raw).unsqueeze(2)
         for index, (earlier, later) in enumerate(self.pairs):
             means[later] = means[later] + torch.tanh(parts[:, 1 + 2 * c + index]) * values[:, earlier]
-        log_scales = parts[:, 1 + c : 1 + 2 * c].clamp(min=LEAST_LOG_SCALE)
+        log_scales = parts[:, 1 + c : 1 + 2 * c].clamp(LEAST_LOG_SCALE, LARGEST_LOG_SCALE)
         return parts[:, 0].log_softmax(1), torch.stack(means, 1), log_scales
 
     def _scaled(self, x: Tensor, like: Tensor) -> Tensor:
