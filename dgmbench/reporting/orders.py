@@ -2,6 +2,8 @@
 
 The interval is Welch's, two-sided at 95 %: it speaks about retraining both models with other seeds. Without a
 second seed there is none, and the order counts as not separated, as it does where the interval holds zero.
+Two models that both have an importance-sampled bound of the same images are compared by that: their ELBOs
+may be loose by different amounts. All others are compared by their headline figures.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.special import stdtrit
 
-from dgmbench.reporting.cells import CONFIDENCE, decimals, number
+from dgmbench.reporting.cells import CONFIDENCE, Cell, decimals, number
 
 if TYPE_CHECKING:
     from dgmbench.reporting.tables import Row, Table
@@ -58,7 +60,7 @@ def difference(better: Sequence[float], worse: Sequence[float], confidence: floa
 
 
 def order_notes(table: Table, orders: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence on each order whose models both are in the table with a likelihood of the same images.
+    """A sentence on each order whose models both are in the table with likelihoods of the same images.
 
     orders: mappings of `better`, `worse` (model entries) and `source`.
     """
@@ -66,24 +68,30 @@ def order_notes(table: Table, orders: Sequence[Mapping[str, Any]]) -> list[str]:
     told = []
     for order in orders:
         better, worse = rows.get(order["better"]), rows.get(order["worse"])
-        if better is not None and worse is not None and _comparable(better, worse):
-            told.append(_sentence(better, worse, str(order["source"])))
+        cells = _comparable(better, worse) if better is not None and worse is not None else None
+        if cells is not None:
+            told.append(_sentence(order, *cells))
     return told
 
 
-def _comparable(better: Row, worse: Row) -> bool:
-    high, low = better.cells.get(HEADLINE), worse.cells.get(HEADLINE)
-    return high is not None and low is not None and high.images == low.images
+def _comparable(better: Row, worse: Row) -> tuple[Cell, Cell] | None:
+    """The pair's cells in the first column that both have, of the same images."""
+    sampled = [
+        key for key in better.cells if key.startswith("log_likelihood_is_") and key.endswith(" [nats]")
+    ]
+    for key in [*sampled, HEADLINE]:
+        high, low = better.cells.get(key), worse.cells.get(key)
+        if high is not None and low is not None and high.images == low.images:
+            return high, low
+    return None
 
 
-def _sentence(better: Row, worse: Row, source: str) -> str:
-    high, low = better.cells[HEADLINE], worse.cells[HEADLINE]
+def _sentence(order: Mapping[str, Any], high: Cell, low: Cell) -> str:
     found = difference(high.values, low.values)
     digits = decimals(found.half_width or 0.0, high.unit)
     spread = "" if found.half_width is None else f" ± {number(found.half_width, digits)}"
-    verdict = found.verdict
     one_seed = ", of one seed" if found.half_width is None else ""
     return (
-        f"{better.model} ({high.text}) above {worse.model} ({low.text}): {verdict} "
-        f"(difference {number(found.mean, digits)}{spread} nats{one_seed}; {source})."
+        f"{order['better']} ({high.text}) above {order['worse']} ({low.text}): {found.verdict} "
+        f"(difference {number(found.mean, digits)}{spread} nats{one_seed}; {order['source']})."
     )

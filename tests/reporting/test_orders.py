@@ -66,6 +66,19 @@ def test_likelihoods_of_other_images_or_absent_models_are_not_compared() -> None
     assert comparison(only, "d", "binary", orders=[ORDER]).remarks == []
 
 
+def test_importance_sampled_bounds_of_equal_images_go_before_elbos_of_more() -> None:
+    rows = []
+    for model, elbos, bounds in (
+        ("iwae", (-95.0, -96.0), (-85.0, -85.1)),
+        ("vae", (-90.0, -91.0), (-86.0, -86.1)),
+    ):
+        for seed in (0, 1):
+            rows.append(row(model, seed, "elbo", elbos[seed], kind="lower_bound", n=300))
+            rows.append(row(model, seed, "log_likelihood_is_50", bounds[seed], kind="lower_bound", n=100))
+    (told,) = comparison(frame_of(*rows), "d", "binary", orders=[ORDER]).remarks
+    assert told.startswith("iwae (≥ −85.05 ± 0.64") and "as published (difference 1.00 ± " in told
+
+
 def test_settings_refuse_an_order_of_unknown_models_or_of_two_views() -> None:
     raw = compose("digits")
     raw["orders"] = [{"better": "iwae", "worse": "vea", "source": "x"}]
