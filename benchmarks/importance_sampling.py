@@ -26,7 +26,7 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from torch import Tensor, nn
 
-from dgmbench.evaluation.likelihood import importance_sampled_log_likelihood
+from dgmbench.evaluation.likelihood import Weigher, importance_sampled_log_likelihood
 from dgmbench.models.vae import VAE, VAESettings
 
 SHAPE = (1, 28, 28)
@@ -60,7 +60,7 @@ def models(activation: str, seed: int) -> tuple[VAE, PythaeVAE]:
 
 
 def our_values(model: VAE, x: Tensor, draws: int) -> Tensor:
-    return importance_sampled_log_likelihood(model.log_weights, x, [draws], progress=False)[draws].values
+    return importance_sampled_log_likelihood(Weigher(model), x, [draws], progress=False)[draws].values
 
 
 @torch.no_grad()

@@ -385,9 +385,10 @@ def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
     for section in ("models", "controls"):
         blocks = merged.get(section) or {}
         merged[section] = {key: block for key, block in blocks.items() if block is not None}
-        if section == "models" and "orders" in merged:
+        if section == "models":
             gone = blocks.keys() - merged[section].keys()
-            merged["orders"] = [o for o in merged["orders"] if not gone & {o.get("better"), o.get("worse")}]
+            orders = merged.get("orders") or []
+            merged["orders"] = [o for o in orders if not gone & {o.get("better"), o.get("worse")}]
     return merged | {"pipeline": name}
 
 

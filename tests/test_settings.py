@@ -170,3 +170,11 @@ def test_a_part_of_a_pipeline_keeps_its_settings_and_gets_a_name_of_its_own() ->
     assert select(whole, None, [7], "x")["models"] == whole["models"]
     with pytest.raises(SettingsError, match=r"digits-all.yaml: no model 'vae_2': did you mean 'vae_2d'\?"):
         select(whole, ["vae_2"], None, "digits-all.yaml")
+
+
+def test_the_report_depends_on_every_setting_that_it_reads() -> None:
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["report"]
+    assert {"pipeline", "datasets", "models", "controls", "orders"} <= set(stage["params"])
+    # DVC refuses a parameter that is not in the file.
+    for name in pipeline_names(PIPELINES):
+        assert set(stage["params"]) <= set(compose(name, PIPELINES))

@@ -7,13 +7,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from dgmbench.controls.base import Context, Control, Finding
 from dgmbench.controls.registry import control_class
 from dgmbench.data.dataset import load_dataset
+from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.domain import load_classifier
-from dgmbench.files import replacing, write_json
+from dgmbench.files import write_json
 from dgmbench.results import write_records
 from dgmbench.settings import Params, control_settings
 from dgmbench.training.devices import set_up
@@ -50,6 +49,5 @@ def write_finding(folder: Path, control: Control, finding: Finding) -> None:
     panels = [asdict(panel) for panel in finding.panels]
     sheets = [{"title": sheet.title, "levels": sheet.levels} for sheet in finding.sheets]
     write_json(folder / "finding.json", text | found | {"panels": panels, "sheets": sheets})
-    with replacing(folder / "sheets.npz") as aside, open(aside, "wb") as handle:
-        arrays = {str(index): sheet.images for index, sheet in enumerate(finding.sheets)}
-        np.savez_compressed(handle, allow_pickle=False, **arrays)
+    arrays = {str(index): sheet.images for index, sheet in enumerate(finding.sheets)}
+    save_arrays(folder / "sheets.npz", **arrays)

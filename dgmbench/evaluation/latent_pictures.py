@@ -19,6 +19,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
+from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.latent_geometry import (
     Codes,
     Quantiles,
@@ -27,7 +28,7 @@ from dgmbench.evaluation.latent_geometry import (
     plane,
     spherical,
 )
-from dgmbench.evaluation.latents import Decoder, codes_of, save_arrays
+from dgmbench.evaluation.latents import Decoder, codes_of
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import read_json, write_json
 from dgmbench.models.base import CanDecode, standard_normal_log_prob

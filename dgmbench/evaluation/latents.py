@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dgmbench.errors import CapabilityError
+from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.latent_geometry import Codes
 from dgmbench.evaluation.subject import Subject
-from dgmbench.files import replacing
 from dgmbench.models.base import (
     CanEncode,
     CanReconstruct,
@@ -136,9 +136,3 @@ def _kl_of(model: HasKLPerDimension | HasGaussianPosterior, x: Tensor) -> Tensor
     if isinstance(model, HasKLPerDimension):
         return model.kl_per_dimension(x).double().mean(0)
     return kl_per_dimension(*model.gaussian_posterior(x))
-
-
-def save_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
-    """Write named arrays as a compressed npz, whole or not at all."""
-    with replacing(path) as aside, open(aside, "wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)

@@ -26,10 +26,32 @@ from tqdm import tqdm
 
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.resume import BlockStore
+from dgmbench.models.base import HasLogWeights, PreparesLogWeights
 
 LogProb = Callable[[Tensor], Tensor]
 # log_weights(x [n, ...], k, generator) -> log p(x, z) - log q(z|x) of k draws, [k, n], in nats.
 LogWeights = Callable[[Tensor, int, torch.Generator], Tensor]
+
+
+class Weigher:
+    """The `LogWeights` of a model; one that can prepare for images does so once for each block of points.
+
+    Args:
+        model: has `log_weights`, and perhaps `log_weights_of` (`PreparesLogWeights`).
+    """
+
+    def __init__(self, model: HasLogWeights) -> None:
+        self.model = model
+        self.images: Tensor | None = None
+        self.prepared: Callable[[int, torch.Generator], Tensor]
+
+    def __call__(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:
+        """``[k, n]`` log weights in nats, without gradients."""
+        if not isinstance(self.model, PreparesLogWeights):
+            return self.model.log_weights(x, k, generator)
+        if x is not self.images:
+            self.images, self.prepared = x, self.model.log_weights_of(x)
+        return self.prepared(k, generator)
 
 
 @dataclass(frozen=True)

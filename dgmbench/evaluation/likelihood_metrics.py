@@ -22,6 +22,7 @@ from dgmbench.evaluation.annealing import (
 )
 from dgmbench.evaluation.likelihood import (
     PointEstimates,
+    Weigher,
     elbo,
     exact_log_likelihood,
     importance_sampled_log_likelihood,
@@ -60,12 +61,13 @@ def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
         return
     seed = derive_seed("likelihood", settings.seed) % 2**32
     x = subject.inputs("test")
-    estimates = elbo(model.log_weights, x, settings.elbo_samples, seed)
+    weigher = Weigher(model)
+    estimates = elbo(weigher, x, settings.elbo_samples, seed)
     yield from subject.likelihood("elbo", estimates, "lower_bound", subject.lap())
     x = x[: settings.importance_points]
     with _store(subject, "is", settings.importance_samples) as store:
         sampled = importance_sampled_log_likelihood(
-            model.log_weights, x, settings.importance_samples, seed, resume=store
+            weigher, x, settings.importance_samples, seed, resume=store
         )
     seconds, largest = subject.lap(), max(sampled)
     subject.kept["importance"] = sampled[largest]

@@ -10,17 +10,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.copying import Cells, auth_pct, c_t
 from dgmbench.evaluation.neighbour_search import nearest_under_shifts
 from dgmbench.evaluation.neighbours import NeighbourReport, median_ratio, nn_distance_ratio
 from dgmbench.evaluation.subject import Subject
-from dgmbench.files import replacing
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
 
@@ -133,9 +132,3 @@ def _under_shifts(subject: Subject, space: _Space, report: NeighbourReport, fold
         heldout_distances=report.heldout_distances.float().numpy(),
     )
     return _ratio(subject, "nn_distance_ratio_shifts", ratio, std_error, len(ours))
-
-
-def save_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
-    """Write a compressed archive, whole or not at all."""
-    with replacing(path) as aside, open(aside, "wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)

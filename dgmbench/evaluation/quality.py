@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.feature_spaces import FeatureSpace
-from dgmbench.evaluation.latents import save_arrays
 from dgmbench.evaluation.scores import (
     Score,
     diversity_score,

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dgmbench.evaluation.latents import save_arrays
+from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.base import HasObservationModel
 from dgmbench.results import Record

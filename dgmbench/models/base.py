@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -185,6 +185,15 @@ class HasLogWeights(Protocol):
 
     def log_weights(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:
         """``[k, n]`` values of log p(x, z) - log q(z|x) in nats, z drawn from q(z|x)."""
+        ...
+
+
+@runtime_checkable
+class PreparesLogWeights(Protocol):
+    """Gives importance weights faster for images that stay, once it has seen them."""
+
+    def log_weights_of(self, x: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+        """``log_weights`` of ``x [n, C, H, W]`` as a function of k and the generator; without gradients."""
         ...
 
 

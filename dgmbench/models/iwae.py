@@ -17,6 +17,8 @@ The networks see x as zeros and ones, weights start as Glorot & Bengio 2010 have
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 from dgmbench.errors import CapabilityError
 from dgmbench.models.base import GenerativeModel, gaussian_log_prob, mlp, standard_normal_log_prob
 from dgmbench.models.bodies import BodySettings, MLPDecoder, build_decoder, build_encoder
+from dgmbench.models.decoding import bernoulli_scorer
 from dgmbench.models.multi_sample import LEAST_MEAN, log_mean_exp, start_as_glorot
 from dgmbench.models.observations import Bernoulli, full_precision
 from dgmbench.terms import View
@@ -94,9 +97,32 @@ class IWAE(GenerativeModel):
 
     def log_weights(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:
         """``[k, n]`` values of log p(x, h) - log q(h|x) in nats, h drawn from q(h|x)."""
-        mean, log_variance = self.posterior(x)
+        return self._log_weights(self.posterior(x), partial(self._log_p_x, x), k, generator)
+
+    @torch.no_grad()
+    def log_weights_of(self, x: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+        """`log_weights` of x as a function of k and the generator; what x alone decides is done once."""
+        posterior = self.posterior(x)
+        log_p_x = bernoulli_scorer(self.decoder, x.flatten(1), self.output_offset) or partial(
+            self._log_p_x, x
+        )
+
+        @torch.no_grad()
+        def log_weights(k: int, generator: torch.Generator) -> Tensor:
+            return self._log_weights(posterior, log_p_x, k, generator)
+
+        return log_weights
+
+    def _log_weights(
+        self,
+        posterior: tuple[Tensor, Tensor],
+        log_p_x: Callable[[Tensor], Tensor],
+        k: int,
+        generator: torch.Generator,
+    ) -> Tensor:
+        mean, log_variance = posterior
         h1, log_q = self._reparameterised((mean.expand(k, *mean.shape), log_variance), generator)
-        log_w = self._log_p_x(x, h1) - log_q
+        log_w = log_p_x(h1) - log_q
         if len(self.sizes) == 1:
             return log_w + standard_normal_log_prob(h1)
         h2, log_q = self._reparameterised(self.upper_posterior(h1), generator)

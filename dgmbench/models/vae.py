@@ -11,6 +11,8 @@ Training may weigh the KL by `beta` (Higgins et al. 2017) and raise that weight 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
@@ -18,8 +20,9 @@ from torch import Tensor, nn
 from dgmbench.errors import CapabilityError
 from dgmbench.models.base import GenerativeModel
 from dgmbench.models.bodies import BodySettings, build_decoder, build_encoder
+from dgmbench.models.decoding import bernoulli_scorer
 from dgmbench.models.latent_families import Parameters
-from dgmbench.models.observations import ObservationSettings, build_observation, full_precision
+from dgmbench.models.observations import Bernoulli, ObservationSettings, build_observation, full_precision
 from dgmbench.models.posteriors import PosteriorSettings, build_family
 from dgmbench.terms import Domain
 
@@ -133,6 +136,24 @@ class VAE(GenerativeModel):
         """``[k, n]`` values of log p(x, z) - log q(z|x) in nats, z drawn from q(z|x)."""
         z, log_posterior = self.latents.rsample_with_log_prob(self.posterior(x), (k,), generator)
         return self.decoder_log_prob(x, z) + self.prior_log_prob(z) - log_posterior
+
+    @torch.no_grad()
+    def log_weights_of(self, x: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+        """`log_weights` of x as a function of k and the generator; what x alone decides is done once."""
+        posterior = self.posterior(x)
+        score = (
+            bernoulli_scorer(self.decoder, x.flatten(1)) if isinstance(self.observation, Bernoulli) else None
+        )
+
+        def log_prob(z: Tensor) -> Tensor:
+            return self.decoder_log_prob(x, z) if score is None else score(self.latents.decoder_input(z))
+
+        @torch.no_grad()
+        def log_weights(k: int, generator: torch.Generator) -> Tensor:
+            z, log_posterior = self.latents.rsample_with_log_prob(posterior, (k,), generator)
+            return log_prob(z) + self.prior_log_prob(z) - log_posterior
+
+        return log_weights
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` draws of p(x), the observation noise included; Gaussian ones may leave [0, 1]."""

@@ -17,11 +17,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from dgmbench.reporting.cells import CONFIDENCE, Cell, decimals, number
+from dgmbench.reporting.inversions import HEADLINE
 
 if TYPE_CHECKING:
     from dgmbench.reporting.tables import Row, Table
 
-HEADLINE = "log_likelihood [nats]"
 Verdict = Literal["as published", "reversed", "not separated"]
 
 

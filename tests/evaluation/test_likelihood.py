@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood import (
     NoiseBlock,
     PointEstimates,
+    Weigher,
     elbo,
     exact_log_likelihood,
     importance_sampled_log_likelihood,
@@ -299,3 +301,26 @@ def test_progress_goes_to_standard_error_only(
     importance_sampled_log_likelihood(model.log_weights, model.data(2), [50])
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err == ""
+
+
+class Preparing(LinearGaussian):
+    """One that can prepare, and notes the images that it was asked to prepare for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def log_weights_of(self, x: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+        self.seen.append(x)
+        return lambda k, generator: self.log_weights(x, k, generator)
+
+
+def test_a_weigher_prepares_once_for_each_block_and_changes_no_value(model: LinearGaussian) -> None:
+    preparing, x = Preparing(), model.data(150)
+    for ks in ([7], [10, 120]):
+        plain = importance_sampled_log_likelihood(model.log_weights, x, ks)
+        preparing.seen.clear()
+        ours = importance_sampled_log_likelihood(Weigher(preparing), x, ks)
+        assert all(torch.equal(ours[k].values, plain[k].values) for k in ks)
+        assert torch.equal(torch.cat(preparing.seen), x)
+    assert torch.equal(elbo(Weigher(model), x, 3).values, elbo(model.log_weights, x, 3).values)

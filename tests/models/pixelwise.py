@@ -123,3 +123,30 @@ def causal_window(radius: int, *, strict: bool) -> Callable[[int, int], list[Pix
         return above + [(i, j - b) for b in range(1 if strict else 0, radius + 1)]
 
     return window
+
+
+def assert_sees_all_that_came_before(family: str, view: str, shape: Shape, output: str, **depth: int) -> None:
+    """Every sub-pixel's logits depend on all earlier sub-pixels and on no others."""
+    wide = {"first_kernel": 3, "features": 12, "head_features": 24}
+    pattern = jacobian_pattern(make(family, view, shape, 4, output=output, **wide, **depth))
+    assert torch.equal(pattern, torch.ones_like(pattern).tril(-1))
+
+
+def assert_layer_is_its_equations(
+    layer: torch.nn.Module, reference: Callable[[Tensor], Tensor], height: int, width: int
+) -> None:
+    """An LSTM layer of 6 inputs has the states and the gradients of its reference, none of these zero."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(height, width, 2, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    ours, theirs = layer(x), reference(x)
+    torch.testing.assert_close(ours, theirs)
+    mix = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
+    wanted = [x, *layer.parameters()]
+    pairs = zip(
+        torch.autograd.grad((ours * mix).sum(), wanted),
+        torch.autograd.grad((theirs * mix).sum(), wanted),
+        strict=True,
+    )
+    for one, other in pairs:
+        assert bool(other.abs().sum() > 0)
+        torch.testing.assert_close(one, other)

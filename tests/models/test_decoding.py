@@ -12,7 +12,7 @@ from torch.distributions import Bernoulli
 
 from dgmbench.models import decoding
 from dgmbench.models.base import mlp
-from dgmbench.models.decoding import bernoulli_log_prob, dense
+from dgmbench.models.decoding import bernoulli_log_prob, bernoulli_scorer, dense
 from dgmbench.models.observations import full_precision
 
 PIXELS = [1, 2, 49, 63, 64, 65, 784, 3072]
@@ -198,3 +198,52 @@ def test_no_draws_give_no_values() -> None:
     layers, head = decoder()
     assert bernoulli_log_prob(binary(4, 784), decoder_logits(layers, head, normal(0, 4, 20))).shape == (0, 4)
     assert math.prod(decoder_logits(layers, head, normal(5, 0, 20)).shape) == 0
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "softplus"])
+@pytest.mark.parametrize("pixels", [8, 64, 784])
+@pytest.mark.parametrize("offset", [False, True])
+def test_a_scorer_gives_what_logits_and_density_give(activation: str, pixels: int, offset: bool) -> None:
+    layers, head = decoder(activation, (20, 50, 30, pixels))
+    shift = normal(pixels) if offset else None
+    x, z = binary(5, pixels), normal(40, 5, 20)
+    score = bernoulli_scorer(nn.Sequential(*layers, head), x, shift)
+    assert score is not None
+    logits = nn.Sequential(*layers, head).double()(z.double()) + (0 if shift is None else shift)
+    torch.testing.assert_close(score(z).double(), truth(x, logits), rtol=1e-5, atol=1e-5)
+
+
+def test_a_scorer_leaves_the_weights_alone() -> None:
+    layers, head = decoder("tanh", (20, 50, 30, 64))
+    before = [parameter.clone() for parameter in (*layers.parameters(), *head.parameters())]
+    score = bernoulli_scorer(nn.Sequential(*layers, head), binary(5, 64))
+    assert score is not None
+    first, second = (score(normal(40, 5, 20)) for _ in range(2))
+    assert torch.equal(first, second)
+    after = [*layers.parameters(), *head.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("logit", [30.0, 90.0, 1e4])
+@pytest.mark.parametrize("right", [True, False])
+def test_a_scorer_survives_products_below_the_least_number(logit: float, right: bool) -> None:
+    # Every pixel as sure as that: a product of eight improbable ones is zero in float32.
+    head = nn.Linear(3, 64)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.fill_(logit)
+    x = torch.full((2, 64), float(right))
+    score = bernoulli_scorer(nn.Sequential(head), x)
+    assert score is not None
+    logits = torch.full((4, 2, 64), logit)
+    torch.testing.assert_close(score(normal(4, 2, 3)).double(), truth(x, logits), rtol=1e-6, atol=1e-6)
+
+
+def test_what_a_scorer_is_not_made_for_has_none() -> None:
+    layers, head = decoder("tanh", (20, 50, 30, 64))
+    network = nn.Sequential(*layers, head)
+    assert bernoulli_scorer(network, 0.5 * binary(5, 64)) is None
+    assert bernoulli_scorer(network, binary(5, 64).double()) is None
+    assert bernoulli_scorer(nn.Sequential(*layers, head, nn.Tanh()), binary(5, 64)) is None
+    assert bernoulli_scorer(nn.Sequential(*layers, nn.Linear(30, 63)), binary(5, 63)) is None
+    assert bernoulli_scorer(nn.Conv2d(1, 1, 1), binary(5, 64)) is None

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pixelwise import Pixel, Shape, images, jacobian_pattern, make
+from pixelwise import (
+    Pixel,
+    Shape,
+    assert_layer_is_its_equations,
+    assert_sees_all_that_came_before,
+    images,
+    make,
+)
 from torch import Tensor
 
 from dgmbench.models.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMLayer
@@ -20,19 +27,7 @@ from dgmbench.models.layers.lstm import Plan
     ],
 )
 def test_one_layer_sees_all_that_came_before(view: str, shape: Shape, output: str, layers: int) -> None:
-    model = make(
-        "diagonal_bilstm",
-        view,
-        shape,
-        4,
-        output=output,
-        first_kernel=3,
-        features=12,
-        head_features=24,
-        layers=layers,
-    )
-    pattern = jacobian_pattern(model)
-    assert torch.equal(pattern, torch.ones_like(pattern).tril(-1))
+    assert_sees_all_that_came_before("diagonal_bilstm", view, shape, output, layers=layers)
 
 
 def one_direction(
@@ -72,20 +67,7 @@ def test_a_layer_and_its_gradient_are_those_of_the_equations(height: int, width:
     assert isinstance(model, DiagonalBiLSTM)
     layer = model.layers[0]
     assert isinstance(layer, DiagonalBiLSTMLayer)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(height, width, 2, 6, generator=generator, dtype=torch.float64, requires_grad=True)
-    ours, theirs = layer(x), reference(layer, x)
-    torch.testing.assert_close(ours, theirs)
-    mix = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
-    wanted = [x, *layer.parameters()]
-    pairs = zip(
-        torch.autograd.grad((ours * mix).sum(), wanted),
-        torch.autograd.grad((theirs * mix).sum(), wanted),
-        strict=True,
-    )
-    for one, other in pairs:
-        assert bool(other.abs().sum() > 0)
-        torch.testing.assert_close(one, other)
+    assert_layer_is_its_equations(layer, lambda x: reference(layer, x), height, width)
 
 
 def test_seven_layers_train_on_what_the_first_states_learn() -> None:

@@ -264,3 +264,15 @@ def test_posterior_of_one_layer_is_gaussian_and_of_two_is_not() -> None:
     torch.testing.assert_close(weights, expected)
     with pytest.raises(CapabilityError, match="two stochastic layers is no diagonal Gaussian"):
         make([4, 2]).gaussian_posterior(x)
+
+
+@BOTH
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_prepared_log_weights_are_the_log_weights(latent_dims: list[int], precision: torch.dtype) -> None:
+    model = make(latent_dims, (1, 4, 4)).to(precision)
+    model.use_training_mean(torch.linspace(0.05, 0.9, 16).reshape(1, 4, 4))
+    x = images(6, (1, 4, 4)).to(precision)
+    prepared = model.log_weights_of(x)
+    for seed in (5, 6):
+        expected = model.log_weights(x, 40, generator(seed))
+        torch.testing.assert_close(prepared(40, generator(seed)), expected, rtol=2e-5, atol=2e-5)

@@ -5,6 +5,7 @@ import torch
 from pixelwise import (
     Pixel,
     Seen,
+    assert_layer_is_its_equations,
     blank_view,
     causal_window,
     jacobian_pattern,
@@ -80,17 +81,4 @@ def test_a_layer_and_its_gradient_are_those_of_the_equations(height: int, width:
     assert isinstance(model, RowLSTM)
     layer = model.layers[0]
     assert isinstance(layer, RowLSTMLayer)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(height, width, 2, 6, generator=generator, dtype=torch.float64, requires_grad=True)
-    ours, theirs = layer(x), reference(layer, x)
-    torch.testing.assert_close(ours, theirs)
-    mix = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
-    wanted = [x, *layer.parameters()]
-    pairs = zip(
-        torch.autograd.grad((ours * mix).sum(), wanted),
-        torch.autograd.grad((theirs * mix).sum(), wanted),
-        strict=True,
-    )
-    for one, other in pairs:
-        assert bool(other.abs().sum() > 0)
-        torch.testing.assert_close(one, other)
+    assert_layer_is_its_equations(layer, lambda x: reference(layer, x), height, width)

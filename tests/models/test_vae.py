@@ -264,3 +264,27 @@ def test_training_finds_what_the_latents_are_for(name: str) -> None:
         loss = float(model.validation_losses(x.repeat(20, 1, 1, 1), generator())["loss"])
     # log 2 is the least possible: which of the two images it is. Cauchy's tails cost it most, some 3 nats.
     assert math.log(2) - 0.1 < loss < 3.5 < 9 * math.log(2)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("view", "settings"),
+    [
+        *LIKELIHOODS,
+        ("binary", {"body": "conv"}),
+        ("binary", {"activation": "relu", "posterior": "dirichlet"}),
+        ("binary", {"posterior": "cauchy"}),
+    ],
+)
+def test_prepared_log_weights_are_the_log_weights(
+    view: str, settings: dict[str, Any], precision: torch.dtype
+) -> None:
+    base = {"family": "vae", "view": view, "latent_dim": 3, "hidden": [7, 5], "channels": [3]}
+    model = VAE(VAESettings.model_validate(base | settings), (1, 4, 4), LEVELS).to(precision)
+    x = (torch.rand((6, 1, 4, 4), generator=generator()) < 0.5).to(precision)
+    if model.domain != "binary":
+        x = 3 * x.long() if model.domain == "levels" else 0.1 + 0.5 * x
+    prepared = model.log_weights_of(x)
+    for seed in (5, 6):
+        expected = model.log_weights(x, 40, generator(seed))
+        torch.testing.assert_close(prepared(40, generator(seed)), expected, rtol=2e-5, atol=2e-5)
