@@ -42,7 +42,7 @@ from dgmbench.evaluation.scores import (
 from dgmbench.evaluation.sharpness import high_frequency_ratio
 from dgmbench.results import Record, write_records
 from dgmbench.settings import EvaluationSettings, InceptionSettings
-from dgmbench.training.devices import choose_device
+from dgmbench.training.devices import choose_device, exact_float32
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def score_command(arguments: argparse.Namespace) -> None:
     """Read, score, print; what cannot be scored is told below the table and costs no other score."""
+    exact_float32()
     device = choose_device(arguments.device)
     spec = get_spec(arguments.dataset)
     view = arguments.view or ("gray" if "gray" in spec.views else spec.views[0])

@@ -11,10 +11,21 @@ from dgmbench.settings import TrainingSettings
 
 
 def set_up(settings: TrainingSettings) -> torch.device:
-    """Apply a stage's process-wide settings (CPU threads) and return its device."""
+    """Apply a stage's process-wide settings (CPU threads, exact float32) and return its device."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    exact_float32()
     return choose_device(settings.device)
+
+
+def exact_float32() -> None:
+    """Keep float32 products of a GPU in float32.
+
+    cuDNN rounds the factors of convolutions to TF32's 10 bits unless told not to, and likelihoods that are
+    called exact would be so to three digits.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def processes(settings: TrainingSettings, device: torch.device) -> int:

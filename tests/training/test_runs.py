@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from dgmbench.commands import guarded
 from dgmbench.errors import CheckpointError, SettingsError
 from dgmbench.files import write_text
 from dgmbench.models.vae import VAE, VAESettings
-from dgmbench.training.devices import choose_device
+from dgmbench.settings import TrainingSettings
+from dgmbench.training.devices import choose_device, set_up
 from dgmbench.training.runs import build, training_alone, write_weights
 
 SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})
@@ -55,6 +57,35 @@ def test_auto_finds_a_device_and_a_missing_gpu_is_named() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(SettingsError, match=r"training.device is 'cuda:99', but this machine has"):
         choose_device("cuda:99")
+
+
+@pytest.fixture
+def gpu_defaults() -> Iterator[None]:
+    """torch's flags as it sets them, also afterwards."""
+    flags = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [flag.allow_tf32 for flag in flags]
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    yield
+    for flag, value in zip(flags, before, strict=True):
+        flag.allow_tf32 = value
+
+
+def test_float32_is_float32_once_a_stage_is_set_up(gpu_defaults: None) -> None:
+    set_up(TrainingSettings())
+    assert torch.backends.cudnn.allow_tf32 is False
+    assert torch.backends.cuda.matmul.allow_tf32 is False
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_convolutions_on_a_gpu_are_exact_once_a_stage_is_set_up(gpu_defaults: None) -> None:
+    """TF32 is off by 1e-3 of a product of this length, float32 by 1e-6."""
+    device = set_up(TrainingSettings(device="cuda"))
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(shape, generator=generator) for shape in ((8, 64, 28, 28), (64, 64, 3, 3)))
+    found = torch.nn.functional.conv2d(x.to(device), weight.to(device)).cpu().double()
+    expected = torch.nn.functional.conv2d(x.double(), weight.double())
+    assert float((found - expected).abs().max() / expected.std()) < 1e-5
 
 
 def test_a_full_disk_is_told_without_a_traceback(
