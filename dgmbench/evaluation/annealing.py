@@ -32,7 +32,7 @@ from tqdm import tqdm
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood import PointEstimates
 from dgmbench.evaluation.resume import BlockStore
-from dgmbench.models.base import CanDecode, HasObservationModel
+from dgmbench.models.base import CanDecode, HasMatrixForm, HasObservationModel
 
 # Transitions whose noise is drawn in one go: few generators, little memory.
 NOISE_STEPS = 32
@@ -468,14 +468,21 @@ def _doubled(model: Any) -> Any:
     """The model in float64, a copy if it is not.
 
     In float32, rounding that depends on how many rows go through the decoder now and then turns a rejected
-    move into an accepted one: hundredths of a nat for that point.
+    move into an accepted one: hundredths of a nat. On a CPU convolutions of small images become
+    matrices, since PyTorch's float64 ones are slow there.
     """
     if isinstance(model, GaussianObservation):
         return GaussianObservation(_doubled(model.generator), model.variance)
     single = isinstance(model, nn.Module) and any(
         tensor.dtype == torch.float32 for tensor in (*model.parameters(), *model.buffers())
     )
-    return copy.deepcopy(model).double() if single else model
+    if not single:
+        return model
+    doubled = copy.deepcopy(model).double()
+    for part in doubled.modules() if _device(model).type == "cpu" else ():
+        if isinstance(part, HasMatrixForm):
+            part.use_matrices()
+    return doubled
 
 
 def _device(model: Any) -> torch.device:

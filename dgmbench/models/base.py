@@ -221,6 +221,15 @@ class PreparesLogWeights(Protocol):
 
 
 @runtime_checkable
+class HasMatrixForm(Protocol):
+    """A part of a model whose convolutions can be matrices, for evaluation in float64 on a CPU."""
+
+    def use_matrices(self) -> None:
+        """Compute the same function by matrix products from now on; weights no longer load."""
+        ...
+
+
+@runtime_checkable
 class CanDecode(Protocol):
     """Makes images from latents that have a prior."""
 

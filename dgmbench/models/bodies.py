@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dgmbench.errors import SettingsError
 from dgmbench.models.base import ACTIVATIONS, Activation, ModelSettings, mlp
 from dgmbench.models.decoding import dense
+from dgmbench.models.matrices import as_matrices
 
 KERNEL, STRIDE, PADDING = 4, 2, 1
 
@@ -151,6 +152,11 @@ class ConvDecoder(nn.Module):
                 layers.append(ACTIVATIONS[activation]())
         # On a CPU a tenth faster to evaluate in this format than in the default one, and as fast to train.
         self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+    def use_matrices(self) -> None:
+        """Turn convolutions into matrices where the image is small enough; see `matrices`."""
+        matrices = as_matrices(self.layers, self.smallest)
+        self.layers = self.layers if matrices is None else matrices
 
     def forward(self, z: Tensor) -> Tensor:
         """``[..., latent_dim]`` to ``[..., outputs_per_pixel * C * H * W]``."""
