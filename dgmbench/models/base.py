@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -99,6 +99,17 @@ class GenerativeModel(nn.Module):
         """The parameters that `phase` moves."""
         return self.parameters()
 
+    def phases_at(self, step: int) -> tuple[str, ...]:
+        """Which phases move on the batch of a step (from 0), in order; each step has a batch of its own."""
+        return self.phases
+
+    def rate_of(self, phase: str) -> float:
+        """What the step size of a phase is multiplied by."""
+        return 1.0
+
+    def after_step(self, phase: str) -> None:
+        """Told after each move of `phase`, outside of autograd; averages of parameters belong in buffers."""
+
     def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Named losses of a batch, means over its images; ``"loss"`` is the one to descend."""
         raise NotImplementedError
@@ -138,6 +149,18 @@ class Finishes(Protocol):
 
         Both are images in the model's domain. What is fitted belongs in buffers whose shapes follow from the
         settings, so that weights load.
+        """
+        ...
+
+
+@runtime_checkable
+class NoticesCollapse(Protocol):
+    """Tells from its curves that a training has failed though every number is finite."""
+
+    def collapse(self, curves: Mapping[str, Sequence[float]]) -> str | None:
+        """Why the training has collapsed, or None: asked after each epoch, and a reason ends the training.
+
+        `curves` holds the losses so far by ``train/<name>`` (epoch means) and ``valid/<name>``.
         """
         ...
 

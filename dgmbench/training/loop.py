@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from dgmbench.models.base import (
     ClosedForm,
     Finishes,
     GenerativeModel,
+    NoticesCollapse,
     TrainingBudget,
     UsesTrainingMean,
 )
@@ -71,7 +72,10 @@ class How:
 
 @dataclass
 class Outcome:
-    """What a training gave; the model itself holds the kept parameters."""
+    """What a training gave; the model itself holds the kept parameters.
+
+    `status` is "completed", "diverged" or "collapsed", `reason` why it is one of the latter.
+    """
 
     status: str
     reason: str | None
@@ -90,6 +94,7 @@ class _Progress:
         self.step = self.epoch = self.batch = 0
         self.permutation = torch.empty(0, dtype=torch.int64)
         self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
         self.history: list[Row] = []
         self.best_loss, self.best_step = math.inf, 0
         self.best: dict[str, Tensor] | None = None
@@ -101,6 +106,7 @@ class _Progress:
         "epoch",
         "batch",
         "sums",
+        "counts",
         "best_loss",
         "best_step",
         "best",
@@ -154,7 +160,9 @@ class Trainer:
         )
 
     def run(self) -> Outcome:
-        """Train to the end of the budget, or until a loss is not finite, and keep the selected parameters.
+        """Train to the end of the budget or until it fails, and keep the selected parameters.
+
+        It fails where a loss is not finite ("diverged") or the model tells of a collapse ("collapsed").
 
         Ctrl-C takes effect after the step in hand: the state is saved, then KeyboardInterrupt is raised.
         """
@@ -206,7 +214,7 @@ class Trainer:
         run = self.progress
         if run.batch == 0:
             run.permutation = torch.randperm(len(self.images.train), generator=run.order)
-            run.sums = {}
+            run.sums, run.counts = {}, {}
         order = run.permutation.to(self.how.device)
         totals = {
             name: torch.tensor(value, dtype=torch.float64, device=self.how.device)
@@ -217,6 +225,7 @@ class Trainer:
             chosen = order[run.batch * size : (run.batch + 1) * size]
             for name, value in self._step(chosen).items():
                 totals[name] = totals.get(name, 0.0) + value.detach().double() * len(chosen)
+                run.counts[name] = run.counts.get(name, 0) + len(chosen)
             run.batch += 1
             run.step += 1
             shown.update()
@@ -226,17 +235,16 @@ class Trainer:
                 self._save()
             if self.interrupt.asked:
                 self._stop()
-        self._end_epoch(
-            {name: float(value) / len(self.images.train) for name, value in totals.items()}, shown
-        )
+        self._end_epoch({name: float(value) / run.counts[name] for name, value in totals.items()}, shown)
 
     def _step(self, chosen: Tensor) -> dict[str, Tensor]:
-        """One move of every phase on one batch; returns the named losses, prefixed if there are several."""
+        """One move of each phase whose turn it is; returns named losses, prefixed if there are several."""
         self.model.train()
         x = view_batch(self.images.train[chosen], self.images.levels, self.model.domain, self.progress.noise)
         named: dict[str, Tensor] = {}
-        for phase, optimiser in self.optimisers.items():
-            self._set_learning_rate(optimiser)
+        for phase in self.model.phases_at(self.progress.step):
+            optimiser = self.optimisers[phase]
+            self._set_learning_rate(optimiser, self.model.rate_of(phase))
             optimiser.zero_grad(set_to_none=True)
             with autocast(self.how.device, self.how.precision):
                 losses = self.model.step(x, phase, self.progress.noise)
@@ -244,12 +252,14 @@ class Trainer:
             if self.budget.gradient_clip:
                 torch.nn.utils.clip_grad_norm_(self.model.phase_parameters(phase), self.budget.gradient_clip)
             optimiser.step()
+            with torch.no_grad():
+                self.model.after_step(phase)
             prefix = f"{phase}_" if len(self.optimisers) > 1 else ""
             named |= {prefix + name: value for name, value in losses.items()}
         return named
 
-    def _set_learning_rate(self, optimiser: torch.optim.Optimizer) -> None:
-        rate = self.budget.learning_rate
+    def _set_learning_rate(self, optimiser: torch.optim.Optimizer, factor: float = 1.0) -> None:
+        rate = self.budget.learning_rate * factor
         if self.budget.schedule == "cosine":
             rate *= 0.5 * (1 + math.cos(math.pi * self.progress.step / self.total_steps))
         elif self.budget.schedule == "tripling":
@@ -270,6 +280,10 @@ class Trainer:
             shown.set_postfix({name: f"{value:.3f}" for name, value in held_out.items()}, refresh=False)
         if bad:
             run.status, run.reason = "diverged", f"{bad[0]} was not finite in epoch {run.epoch}"
+        elif isinstance(self.model, NoticesCollapse):
+            reason = self.model.collapse(curves(run.history))
+            if reason is not None:
+                run.status, run.reason = "collapsed", f"{reason} in epoch {run.epoch}"
         if self.interrupt.asked or time.monotonic() - self.saved_at > self.how.checkpoint_seconds:
             self._save()
         if self.interrupt.asked:
@@ -323,6 +337,14 @@ class Trainer:
             run.status, run.reason = "diverged", f"{bad[0]} was not finite after training"
         synchronize(self.how.device)
         self._clock()
+
+
+def curves(history: Iterable[Row]) -> dict[str, list[float]]:
+    """Values in order by ``<split>/<name>``."""
+    found: dict[str, list[float]] = {}
+    for _, _, split, name, value in history:
+        found.setdefault(f"{split}/{name}", []).append(value)
+    return found
 
 
 def tripling_stage(epoch: int) -> int:

@@ -173,7 +173,7 @@ def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
         except ValueError as error:
             outcome.status, outcome.reason = "diverged", str(error)
     if outcome.status != "completed":
-        print(f"{how.label}: diverged: {outcome.reason}", file=sys.stderr)
+        print(f"{how.label}: {outcome.status}: {outcome.reason}", file=sys.stderr)
     write_json(folder / f"run-{seed}.json", _describe(job, network, outcome, seed, seconds, folder))
 
 
