@@ -1,12 +1,16 @@
 """PixelCNN and Gated PixelCNN on a CPU: a training step by layout, and sampling with and without a cache.
 
     python benchmarks/pixelcnn.py
+    python benchmarks/pixelcnn.py --threads 1                       # by process time, on a busy machine
+    python benchmarks/pixelcnn.py --precision bfloat16 --compile    # two settings that are off by themselves
 
 Both sides of a comparison take turns, so that a busy machine slows both; printed are medians, ranges and the
 median of the ratios. The named alternatives:
 
 - training: the same network as it is commonly written (pytorch-generative's way: a square kernel whose
-  weights are multiplied by a mask before each pass, tensors in torch's default memory format);
+  weights are multiplied by a mask before each pass, tensors in torch's default memory format), always in
+  float32 and not compiled. Of both sides the share of torch's convolutions is printed, and what the ratio
+  would be if all else of ours took no time;
 - sampling: one full forward pass of our own network per pixel. Only some of the 784 passes are timed, each
   checked against the cached sampler's pixel, and the total is scaled up from their median.
 """
@@ -22,12 +26,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from dgmbench.models.autoregressive import Autoregressive
 from dgmbench.models.layers.causal import CausalConv
 from dgmbench.models.layers.outputs import invert
 from dgmbench.models.pixelcnn import PixelCNN, ResidualBlock
 from dgmbench.models.registry import family_class
+from dgmbench.training.devices import autocast
 
 SHAPE = (1, 28, 28)
 PASSES = 9
@@ -79,12 +85,16 @@ def as_commonly_written(model: PixelCNN) -> nn.Sequential:
     return nn.Sequential(MaskedConv(model.first), *blocks, *tail)
 
 
-def training_step(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], float]:
-    optimiser = torch.optim.Adam(module.parameters())
+def training_step(
+    module: nn.Module, loss: Callable[[], Tensor], precision: str = "float32"
+) -> Callable[[], float]:
+    """A step of Adam, by torch's default implementation for both sides."""
+    optimiser = torch.optim.Adam(module.train().parameters())
 
     def step() -> float:
         optimiser.zero_grad()
-        value = loss()
+        with autocast(torch.device("cpu"), precision):
+            value = loss()
         value.backward()
         optimiser.step()
         return value.item()
@@ -93,17 +103,44 @@ def training_step(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[],
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Milliseconds."""
-    started = time.perf_counter()
+    """Milliseconds: of this process if it has one thread, else by the clock."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    started = clock()
     work()
-    return 1000 * (time.perf_counter() - started)
+    return 1000 * (clock() - started)
 
 
-def compare(name: str, ours: Callable[[], object], other: Callable[[], object], repeats: int) -> None:
-    """Time both sides in turn and print medians, ranges and the ratio."""
+def convolution_share(work: Callable[[], object], repeats: int = 3) -> float:
+    """Which part of a piece of work torch's convolutions are."""
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        for _ in range(repeats):
+            work()
+    events = found.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    names = ("aten::mkldnn_convolution", "aten::convolution_backward")
+    return sum(event.self_cpu_time_total for event in events if event.key in names) / total
+
+
+def explain(ours: Callable[[], object], other: Callable[[], object], times: tuple[float, float]) -> None:
+    """Print how much of a step is convolutions, and the ratio if all else of ours were free."""
+    own, usual = convolution_share(ours), convolution_share(other)
+    bound = times[1] / (own * times[0])
+    print(
+        f"  convolutions are {own:.0%} of ours and {usual:.0%} of the usual step; "
+        f"with all else of ours free the ratio would be {bound:.1f}",
+        flush=True,
+    )
+
+
+def compare(
+    name: str, ours: Callable[[], object], other: Callable[[], object], repeats: int
+) -> tuple[float, float]:
+    """Time both sides in turn, print medians, ranges and the ratio, and give the medians."""
     ours(), other()
     pairs = [(timed(ours), timed(other)) for _ in range(repeats)]
-    report(name, [pair[0] for pair in pairs], [pair[1] for pair in pairs], "usual")
+    own, others = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    report(name, own, others, "usual")
+    return statistics.median(own), statistics.median(others)
 
 
 def report(name: str, ours: list[float], others: list[float], label: str) -> None:
@@ -151,21 +188,27 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=64, help="images drawn at once")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--head", type=int, default=32, help="width of the head; 32 is the paper's")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="of our steps"
+    )
+    parser.add_argument("--compile", action="store_true", help="our steps through torch.compile")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    size = {"features": arguments.features, "blocks": arguments.blocks}
+    size = {"features": arguments.features, "blocks": arguments.blocks, "head_features": arguments.head}
     x = (torch.rand(arguments.batch, *SHAPE, generator=torch.Generator().manual_seed(1)) < 0.2).float()
-    model = model_of("pixelcnn", **size)
+    model = model_of("pixelcnn", **size, compile=arguments.compile).eval()
     assert isinstance(model, PixelCNN)
     usual = as_commonly_written(model)
     torch.testing.assert_close(usual(2 * x - 1), model.logits(x).squeeze(2), atol=1e-4, rtol=1e-4)
     scale = SHAPE[1] * SHAPE[2]
-    compare(
-        f"PixelCNN, training step of {arguments.batch}",
-        training_step(model, lambda: model.step(x, "model", torch.Generator())["loss"]),
-        training_step(usual, lambda: scale * F.binary_cross_entropy_with_logits(usual(2 * x - 1), x)),
-        arguments.repeats,
+    ours = training_step(
+        model, lambda: model.step(x, "model", torch.Generator())["loss"], arguments.precision
     )
+    other = training_step(usual, lambda: scale * F.binary_cross_entropy_with_logits(usual(2 * x - 1), x))
+    how = f"{arguments.precision}, compiled" if arguments.compile else arguments.precision
+    times = compare(f"PixelCNN, training step of {arguments.batch}, {how}", ours, other, arguments.repeats)
+    explain(ours, other, times)
     for family in ("pixelcnn", "gated_pixelcnn"):
         compare_sampling(family, model_of(family, **size), arguments.samples)
 

@@ -9,10 +9,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from dgmbench.terms import Domain, View
@@ -41,9 +49,12 @@ class TrainingBudget(Strict):
 
     epochs: PositiveInt = Field(50, description="passes over the training images")
     batch_size: PositiveInt = Field(100, description="images per step")
-    learning_rate: PositiveFloat = Field(1e-3, description="Adam's step size at the start")
-    betas: tuple[MomentDecay, MomentDecay] = Field((0.9, 0.999), description="Adam's moment decays")
-    epsilon: PositiveFloat = Field(1e-8, description="what Adam adds to the root of the second moment")
+    optimiser: Literal["adam", "rmsprop"] = Field("adam", description="rmsprop has no first moment")
+    learning_rate: PositiveFloat = Field(1e-3, description="step size at the start")
+    betas: tuple[MomentDecay, MomentDecay] = Field(
+        (0.9, 0.999), description="decays of the first and second moment; rmsprop needs 0 for the first"
+    )
+    epsilon: PositiveFloat = Field(1e-8, description="what is added to the root of the second moment")
     schedule: Literal["constant", "cosine", "tripling"] = Field(
         "constant",
         description="step size over the run; tripling: 10^(-1/7) less after 1, 3, 9, ... further epochs",
@@ -53,6 +64,12 @@ class TrainingBudget(Strict):
     select: Literal["best", "last"] = Field(
         "best", description="keep the best epoch on validation, or the last"
     )
+
+    @model_validator(mode="after")
+    def _one_moment(self) -> Self:
+        if self.optimiser == "rmsprop" and self.betas[0] > 0:
+            raise ValueError(f"optimiser: rmsprop has no first moment: betas: [0.0, {self.betas[1]}]")
+        return self
 
 
 class ModelSettings(Strict):

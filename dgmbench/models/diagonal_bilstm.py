@@ -35,7 +35,7 @@ class DiagonalBiLSTMLayer(nn.Module):
         # At step t, row r is at column t - r: the left neighbour is in its lane, the pixel above in r - 1.
         spans = [(max(0, t - width + 1), min(height, t + 1)) for t in range(height + width - 1)]
         plan = Plan(spans, (0, -1))
-        self.state_to_state = LaneLSTM(plan, h, directions=2, compiled=settings.compile)
+        self.state_to_state = LaneLSTM(plan, h, directions=2)
         pixels = [(r, t - r) for t, (first, last) in enumerate(spans) for r in range(first, last)]
         rows, columns = torch.tensor(pixels).T
         order = torch.stack([rows * width + columns, rows * width + width - 1 - columns])

@@ -65,7 +65,7 @@ class GatedPixelCNN(Autoregressive):
     """Two stacks of gated convolutions."""
 
     Settings = GatedPixelCNNSettings
-    piece_pixels = 25_000
+    piece_pixels = 32 * 784
 
     def __init__(
         self, settings: GatedPixelCNNSettings, image_shape: tuple[int, int, int], levels: int

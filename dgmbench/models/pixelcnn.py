@@ -43,7 +43,7 @@ class PixelCNN(Autoregressive):
     """Masked residual network."""
 
     Settings = PixelCNNSettings
-    piece_pixels = 25_000
+    piece_pixels = 32 * 784
 
     def __init__(self, settings: PixelCNNSettings, image_shape: tuple[int, int, int], levels: int) -> None:
         super().__init__(settings, image_shape, levels)

@@ -31,7 +31,7 @@ class RowLSTMLayer(nn.Module):
         self.input_to_state = CausalConv(2 * h, 4 * h, settings.kernel, groups=groups, above=False, gates=4)
         radius = settings.kernel // 2
         plan = Plan([(0, width)] * height, tuple(range(-radius, radius + 1)))
-        self.state_to_state = LaneLSTM(plan, h, compiled=settings.compile)
+        self.state_to_state = LaneLSTM(plan, h)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[H, W, n, 2h]`` to ``[H, W, n, h]``."""

@@ -149,14 +149,13 @@ class Trainer:
         self.interrupt = Interrupt()
 
     def _optimiser(self, phase: str) -> torch.optim.Optimizer:
-        parameters = list(self.model.phase_parameters(phase))
+        parameters, budget = list(self.model.phase_parameters(phase)), self.budget
+        if budget.optimiser == "rmsprop":
+            decay, rate = budget.betas[1], budget.learning_rate
+            return torch.optim.RMSprop(parameters, rate, alpha=decay, eps=budget.epsilon)
         fused = self.how.device.type in ("cpu", "cuda")
         return torch.optim.Adam(
-            parameters,
-            self.budget.learning_rate,
-            betas=self.budget.betas,
-            eps=self.budget.epsilon,
-            fused=fused,
+            parameters, budget.learning_rate, betas=budget.betas, eps=budget.epsilon, fused=fused
         )
 
     def run(self) -> Outcome:

@@ -75,10 +75,15 @@ class CausalConv(nn.Module):
         sees = group_out[:, None] > group_in if strict else group_out[:, None] >= group_in
         mask[:, :, -1, self.radius] = sees.float()
         self.register_buffer("mask", mask, persistent=False)
+        self.masked = kernel > 1 or groups > 1 or strict
+
+    def masked_weight(self) -> Tensor:
+        """``[outputs, inputs, above + 1, kernel]`` with the masked part at zero."""
+        return self.weight * self.mask if self.masked else self.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, inputs, H, W]`` to ``[n, outputs, H, W]``."""
-        weight = self.weight * self.mask
+        weight = self.masked_weight()
         if self.radius == 0:
             return F.conv2d(x, weight, self.bias)
         # Padding both ways and dropping the last rows beats a copy into a padded tensor; what follows is slow
@@ -95,7 +100,7 @@ class CausalConv(nn.Module):
 
     def row_weight(self) -> Tensor:
         """The current row's part of the masked kernel as a matrix ``[(radius + 1) * inputs, outputs]``."""
-        weight = (self.weight * self.mask)[:, :, -1, : self.radius + 1]
+        weight = self.masked_weight()[:, :, -1, : self.radius + 1]
         return weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous()
 
 
@@ -151,7 +156,7 @@ class CachedConv:
         self.inputs = CachedRows(layer.weight, n, layer.above + 1, width, layer.radius)
         self.slot = self.inputs.rows[:, -1]
         self.started = torch.empty(0)  # per column, what the current row's outputs take from the rows above
-        self.above = (layer.weight * layer.mask)[:, :, :-1].contiguous(memory_format=torch.channels_last)
+        self.above = layer.masked_weight()[:, :, :-1].contiguous(memory_format=torch.channels_last)
 
     def start_row(self, link: Tensor | float = 0.0) -> None:
         """Begin the next row; ``link [W, n, outputs]`` is added to its outputs."""
