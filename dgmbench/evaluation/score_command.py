@@ -31,12 +31,14 @@ from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.image_files import read_images
 from dgmbench.evaluation.scores import (
+    Floor,
     Score,
     diversity_score,
     fid_scores,
     fidelity_scores,
     kernel_scores,
-    training_subset,
+    some_images,
+    training_rows,
     wanted_inception,
 )
 from dgmbench.evaluation.sharpness import high_frequency_ratio
@@ -190,9 +192,11 @@ def _groups(
 def _in_space(
     space: FeatureSpace, sets: ImageSets, limit: int | None, settings: EvaluationSettings
 ) -> Iterator[Score]:
-    cache, samples = FeatureCache(settings.feature_cache), sets.samples[:limit]
-    train = training_subset(sets.train, len(samples), settings.seed)
-    generated, real, floor = (cache.features(space, images) for images in (samples, sets.real[:limit], train))
+    cache = FeatureCache(settings.feature_cache)
+    rows = training_rows(len(sets.train), min(len(sets.samples), limit or len(sets.samples)), settings.seed)
+    chosen = (some_images(images, limit, settings.seed) for images in (sets.samples, sets.real))
+    generated, real, train = (cache.features(space, images) for images in (*chosen, sets.train[rows]))
+    floor = Floor.of(space.name, train, real, settings.seed)
     yield from fid_scores(space.name, generated, real, floor, settings)
     yield from kernel_scores(space.name, generated, real, settings)
     yield from fidelity_scores(space.name, generated, real, settings)

@@ -21,9 +21,9 @@ from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_spaces import FeatureSpace
 from dgmbench.evaluation.latent_pictures import pictures
-from dgmbench.evaluation.latents import latents
+from dgmbench.evaluation.latents import latents, save_arrays
 from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
-from dgmbench.evaluation.memorisation import memorisation, memorisation_domain, save_arrays
+from dgmbench.evaluation.memorisation import memorisation, memorisation_domain
 from dgmbench.evaluation.probe import linear_probe
 from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
 from dgmbench.evaluation.scores import inception_space
