@@ -17,6 +17,7 @@ import torch
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DgmbenchError
+from dgmbench.evaluation.class_shares import class_histogram
 from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_spaces import FeatureSpace
@@ -110,6 +111,7 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
 SAMPLE_METRICS: tuple[Metric, ...] = (
     parzen,
     domain_quality,
+    class_histogram,
     inception_quality,
     memorisation,
     memorisation_domain,
@@ -122,6 +124,7 @@ METRICS: tuple[Metric, ...] = (
     annealed,
     parzen,
     domain_quality,
+    class_histogram,
     inception_quality,
     memorisation,
     memorisation_domain,

@@ -11,6 +11,7 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.reporting import quality
+from dgmbench.reporting.canvas import line_style
 
 
 def runs_of(*names: tuple[str, int]) -> list[Any]:
@@ -71,3 +72,11 @@ def test_without_numbers_there_is_no_figure(tmp_path: Path) -> None:
         quality.draw(frame[frame["metric"] == "recall"], runs_of(("gan", 0)), "d", "gray", tmp_path, tmp_path)
         == []
     )
+
+
+def test_no_two_models_share_a_mark() -> None:
+    """A scatter has no dashes: colour, marker and filling have to do."""
+    marks = [
+        tuple(line_style(place)[name] for name in ("color", "marker", "fillstyle")) for place in range(98)
+    ]
+    assert len(set(marks)) == len(marks)
