@@ -40,7 +40,7 @@ from dgmbench.results import Kind, Record
 
 COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
 DROPPED = "dropped_class"
-OTHERS = {SHIFTED: "copies moved by a pixel", DROPPED: "a class dropped", NOISE: "noise"}
+OTHERS = {SHIFTED: "moved copies", DROPPED: "class dropped", NOISE: "noise"}
 # Samples without which there is no telling.
 FEWEST = 30
 # Of an alarm on ideal samples, by design.
@@ -257,11 +257,10 @@ def _panels(trials: Trials, shares: Sequence[float]) -> list[Panel]:
     ladders, besides = [], []
     for where, names_of in _by_space(trials).items():
         rungs = [_alarms(trials, score, percents, ladder) for score in names_of]
-        title = f"Alarm on planted copies, {where} (95 %)"
-        ladders.append(Panel(title, "percent of copies", "percent of splits", rungs, level, log_x=True))
+        title, share = f"Planted copies, {where}", "alarms, % of splits (95 %)"
+        ladders.append(Panel(title, "percent of copies", share, rungs, level, log_x=True))
         beside = [_alarms(trials, score, places, others) for score in names_of]
-        title = f"Alarm on other samples, {where} (95 %)"
-        besides.append(Panel(title, "", "percent of splits", beside, level, x_names=names))
+        besides.append(Panel(f"Other samples, {where}", "", share, beside, level, x_names=names))
     return ladders + besides
 
 
@@ -270,7 +269,7 @@ def _by_space(trials: Trials) -> dict[str, list[str]]:
     quality = [score for score in trials.values if score in QUALITY]
     inside = [score for score in trials.values if score.endswith("_domain") and score not in quality]
     pixels = [score for score in trials.values if score not in (*inside, *quality)]
-    return {"in pixels": pixels} | ({"in features": inside, "scores of quality": quality} if inside else {})
+    return {"pixels": pixels} | ({"features": inside, "quality": quality} if inside else {})
 
 
 def _alarms(trials: Trials, score: str, x: Sequence[float], cases: Sequence[str]) -> Curve:
