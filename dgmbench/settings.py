@@ -154,6 +154,11 @@ class EvaluationSettings(Block):
     probe_labels: list[PositiveInt] = Field([100], description="label counts of the linear probe")
     probe_draws: PositiveInt = Field(5, description="labelled subsets averaged for each count")
 
+    @property
+    def scored_samples(self) -> int:
+        """Generated images that some metric looks at in the domain classifier's features."""
+        return max(self.fid_samples, self.neighbour_samples)
+
     @field_validator("inception", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:

@@ -2,9 +2,9 @@
 
 The ideal sample is unseen data. Held-out images are split at random into samples and reference, again and
 again; over these splits a score varies as it does for a perfect model, and its 5 % tail is where it raises
-the alarm. Then part of the samples, or all, gives way to copies, to copies moved by a pixel, to images
-without one class, to noise. Alaa et al. 2022 and Meehan et al. 2020 plant copies likewise; Stein et al. 2023
-(section 5) report that such scores miss memorisation.
+the alarm. Then part of the samples, or all, gives way to copies, to copies moved by a pixel, to as many
+images without one class, to noise. Alaa et al. 2022 and Meehan et al. 2020 plant copies likewise; Stein et
+al. 2023 (section 5) report that such scores miss memorisation.
 """
 
 from __future__ import annotations
@@ -19,32 +19,30 @@ from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
 from dgmbench.controls.base import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
+from dgmbench.controls.copy_scores import (
+    BAD_HIGH,
+    FID,
+    NAMES,
+    QUALITY,
+    UNDER_SHIFTS,
+    Source,
+    Space,
+    look,
+    scores,
+)
 from dgmbench.controls.measures import SHOWN
 from dgmbench.controls.outcomes import Interval, judge
 from dgmbench.controls.pixel_shift import shifted
 from dgmbench.data.views import intensity
-from dgmbench.evaluation.copying import Cells, Placed, authenticity, c_t
-from dgmbench.evaluation.frechet import fid
-from dgmbench.evaluation.neighbour_search import nearest, nearest_under_shifts
+from dgmbench.evaluation.copying import Cells
 from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.results import Kind, Record
 
 COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
 DROPPED = "dropped_class"
-FID, UNDER_SHIFTS = "fid_domain", "nn_distance_ratio_shifts"
-NAMES = {
-    "nn_distance_ratio": "distance ratio",
-    UNDER_SHIFTS: "distance ratio under shifts",
-    "auth_pct": "AuthPct",
-    "c_t": "C_T",
-    "nn_distance_ratio_domain": "distance ratio in features",
-    "auth_pct_domain": "AuthPct in features",
-    "c_t_domain": "C_T in features",
-    FID: "domain FID",
-}
-OTHERS = {SHIFTED: "copies moved by a pixel", DROPPED: "a class dropped", NOISE: "noise"}
-# Suffixes of what is measured in pixels, and in the classifier's features.
-SPACES = ("", "_domain")
+OTHERS = {SHIFTED: "moved copies", DROPPED: "class dropped", NOISE: "noise"}
+# Samples without which there is no telling.
+FEWEST = 30
 # Of an alarm on ideal samples, by design.
 FALSE_ALARMS = 5.0
 
@@ -55,7 +53,9 @@ class PlantedCopiesSettings(ControlSettings):
     """The ladder of copies, and how often it is climbed."""
 
     shares: list[Share] = Field([0.0, 0.01, 0.05, 0.2, 1.0], min_length=2, description="copies among samples")
-    samples: int = Field(300, ge=30, description="at most half of the held-out images")
+    samples: int = Field(
+        300, ge=30, description="at most half of the held-out images less the class that is left out"
+    )
     repetitions: int = Field(100, ge=20, description="random splits of the held-out images")
     cells: PositiveInt = Field(10, description="k-means cells of C_T")
     dropped: int = Field(0, ge=0, description="the class that is left out")
@@ -70,62 +70,6 @@ class PlantedCopiesSettings(ControlSettings):
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What one space's scores need to know of images, found once: see `copying` and `neighbours`."""
-
-    distances: np.ndarray
-    authentic: np.ndarray
-    placed: Placed
-
-    def __getitem__(self, rows: np.ndarray) -> _Seen:
-        return _Seen(self.distances[rows], self.authentic[rows], self.placed[rows])
-
-    def __add__(self, other: _Seen) -> _Seen:
-        distances = np.concatenate([self.distances, other.distances])
-        authentic = np.concatenate([self.authentic, other.authentic])
-        return _Seen(distances, authentic, self.placed + other.placed)
-
-
-class _Space:
-    """Training images of one space, which others are held against."""
-
-    def __init__(self, train: Tensor, cells: Cells) -> None:
-        self.train, self.cells = train, cells
-
-    def look(self, images: Tensor) -> _Seen:
-        """All distances of some images."""
-        distances, indices = nearest(images, self.train)
-        authentic = authenticity(distances, indices, self.train)
-        return _Seen(distances.numpy(), authentic.numpy(), self.cells.place(images))
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Images of one kind: raw, and as each space, the shift-tolerant search and the classifier see them."""
-
-    images: Tensor
-    spaces: Sequence[_Seen]
-    moved: np.ndarray
-    features: Tensor | None
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: np.ndarray) -> _Source:
-        features = None if self.features is None else self.features[torch.from_numpy(rows)]
-        images = self.images[torch.from_numpy(rows)]
-        return _Source(images, [seen[rows] for seen in self.spaces], self.moved[rows], features)
-
-    def __add__(self, other: _Source) -> _Source:
-        spaces = [a + b for a, b in zip(self.spaces, other.spaces, strict=True)]
-        moved = np.concatenate([self.moved, other.moved])
-        features = None
-        if self.features is not None and other.features is not None:
-            features = torch.cat([self.features, other.features])
-        return _Source(torch.cat([self.images, other.images]), spaces, moved, features)
-
-
-@dataclass(frozen=True)
 class Trials:
     """Scores of every case over the splits: `values[score][case]` is ``[repetitions]``."""
 
@@ -135,10 +79,11 @@ class Trials:
     def flagged(self, score: str, case: str) -> float:
         """Percent of splits in which the score raises the alarm: at the wrong end of ideal samples' 5 %.
 
-        Copies make the scores of copying low; whatever is amiss makes a Fréchet distance high.
+        Copies make the scores of copying low; whatever is amiss makes a distance high, and lowers precision
+        and its companions.
         """
         ideal, values = self.values[score][case_name(0.0)], self.values[score][case]
-        if score == FID:
+        if score in BAD_HIGH:
             return 100.0 * float((values > np.quantile(ideal, 1 - FALSE_ALARMS / 100)).mean())
         return 100.0 * float((values < np.quantile(ideal, FALSE_ALARMS / 100)).mean())
 
@@ -184,49 +129,54 @@ class PlantedCopies(Control[PlantedCopiesSettings]):
             _sheets(context, sources),
         )
 
-    def _sources(self, context: Context) -> dict[str, _Source]:
+    def _sources(self, context: Context) -> dict[str, Source]:
         train = context.raw("train")
         heldout = torch.cat([context.raw("valid"), context.raw("test")])
-        n = min(self.settings.samples, len(heldout) // 2)
+        n, _ = self._sizes(len(heldout), _labels(context))
         rows = torch.from_numpy(context.rng("copies").permutation(len(train))[: 2 * n])
         copies = train[rows]
         images = {HELDOUT: heldout, COPIES: copies, SHIFTED: shifted(copies, 1, 8)}
         noise = context.rng("noise").integers(context.data.levels, size=(n, *train.shape[1:]), dtype=np.uint8)
         images[NOISE] = torch.from_numpy(noise)
         spaces = self._spaces(context, train)
-        return {name: _look(context, some, spaces, train) for name, some in images.items()}
+        return {name: look(context, some, spaces, train) for name, some in images.items()}
 
-    def _spaces(self, context: Context, train: Tensor) -> list[_Space]:
+    def _spaces(self, context: Context, train: Tensor) -> list[Space]:
         trains = [train]
         if context.classifier is not None:
             trains.append(context.classifier.features(intensity(train, context.data.levels)))
         count, seed = self.settings.cells, context.sklearn_seed("cells")
-        return [_Space(images, Cells(images, count, seed)) for images in trains]
+        return [Space(images, Cells(images, count, seed)) for images in trains]
 
-    def _trials(self, context: Context, sources: Mapping[str, _Source]) -> Trials:
-        heldout = sources[HELDOUT]
-        n = min(self.settings.samples, len(heldout) // 2)
-        labels = _labels(context)
+    def _sizes(self, heldout: int, labels: np.ndarray | None) -> tuple[int, int]:
+        """Samples n, and how many more are set aside: so many that n remain without the class left out."""
+        spare = 0 if labels is None else int((labels == self.settings.dropped).sum())
+        # Without the class, or with hardly any other, there is no such case.
+        spare = spare if heldout // 2 - spare >= FEWEST else 0
+        return min(self.settings.samples, heldout // 2 - spare), spare
+
+    def _trials(self, context: Context, sources: Mapping[str, Source]) -> Trials:
+        heldout, labels = sources[HELDOUT], _labels(context)
+        n, spare = self._sizes(len(heldout), labels)
         rng = context.rng("splits")
         drawn: dict[str, dict[str, list[float]]] = {}
         for _ in range(self.settings.repetitions):
             order = rng.permutation(len(heldout))
-            ideal, reference = heldout[order[:n]], heldout[order[n:]]
-            for case, samples in self._cases(sources, ideal, order[:n], labels, rng).items():
-                for score, value in _scores(samples, reference).items():
+            ideal, reference = heldout[order[:n]], heldout[order[n + spare :]]
+            cases = self._cases(sources, ideal, rng)
+            if labels is not None and spare:
+                others = order[: n + spare][labels[order[: n + spare]] != self.settings.dropped]
+                cases[DROPPED] = heldout[others[:n]]
+            for case, samples in cases.items():
+                for score, value in scores(samples, reference).items():
                     drawn.setdefault(score, {}).setdefault(case, []).append(value)
         values = {score: {case: np.array(v) for case, v in cases.items()} for score, cases in drawn.items()}
         return Trials(values, n)
 
     def _cases(
-        self,
-        sources: Mapping[str, _Source],
-        ideal: _Source,
-        rows: np.ndarray,
-        labels: np.ndarray | None,
-        rng: np.random.Generator,
-    ) -> dict[str, _Source]:
-        """Samples by case; the places that copies take are random, as are the copies."""
+        self, sources: Mapping[str, Source], ideal: Source, rng: np.random.Generator
+    ) -> dict[str, Source]:
+        """As many samples by case; the places that copies take are random, as are the copies."""
         n = len(ideal)
         chosen = rng.permutation(len(sources[COPIES]))[:n]
         cases = {}
@@ -235,14 +185,12 @@ class PlantedCopies(Control[PlantedCopiesSettings]):
             cases[case_name(share)] = ideal[np.arange(count, n)] + sources[COPIES][chosen[:count]]
         cases[SHIFTED] = sources[SHIFTED][chosen]
         cases[NOISE] = sources[NOISE]
-        if labels is not None:
-            cases[DROPPED] = ideal[np.flatnonzero(labels[rows] != self.settings.dropped)]
         return cases
 
     def _parts(self, trials: Trials) -> list[Interval]:
         """The claim: all miss the fewest copies, all but one moved copies, and FID copies alone."""
         few, limit = case_name(self.settings.shares[1]), self.settings.detected
-        copying = [score for score in trials.values if score != FID]
+        copying = [score for score in trials.values if score not in QUALITY]
         parts = [_below(trials.rate(score, few), limit) for score in copying]
         parts += [_below(trials.rate(score, SHIFTED), limit) for score in copying if score != UNDER_SHIFTS]
         if FID in trials.values:
@@ -260,36 +208,12 @@ def _labels(context: Context) -> np.ndarray | None:
     return None if any(part is None for part in parts) else np.concatenate([np.asarray(p) for p in parts])
 
 
-def _look(context: Context, images: Tensor, spaces: Sequence[_Space], train: Tensor) -> _Source:
-    features = None
-    if context.classifier is not None:
-        features = context.classifier.features(intensity(images, context.data.levels))
-    forms = [images, features]
-    seen = [space.look(form) for space, form in zip(spaces, forms, strict=False) if form is not None]
-    moved = nearest_under_shifts(images, train)[0].numpy()
-    return _Source(images, seen, moved, features)
-
-
-def _scores(samples: _Source, reference: _Source) -> dict[str, float]:
-    """Every score of samples against held-out images."""
-    found: dict[str, float] = {}
-    for suffix, ours, theirs in zip(SPACES, samples.spaces, reference.spaces, strict=False):
-        ratio = float(np.median(ours.distances) / np.median(theirs.distances))
-        found[f"nn_distance_ratio{suffix}"] = ratio
-        found[f"auth_pct{suffix}"] = 100.0 * float(ours.authentic.mean())
-        found[f"c_t{suffix}"] = c_t(ours.placed, theirs.placed).value
-    found[UNDER_SHIFTS] = float(np.median(samples.moved) / np.median(reference.moved))
-    if samples.features is not None and reference.features is not None:
-        found[FID] = fid(samples.features, reference.features)
-    return found
-
-
 def _records(context: Context, trials: Trials) -> list[Record]:
     """For each case the mean of each score over the splits, and how often it raised the alarm."""
     rows = []
     seconds = context.lap()
     for score, cases in trials.values.items():
-        kind: Kind = "estimate" if score == FID else "heuristic"
+        kind: Kind = "estimate" if score in QUALITY else "heuristic"
         for case, values in cases.items():
             error = float(values.std(ddof=1)) / len(values) ** 0.5
             unit = "percent" if score.startswith("auth_pct") else "1"
@@ -309,7 +233,7 @@ def _records(context: Context, trials: Trials) -> list[Record]:
 
 def _sentence(trials: Trials, settings: PlantedCopiesSettings) -> str:
     told = []
-    for score in trials.values:
+    for score in (score for score in trials.values if score == FID or score not in QUALITY):
         shares = [
             s for s in settings.shares if s and trials.flagged(score, case_name(s)) >= settings.detected
         ]
@@ -330,21 +254,22 @@ def _panels(trials: Trials, shares: Sequence[float]) -> list[Panel]:
     places = [float(place) for place in range(len(others))]
     names = [OTHERS[case] for case in others]
     level = {"false alarms by design": FALSE_ALARMS}
-    panels = []
-    for where, scores in _by_space(trials).items():
-        rungs = [_alarms(trials, score, percents, ladder) for score in scores]
-        title = f"Alarm on planted copies, in {where} (95 %)"
-        panels.append(Panel(title, "percent of copies", "percent of splits", rungs, level, log_x=True))
-        beside = [_alarms(trials, score, places, others) for score in scores]
-        title = f"Alarm on other samples, in {where} (95 %)"
-        panels.append(Panel(title, "", "percent of splits", beside, level, x_names=names))
-    return panels
+    ladders, besides = [], []
+    for where, names_of in _by_space(trials).items():
+        rungs = [_alarms(trials, score, percents, ladder) for score in names_of]
+        title, share = f"Planted copies, {where}", "alarms, % of splits (95 %)"
+        ladders.append(Panel(title, "percent of copies", share, rungs, level, log_x=True))
+        beside = [_alarms(trials, score, places, others) for score in names_of]
+        besides.append(Panel(f"Other samples, {where}", "", share, beside, level, x_names=names))
+    return ladders + besides
 
 
 def _by_space(trials: Trials) -> dict[str, list[str]]:
-    inside = [score for score in trials.values if score.endswith("_domain")]
-    pixels = [score for score in trials.values if score not in inside]
-    return {"pixels": pixels} | ({"features": inside} if inside else {})
+    """Scores by what they look at; those of a group share a panel."""
+    quality = [score for score in trials.values if score in QUALITY]
+    inside = [score for score in trials.values if score.endswith("_domain") and score not in quality]
+    pixels = [score for score in trials.values if score not in (*inside, *quality)]
+    return {"pixels": pixels} | ({"features": inside, "quality": quality} if inside else {})
 
 
 def _alarms(trials: Trials, score: str, x: Sequence[float], cases: Sequence[str]) -> Curve:
@@ -354,7 +279,7 @@ def _alarms(trials: Trials, score: str, x: Sequence[float], cases: Sequence[str]
     return Curve(name, x, [trials.flagged(score, case) for case in cases], lows, highs)
 
 
-def _sheets(context: Context, sources: Mapping[str, _Source]) -> list[Sheet]:
+def _sheets(context: Context, sources: Mapping[str, Source]) -> list[Sheet]:
     titles = {"Held-out images": HELDOUT, "Copies moved by a pixel": SHIFTED, "Noise": NOISE}
     levels = context.data.levels
     return [Sheet(title, sources[name].images[:SHOWN].numpy(), levels) for title, name in titles.items()]

@@ -65,6 +65,12 @@ class DomainClassifier(nn.Module):
         """Class probabilities, float32 [n, classes] on the CPU."""
         return torch.cat([part.softmax(1) for part in self._batched(self.forward, x, batch_size)])
 
+    @torch.no_grad()
+    def classes_of(self, features: Tensor) -> Tensor:
+        """Most probable class of each row of `features` [n, 64], int64 [n] on the CPU."""
+        classes: Tensor = self.logits(features.to(self.logits.weight.device)).argmax(1).cpu()
+        return classes
+
     def accuracy(self, x: Tensor, labels: Tensor, batch_size: int = 512) -> float:
         """Percent of images whose most probable class is their label."""
         return 100.0 * float((self.predict(x, batch_size).argmax(1) == labels.cpu()).double().mean())

@@ -96,6 +96,13 @@ class Cells:
             self.centres = torch.from_numpy(model.fit(some).cluster_centers_).double()
         self.train, self.of_train = train, self.of(train)
 
+    @classmethod
+    def known(cls, train: Tensor, centres: Tensor, of_train: Tensor) -> Cells:
+        """Cells found before: their centres (float64) and the cell of each training image (int64)."""
+        cells = cls.__new__(cls)
+        cells.train, cells.centres, cells.of_train = train, centres, of_train
+        return cells
+
     def of(self, images: Tensor) -> Tensor:
         """The cell of each image: int64 ``[n]``."""
         # A part at a time: a million bytes-images would be large as floats.
@@ -148,7 +155,9 @@ def c_t(generated: Placed, heldout: Placed, rng: np.random.Generator | None = No
     z = np.array([mann_whitney_z(ours, theirs) for ours, theirs in pairs])
     weights = np.array([len(theirs) for _, theirs in pairs], dtype=np.float64)
     weights /= weights.sum()
-    std_error = None if rng is None else _std_error(pairs, weights, rng)
+    # Sorted, so that what is drawn does not depend on the order of images.
+    ordered = [(np.sort(ours), np.sort(theirs)) for ours, theirs in pairs]
+    std_error = None if rng is None else _std_error(ordered, weights, rng)
     return CopyTest(float(z @ weights), std_error, z, weights)
 
 

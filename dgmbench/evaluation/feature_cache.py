@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgmbench.evaluation.checked_files import read_checked, tell, write_checked
 from dgmbench.evaluation.feature_spaces import FeatureSpace
-from dgmbench.files import replacing
 
-DIGEST_BYTES = hashlib.sha256().digest_size
+WHAT = "features"
 
 
 class FeatureCache:
@@ -49,41 +48,24 @@ class FeatureCache:
         return self.folder / space.name / f"{content_key(space.identity, images)}.features"
 
     def _read(self, path: Path, shape: tuple[int, int]) -> Tensor | None:
-        try:
-            content = memoryview(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._tell(path, f"cannot be read ({error})")
-            return None
-        digest, body = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-        if hashlib.sha256(body).digest() != bytes(digest):
-            self._tell(path, "is damaged")
+        body = read_checked(path, WHAT)
+        if body is None:
             return None
         # The copy is writable, as a tensor's memory has to be.
         try:
             array: np.ndarray[Any, Any] = np.load(io.BytesIO(body), allow_pickle=False).copy()
         except (ValueError, EOFError):
-            self._tell(path, "holds no array")
+            tell(path, "holds no array", WHAT)
             return None
         if array.shape != shape or array.dtype != np.float32:
-            self._tell(path, f"holds {array.dtype} of {array.shape}, not float32 of {shape},")
+            tell(path, f"holds {array.dtype} of {array.shape}, not float32 of {shape},", WHAT)
             return None
         return torch.from_numpy(array)
 
     def _write(self, path: Path, features: Tensor) -> None:
         buffer = io.BytesIO()
         np.save(buffer, features.numpy(), allow_pickle=False)
-        body = buffer.getbuffer()
-        try:
-            with replacing(path) as aside, open(aside, "wb") as handle:
-                handle.write(hashlib.sha256(body).digest())
-                handle.write(body)
-        except OSError as error:
-            print(f"{path} cannot be written ({error}); its features are not kept", file=sys.stderr)
-
-    def _tell(self, path: Path, what: str) -> None:
-        print(f"{path} {what}; the features are computed again", file=sys.stderr)
+        write_checked(path, buffer.getbuffer(), WHAT)
 
 
 def content_key(identity: str, images: Tensor) -> str:

@@ -7,46 +7,49 @@ and C_T. In pixels also with a shift by one pixel allowed, to which plain distan
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
-from dgmbench.evaluation.copying import Cells, auth_pct, c_t
-from dgmbench.evaluation.neighbour_search import nearest_under_shifts
-from dgmbench.evaluation.neighbours import NeighbourReport, median_ratio, nn_distance_ratio
+from dgmbench.evaluation.copying import Cells, Placed, auth_pct, c_t
+from dgmbench.evaluation.neighbour_search import nearest, nearest_under_shifts
+from dgmbench.evaluation.neighbours import NeighbourReport, compared, median_ratio
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
 
 # Pairs kept for the pictures of samples beside their nearest training images.
 PICTURED = 16
-# Generated, and held-out, images of the search under shifts, which is nine searches.
-SHIFTED = 1000
 DOMAIN = "_domain"
 
 
 @dataclass(frozen=True)
 class _Space:
-    """Images of one space: ``[n, ...]``; `unit` is what a distance of 1 between them is reported as."""
+    """Images of one space: ``[n, ...]``; `unit` is what a distance of 1 between them is reported as.
+
+    identity: what turned images into it.
+    """
 
     suffix: str
     generated: Tensor
     heldout: Tensor
     train: Tensor
     unit: float
+    identity: str
 
 
 def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
     """In pixels: ratio of distances, plain and under shifts, AuthPct and C_T; the closest pairs on file."""
     limit = subject.settings.neighbour_samples
     # As bytes, whose distances are exact; reported in intensities from 0 to 1.
-    images = subject.samples[:limit], subject.raw("test", limit), subject.raw("train")
-    space = _Space("", *images, 1 / (subject.levels - 1))
+    images = subject.samples[:limit], subject.held_out(limit), subject.raw("train")
+    space = _Space("", *images, 1 / (subject.levels - 1), "pixels")
     report = _report(subject, space)
     yield _ratio(subject, "nn_distance_ratio", report.ratio, report.std_error, len(space.generated))
     yield from _authentic(subject, space, report)
@@ -56,11 +59,12 @@ def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
 
 def memorisation_domain(subject: Subject, folder: Path) -> Iterator[Record]:
     """In the domain classifier's features: ratio of distances, AuthPct and C_T."""
-    if subject.classifier is None:
+    if subject.domain is None:
         return
     limit = subject.settings.neighbour_samples
-    real = subject.domain_features("test", limit), subject.domain_features("train")
-    space = _Space(DOMAIN, subject.sample_features(limit), *real, 1.0)
+    heldout = subject.domain_features("test")[subject.held_out_rows(limit)]
+    features = subject.sample_features(limit), heldout, subject.domain_features("train")
+    space = _Space(DOMAIN, *features, 1.0, subject.domain.identity)
     report = _report(subject, space)
     save_arrays(
         folder / f"neighbours-domain-{subject.run.info['seed']}.npz",
@@ -74,7 +78,20 @@ def memorisation_domain(subject: Subject, folder: Path) -> Iterator[Record]:
 
 def _report(subject: Subject, space: _Space) -> NeighbourReport:
     rng = np.random.default_rng(derive_seed("neighbours", subject.settings.seed))
-    return nn_distance_ratio(space.generated, space.heldout, space.train, rng, unit=space.unit)
+    theirs = _of_held_out(subject, space, "nearest", lambda: nearest(space.heldout, space.train))
+    return compared(nearest(space.generated, space.train), theirs, rng, unit=space.unit)
+
+
+def _of_held_out(
+    subject: Subject, space: _Space, name: str, search: Callable[[], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """What a search for held-out images finds, whichever model is on trial: distances and indices ``[n]``."""
+
+    def compute() -> dict[str, np.ndarray[Any, Any]]:
+        return dict(zip(("distances", "indices"), (part.numpy() for part in search()), strict=True))
+
+    kept = subject.of_real_images(name, space.identity, len(space.heldout), compute=compute)
+    return torch.from_numpy(kept["distances"]), torch.from_numpy(kept["indices"])
 
 
 def _ratio(subject: Subject, metric: str, ratio: float, std_error: float | None, n: int) -> Record:
@@ -99,11 +116,10 @@ def _authentic(subject: Subject, space: _Space, report: NeighbourReport) -> Iter
 def _copy_test(subject: Subject, space: _Space) -> Iterator[Record]:
     """C_T; told and left out where too few samples share a cell."""
     settings, metric = subject.settings, f"c_t{space.suffix}"
-    seed = derive_seed("cells", settings.seed) % 2**32
     try:
-        cells = Cells(space.train, settings.copy_cells, seed)
+        cells, heldout = _cells(subject, space)
         rng = np.random.default_rng(derive_seed("c_t", settings.seed))
-        found = c_t(cells.place(space.generated), cells.place(space.heldout), rng)
+        found = c_t(cells.place(space.generated), heldout, rng)
     except ValueError as error:
         info = subject.run.info
         print(f"evaluate {info['model']} seed {info['seed']}: {metric} left out: {error}", file=sys.stderr)
@@ -114,10 +130,28 @@ def _copy_test(subject: Subject, space: _Space) -> Iterator[Record]:
     )  # fmt: skip
 
 
+def _cells(subject: Subject, space: _Space) -> tuple[Cells, Placed]:
+    """The cells of the training images, and the held-out images in them."""
+    settings = subject.settings
+
+    def compute() -> dict[str, np.ndarray[Any, Any]]:
+        cells = Cells(space.train, settings.copy_cells, derive_seed("cells", settings.seed) % 2**32)
+        placed = cells.place(space.heldout)
+        found = {"centres": cells.centres.numpy(), "of_train": cells.of_train.numpy()}
+        return found | {"cells": placed.cells, "distances": placed.distances}
+
+    parts = space.identity, settings.copy_cells, len(space.heldout)
+    kept = subject.of_real_images("cells", *parts, compute=compute)
+    known = Cells.known(space.train, *(torch.from_numpy(kept[name]) for name in ("centres", "of_train")))
+    return known, Placed(kept["cells"], kept["distances"])
+
+
 def _under_shifts(subject: Subject, space: _Space, report: NeighbourReport, folder: Path) -> Record:
     """The ratio under shifts of a pixel; writes the pairs that are closest so, and both distributions."""
-    ours, index, _ = nearest_under_shifts(space.generated[:SHIFTED], space.train)
-    theirs, _, _ = nearest_under_shifts(space.heldout[:SHIFTED], space.train)
+    ours, index, _ = nearest_under_shifts(space.generated, space.train)
+    theirs, _ = _of_held_out(
+        subject, space, "nearest under shifts", lambda: nearest_under_shifts(space.heldout, space.train)[:2]
+    )
     rng = np.random.default_rng(derive_seed("shifts", subject.settings.seed))
     ratio, std_error = median_ratio(ours, theirs, rng)
     closest = torch.sort(ours, stable=True).indices[:PICTURED]

@@ -45,10 +45,19 @@ def nn_distance_ratio(
     standard error is a bootstrap from `rng`; it treats the training set as fixed. Raises ValueError if at
     least half of the held-out images are in the training set, since the ratio then divides by zero.
     """
-    ours, ours_index = nearest(generated, train)
-    theirs, theirs_index = nearest(heldout, train)
-    ratio, std_error = median_ratio(ours, theirs, rng, n_resamples)
-    return NeighbourReport(ratio, std_error, unit * ours, unit * theirs, ours_index, theirs_index)
+    return compared(nearest(generated, train), nearest(heldout, train), rng, n_resamples, unit)
+
+
+def compared(
+    ours: tuple[Tensor, Tensor],
+    theirs: tuple[Tensor, Tensor],
+    rng: np.random.Generator,
+    n_resamples: int = 200,
+    unit: float = 1.0,
+) -> NeighbourReport:
+    """The same from distances and indices ``[n]`` that `nearest` gave of either set."""
+    ratio, std_error = median_ratio(ours[0], theirs[0], rng, n_resamples)
+    return NeighbourReport(ratio, std_error, unit * ours[0], unit * theirs[0], ours[1], theirs[1])
 
 
 def median_ratio(
@@ -61,7 +70,8 @@ def median_ratio(
             "half of the held-out images are in the training set; the distance ratio has no scale"
         )
     ratio = float(np.median(ours.numpy())) / scale
-    return ratio, _ratio_std_error(ours.numpy(), theirs.numpy(), rng, n_resamples)
+    # Sorted, so that what is drawn does not depend on the order of images.
+    return ratio, _ratio_std_error(np.sort(ours.numpy()), np.sort(theirs.numpy()), rng, n_resamples)
 
 
 def _ratio_std_error(

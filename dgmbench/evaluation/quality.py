@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from torch import Tensor
 
+from dgmbench.data.views import intensity
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.feature_spaces import FeatureSpace
 from dgmbench.evaluation.scores import (
+    Floor,
     Score,
     diversity_score,
     fid_scores,
     fidelity_scores,
     kernel_scores,
-    training_subset,
+    training_rows,
 )
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
@@ -23,39 +25,65 @@ from dgmbench.results import Record
 
 def domain_quality(subject: Subject, folder: Path) -> Iterator[Record]:
     """FID, KID, precision, recall, density and coverage in the domain classifier's feature space."""
-    if subject.domain is not None:
-        yield from _in_space(subject, subject.domain, subject.settings.fid_samples, None, folder)
+    if subject.domain is None:
+        return
+    generated = subject.sample_features(subject.settings.fid_samples)
+    real = subject.domain_features("test")
+
+    def train() -> Tensor:
+        features = subject.domain_features("train")
+        return features[training_rows(len(features), len(generated), subject.settings.seed)]
+
+    yield from _in_space(subject, subject.domain, (generated, real), train, folder)
 
 
 def inception_quality(subject: Subject, folder: Path) -> Iterator[Record]:
     """The same in the Inception network's, where that is in use, of as many test images as samples."""
-    if subject.inception is not None:
-        limit = subject.settings.inception.samples
-        yield from _in_space(subject, subject.inception, limit, limit, folder)
+    space, limit = subject.inception, subject.settings.inception.samples
+    if space is None:
+        return
+    generated = subject.embedded(space, subject.sample_pixels(limit))
+    real = subject.embedded(space, subject.held_out_pixels(limit))
+
+    def train() -> Tensor:
+        images = subject.raw("train")
+        chosen = images[training_rows(len(images), len(generated), subject.settings.seed)]
+        return subject.embedded(space, intensity(chosen, subject.levels))
+
+    yield from _in_space(subject, space, (generated, real), train, folder)
 
 
 def diversity(subject: Subject, folder: Path) -> Iterator[Record]:
     """Mean pairwise distance of samples over that of test images, in pixels."""
     limit = subject.settings.diversity_samples
-    score = diversity_score(subject.sample_pixels(limit), subject.pixels("test", limit), subject.settings)
+    score = diversity_score(subject.sample_pixels(limit), subject.held_out_pixels(limit), subject.settings)
     yield _record(subject, score)
 
 
 def _in_space(
-    subject: Subject, space: FeatureSpace, limit: int, real_limit: int | None, folder: Path
+    subject: Subject,
+    space: FeatureSpace,
+    sets: tuple[Tensor, Tensor],
+    train: Callable[[], Tensor],
+    folder: Path,
 ) -> Iterator[Record]:
-    samples = subject.sample_pixels(limit)
-    train = training_subset(subject.pixels("train"), len(samples), subject.settings.seed)
-    sets = (samples, subject.pixels("test", real_limit), train)
-    for score in _scores(space.name, [subject.embedded(space, images) for images in sets], subject):
+    """Records of features generated [n, f] against real [m, f]; `train` gives those of the floor."""
+    generated, real = sets
+    sizes = len(generated), len(real)
+    kept = subject.of_real_images(
+        "floor",
+        space.identity,
+        *sizes,
+        compute=lambda: Floor.of(space.name, train(), real, subject.settings.seed).arrays,
+    )
+    for score in _scores(space.name, generated, real, Floor.from_arrays(kept), subject):
         if score.arrays:
             save_arrays(folder / f"fid-{space.name}-{subject.run.info['seed']}.npz", **score.arrays)
         yield _record(subject, score)
 
 
-def _scores(space: str, features: list[Tensor], subject: Subject) -> Iterator[Score]:
-    generated, real, train = features
-    yield from fid_scores(space, generated, real, train, subject.settings)
+def _scores(space: str, generated: Tensor, real: Tensor, floor: Floor, subject: Subject) -> Iterator[Score]:
+    yield from fid_scores(space, generated, real, floor, subject.settings)
     yield from kernel_scores(space, generated, real, subject.settings)
     yield from fidelity_scores(space, generated, real, subject.settings)
 

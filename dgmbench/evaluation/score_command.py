@@ -26,20 +26,23 @@ from dgmbench.data.datasets import dataset_names, get_spec
 from dgmbench.data.prepare import prepare
 from dgmbench.data.views import binarise, intensity
 from dgmbench.errors import CheckpointError, DataError, DgmbenchError, SettingsError, suggest
+from dgmbench.evaluation.class_shares import class_histogram_scores
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.image_files import read_images
 from dgmbench.evaluation.scores import (
+    Floor,
     Score,
     diversity_score,
     fid_scores,
     fidelity_scores,
     kernel_scores,
-    training_subset,
+    some_images,
+    training_rows,
     wanted_inception,
 )
-from dgmbench.evaluation.sharpness import high_frequency_ratio
+from dgmbench.evaluation.sharpness import RATIOS
 from dgmbench.results import Record, write_records
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 from dgmbench.training.devices import choose_device, exact_float32
@@ -175,33 +178,45 @@ def _groups(
             ) from None
         if classifier is None:
             raise CheckpointError(f"{arguments.dataset} has no labels, hence no classifier")
-        yield from _in_space(DomainSpace(classifier), sets, None, settings)
+        features = _features(DomainSpace(classifier), sets, None, settings)
+        yield from _in_space("domain", features, settings)
+        yield from class_histogram_scores(classifier, *features, settings.seed)
 
     def inception() -> Iterator[Score]:
         space = wanted_inception(settings.inception, device, arguments.mirror)
         if space is not None:
-            yield from _in_space(space, sets, settings.inception.samples, settings)
+            features = _features(space, sets, settings.inception.samples, settings)
+            yield from _in_space("inception", features, settings)
 
     yield "domain features", domain
     yield "Inception features", inception
     yield "diversity", lambda: [diversity_score(sets.samples, sets.real, settings)]
-    yield "sharpness", lambda: [_sharpness(sets)]
+    yield "sharpness", lambda: _sharpness(sets)
+
+
+def _features(
+    space: FeatureSpace, sets: ImageSets, limit: int | None, settings: EvaluationSettings
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Those of at most `limit` samples and test images, and of as many training images as samples."""
+    cache = FeatureCache(settings.feature_cache)
+    samples, real = (some_images(images, limit, settings.seed) for images in (sets.samples, sets.real))
+    train = sets.train[training_rows(len(sets.train), len(samples), settings.seed)]
+    return cache.features(space, samples), cache.features(space, real), cache.features(space, train)
 
 
 def _in_space(
-    space: FeatureSpace, sets: ImageSets, limit: int | None, settings: EvaluationSettings
+    space: str, features: tuple[Tensor, Tensor, Tensor], settings: EvaluationSettings
 ) -> Iterator[Score]:
-    cache, samples = FeatureCache(settings.feature_cache), sets.samples[:limit]
-    train = training_subset(sets.train, len(samples), settings.seed)
-    generated, real, floor = (cache.features(space, images) for images in (samples, sets.real[:limit], train))
-    yield from fid_scores(space.name, generated, real, floor, settings)
-    yield from kernel_scores(space.name, generated, real, settings)
-    yield from fidelity_scores(space.name, generated, real, settings)
+    generated, real, train = features
+    yield from fid_scores(space, generated, real, Floor.of(space, train, real, settings.seed), settings)
+    yield from kernel_scores(space, generated, real, settings)
+    yield from fidelity_scores(space, generated, real, settings)
 
 
-def _sharpness(sets: ImageSets) -> Score:
-    found = high_frequency_ratio(sets.samples, sets.real)
-    return Score("high_frequency_ratio", found.ratio, found.std_error, len(sets.samples))
+def _sharpness(sets: ImageSets) -> Iterator[Score]:
+    for metric, measure in RATIOS.items():
+        found = measure(sets.samples, sets.real)
+        yield Score(metric, found.ratio, found.std_error, len(sets.samples))
 
 
 def _record(arguments: argparse.Namespace, view: str, score: Score, device: torch.device) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from dgmbench.training.seeding import derive_seed
 # Sizes of the curve of FID against n, and repeats: a distance takes seconds in 2048 features.
 CURVES = {"domain": (6, 4), "inception": (5, 1)}
 RESAMPLES = 20
+# Columns by which rows are put in order.
+SORTED_BY = 16
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,54 @@ class Score:
     arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Floor:
+    """What n training images score in the place of generated ones: their distance, and its curve over n.
+
+    A perfect model would score so. The curve is empty where the sets are too small for one.
+    """
+
+    value: float
+    n: int
+    sizes: np.ndarray[Any, Any]
+    values: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(cls, space: str, train: Tensor, real: Tensor, seed: int) -> Floor:
+        """From features of n training images [n, f] and of held-out ones [m, f]."""
+        train, real = in_order(train), in_order(real)
+        value, none = fid(train, real), np.array([])
+        if min(len(train), len(real)) < rows_needed(real.shape[1]):
+            return cls(value, len(train), none, none)
+        curve = fid_curve(train, real, np.random.default_rng(derive_seed("floor", seed)), *CURVES[space])
+        return cls(value, len(train), np.array(curve.sizes), np.array(curve.values))
+
+    @classmethod
+    def from_arrays(cls, kept: Mapping[str, np.ndarray[Any, Any]]) -> Floor:
+        """Back from `arrays`."""
+        return cls(float(kept["value"]), int(kept["n"]), kept["sizes"], kept["values"])
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Everything as arrays, to be kept."""
+        return {
+            "value": np.array(self.value),
+            "n": np.array(self.n),
+            "sizes": self.sizes,
+            "values": self.values,
+        }
+
+
 def fid_scores(
-    space: str, generated: Tensor, real: Tensor, train: Tensor, settings: EvaluationSettings
+    space: str, generated: Tensor, real: Tensor, floor: Floor, settings: EvaluationSettings
 ) -> Iterator[Score]:
     """`fid_<space>`, its floor, its value without bias, and the sizes of both sets.
 
     Args:
-        generated: features [n, f]; real: held-out ones [m, f].
-        train: features of n training images (or of as many as there are): their distance to `real` is what
-            a perfect model would score at this n, the floor.
+        generated: features [n, f]; real: held-out ones [m, f]. Their order does not matter.
     The curve of FID against n is left out where the sets are too small for one.
     """
+    generated, real = in_order(generated), in_order(real)
     n = len(generated)
     rng = np.random.default_rng(derive_seed("fid", settings.seed))
     resamples = settings.inception.resamples if space == "inception" else RESAMPLES
@@ -62,32 +101,49 @@ def fid_scores(
     yield Score(f"fid_{space}", fid(generated, real), error, n)
     yield Score(f"n_generated_{space}", n, None, n, "exact")
     yield Score(f"n_real_{space}", len(real), None, n, "exact")
-    yield Score(f"fid_{space}_floor", fid(train, real), None, len(train))
+    yield Score(f"fid_{space}_floor", floor.value, None, floor.n)
     if min(n, len(real)) >= rows_needed(real.shape[1]):
-        yield _without_bias(space, generated, real, train, error, rng)
+        yield _without_bias(space, generated, real, floor, error, rng)
 
 
 def _without_bias(
-    space: str, generated: Tensor, real: Tensor, train: Tensor, error: float, rng: np.random.Generator
+    space: str, generated: Tensor, real: Tensor, floor: Floor, error: float, rng: np.random.Generator
 ) -> Score:
-    points, repeats = CURVES[space]
-    curve = fid_curve(generated, real, rng, points, repeats)
+    curve = fid_curve(generated, real, rng, *CURVES[space])
     arrays = {"n": np.array(curve.sizes), "fid": np.array(curve.values), "infinity": np.array(curve.infinity)}
-    if len(train) >= rows_needed(real.shape[1]):
-        floor = fid_curve(train, real, rng, points, repeats)
-        arrays |= {"floor_n": np.array(floor.sizes), "floor": np.array(floor.values)}
+    if len(floor.sizes):
+        arrays |= {"floor_n": floor.sizes, "floor": floor.values}
     # Which images there are, and which rows of them were drawn for the curve.
     error = math.hypot(error, curve.fit_error)
     return Score(f"fid_{space}_infinity", curve.infinity, error, len(generated), arrays=arrays)
 
 
+def in_order(features: Tensor) -> Tensor:
+    """The rows of features [n, f] in an order of their own, so that drawing from them forgets the given one.
+
+    By the first columns, which hardly ever tie; rows that tie in them keep their order.
+    """
+    keys = features[:, :SORTED_BY].detach().cpu().numpy()
+    return features[torch.from_numpy(np.lexsort(keys.T[::-1]).copy())]
+
+
+def drawn(sets: Sequence[Tensor], n: int, seed: int) -> list[Tensor]:
+    """At most n rows of each of some features [m, f], drawn at random whatever the order that they come in.
+
+    Files of a folder lie by name, often by class, so that the first ones are no sample.
+    """
+    rng = np.random.default_rng(derive_seed("drawn", seed))
+    rows = [torch.from_numpy(np.sort(rng.permutation(len(features))[:n])) for features in sets]
+    return [in_order(features)[chosen] for features, chosen in zip(sets, rows, strict=True)]
+
+
 def kernel_scores(
     space: str, generated: Tensor, real: Tensor, settings: EvaluationSettings
 ) -> Iterator[Score]:
-    """`kid_<space>`: the kernel distance over all pairs of the first `kid_samples` of either set."""
-    generated, real = generated[: settings.kid_samples], real[: settings.kid_samples]
-    found = kernel_distance(generated, real)
-    yield Score(f"kid_{space}", found.value, found.std_error, len(generated))
+    """`kid_<space>`: the kernel distance over all pairs of at most `kid_samples` of either set."""
+    sets = drawn((generated, real), settings.kid_samples, settings.seed)
+    found = kernel_distance(*sets)
+    yield Score(f"kid_{space}", found.value, found.std_error, len(sets[0]))
 
 
 def fidelity_scores(
@@ -95,7 +151,8 @@ def fidelity_scores(
 ) -> Iterator[Score]:
     """Precision, recall, density and coverage, from as many images of the one set as of the other."""
     n = min(settings.prdc_samples, len(generated), len(real))
-    found = fidelity(generated[:n], real[:n], settings.prdc_neighbours)
+    generated, real = drawn((generated, real), n, settings.seed)
+    found = fidelity(generated, real, settings.prdc_neighbours)
     suffix = "" if space == "domain" else f"_{space}"
     for name, error in found.std_errors.items():
         yield Score(name + suffix, getattr(found, name), error, n)
@@ -104,14 +161,22 @@ def fidelity_scores(
 def diversity_score(generated: Tensor, real: Tensor, settings: EvaluationSettings) -> Score:
     """`pairwise_distance_ratio` of images [n, C, H, W]."""
     limit = settings.diversity_samples
-    found = pairwise_distance_ratio(generated[:limit], real[:limit])
+    found = pairwise_distance_ratio(
+        *(some_images(images, limit, settings.seed) for images in (generated, real))
+    )
     return Score("pairwise_distance_ratio", found.ratio, found.std_error, min(limit, len(generated)))
 
 
-def training_subset(images: Tensor, n: int, seed: int) -> Tensor:
-    """n training images (or all if there are fewer), the same ones for every model: the floor's."""
+def some_images(images: Tensor, n: int | None, seed: int) -> Tensor:
+    """At most n images (None: all), drawn at random: neither files nor test images need come in any order."""
+    rows = np.random.default_rng(derive_seed("drawn", seed)).permutation(len(images))[:n]
+    return images[torch.from_numpy(np.sort(rows))]
+
+
+def training_rows(count: int, n: int, seed: int) -> Tensor:
+    """Which n of `count` training images (or all if there are fewer) the floor is of, ascending int64."""
     generator = torch.Generator().manual_seed(derive_seed("floor", seed))
-    return images[torch.randperm(len(images), generator=generator)[:n].sort().values]
+    return torch.randperm(count, generator=generator)[:n].sort().values
 
 
 def wanted_inception(

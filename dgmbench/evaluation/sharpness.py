@@ -1,4 +1,5 @@
-"""Blur measured: how much of an image's spectral energy lies at high spatial frequencies.
+"""Blur measured: how much of an image's spectral energy lies at high spatial frequencies, and how sharp
+its edges are (see `edges`).
 
 Natural images have power at every frequency (Field 1987), and a decoder that averages over what it does not
 know has too little of it at high ones (Dosovitskiy & Brox 2016 on the mean images of pixel-wise losses). The
@@ -16,7 +17,7 @@ Images ``[n, C, H, W]`` are intensities in [0, 1]; frequencies are in cycles per
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.edges import edge_sharpness
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.base import HasObservationModel
 from dgmbench.results import Record
@@ -115,49 +117,61 @@ def radial_spectrum(images: Tensor) -> RadialSpectrum:
 
 
 def high_frequency_ratio(samples: Tensor, real: Tensor) -> SharpnessRatio:
-    """Mean share of `samples` over mean share of `real`, its standard error by the delta method.
+    """Mean share of high-frequency energy of `samples` over that of `real`; see `ratio_of_means`."""
+    return ratio_of_means(high_frequency_share, samples, real, "energy above half the Nyquist frequency")
 
-    Raises ValueError for fewer than two images in a set, images of different form, or real images without
-    any energy at high frequencies.
+
+def edge_sharpness_ratio(samples: Tensor, real: Tensor) -> SharpnessRatio:
+    """Mean edge sharpness of `samples` over that of `real`; see `ratio_of_means`."""
+    return ratio_of_means(edge_sharpness, samples, real, "edge")
+
+
+def ratio_of_means(
+    measure: Callable[[Tensor], Tensor], samples: Tensor, real: Tensor, what: str
+) -> SharpnessRatio:
+    """Mean of a measure ``[n]`` over `samples` over its mean over `real`, the error by the delta method.
+
+    Raises ValueError for fewer than two images in a set, images of different form, or real images that have
+    no `what`.
     """
     if min(len(samples), len(real)) < 2:
         raise ValueError(f"a ratio of {len(samples)} samples to {len(real)} real images: give 2 at least")
     if samples.shape[1:] != real.shape[1:]:
         raise ValueError(f"samples are {tuple(samples.shape[1:])} and real images {tuple(real.shape[1:])}")
-    shares = high_frequency_share(samples), high_frequency_share(real)
+    shares = measure(samples), measure(real)
     above, below = (float(share.mean()) for share in shares)
     if below == 0:
-        raise ValueError("the real images have no energy above half the Nyquist frequency")
+        raise ValueError(f"the real images have no {what}")
     spread_above, spread_below = (float(share.var()) / len(share) for share in shares)
     ratio = above / below
     return SharpnessRatio(ratio, math.sqrt(spread_above + ratio**2 * spread_below) / below)
 
 
+RATIOS = {"high_frequency_ratio": high_frequency_ratio, "edge_sharpness_ratio": edge_sharpness_ratio}
+
+
 def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
-    """High-frequency energy over that of test images: the samples', and the mean images' of a density.
+    """High-frequency energy and edge sharpness over those of test images: the samples', and the mean images'
+    of a density.
 
     Leaves the spectra in ``spectrum-<seed>.npz``.
     """
     real = subject.pixels("test")
     spectrum = radial_spectrum(real)
     arrays = {"frequency": spectrum.frequency.numpy(), "real": spectrum.power.numpy()}
-    sets = {"high_frequency_ratio": ("generated", subject.sample_pixels())}
+    sets = {"generated": ("", subject.sample_pixels())}
     # The mean images are the model's, whatever way its samples are drawn in.
-    means = prior_means(subject, len(sets["high_frequency_ratio"][1])) if subject.way is None else None
+    means = prior_means(subject, len(sets["generated"][1])) if subject.way is None else None
     if means is not None:
-        sets["high_frequency_ratio_mean"] = ("means", means)
-    for metric, (name, images) in sets.items():
+        sets["means"] = ("_mean", means)
+    for name, (suffix, images) in sets.items():
         arrays[name] = radial_spectrum(images).power.numpy()
-        result = high_frequency_ratio(images, real)
-        yield subject.record(
-            metric,
-            result.ratio,
-            result.std_error,
-            n=len(images),
-            unit="1",
-            kind="estimate",
-            seconds=subject.lap(),
-        )
+        for metric, measure in RATIOS.items():
+            result = measure(images, real)
+            yield subject.record(
+                metric + suffix, result.ratio, result.std_error,
+                n=len(images), unit="1", kind="estimate", seconds=subject.lap(),
+            )  # fmt: skip
     save_arrays(folder / f"spectrum-{subject.run.info['seed']}.npz", **arrays)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,12 +20,16 @@ from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.likelihood import PointEstimates
+from dgmbench.evaluation.reference_cache import Arrays, ReferenceCache
 from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
 from dgmbench.results import Kind, Record
 from dgmbench.settings import EvaluationSettings
 from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.runs import Run
-from dgmbench.training.seeding import generator_for
+from dgmbench.training.seeding import derive_seed, generator_for
+
+# Real images that are embedded at once.
+EMBEDDED = 1 << 16
 
 
 @dataclass
@@ -48,7 +52,7 @@ class Subject:
     # A way of sampling other than the entry's own: its records are those of `<model>/<way>`.
     way: str | None = None
     codes: dict[tuple[str, int | None], np.ndarray[Any, Any]] = field(default_factory=dict)
-    # The classifier's features of real images, by split.
+    # The classifier's features of all real images, by split.
     kept_features: dict[str, Tensor] = field(default_factory=dict)
     # The Inception network's space, where it is in use.
     inception: FeatureSpace | None = None
@@ -133,19 +137,53 @@ class Subject:
         self.codes[split, limit] = codes
         return codes
 
-    def domain_features(self, split: str, limit: int | None = None) -> Tensor:
+    def held_out_rows(self, limit: int | None = None) -> Tensor:
+        """Which test images stand for all, int64 ``[min(limit, n)]``, ascending: the same for every model.
+
+        Drawn at random, since the first ones are no sample of a data set that lies in some order (MNIST's
+        first 5,000 test images are cleaner than the others).
+        """
+        n = self.data.size("test")
+        rng = np.random.default_rng(derive_seed("held out", self.settings.seed))
+        return torch.from_numpy(np.sort(rng.permutation(n)[:limit]))
+
+    def held_out(self, limit: int | None = None) -> Tensor:
+        """At most `limit` test images, uint8 ``[n, C, H, W]``, as `held_out_rows` names them."""
+        return self.raw("test")[self.held_out_rows(limit)]
+
+    def held_out_pixels(self, limit: int | None = None) -> Tensor:
+        """The same as float32 intensities in [0, 1]."""
+        return intensity(self.held_out(limit), self.levels)
+
+    def domain_features(self, split: str) -> Tensor:
         """The domain classifier's features of real images, float32 ``[n, f]``; a split is embedded once."""
         if split not in self.kept_features:
-            self.kept_features[split] = self._in_domain(self.pixels(split))
-        return self.kept_features[split][:limit]
+            # In blocks: a million images would be large as floats.
+            blocks = self.raw(split).split(EMBEDDED)
+            parts = [self._in_domain(intensity(block, self.levels)) for block in blocks]
+            self.kept_features[split] = torch.cat(parts)
+        return self.kept_features[split]
 
     def sample_features(self, limit: int | None = None) -> Tensor:
-        """The domain classifier's features of generated images, float32 ``[n, f]``."""
-        return self._in_domain(self.sample_pixels(limit))
+        """The domain classifier's features of the first `limit` generated images, float32 ``[n, f]``."""
+        return self._sample_features[:limit]
+
+    @cached_property
+    def _sample_features(self) -> Tensor:
+        """Of as many samples as any metric takes, embedded once for all of them."""
+        return self._in_domain(self.sample_pixels(self.settings.scored_samples))
 
     def _in_domain(self, images: Tensor) -> Tensor:
         assert self.domain is not None
         return self.embedded(self.domain, images)
+
+    def of_real_images(self, name: str, *parts: object, compute: Callable[[], Arrays]) -> Arrays:
+        """``compute()``, found once for a data set and view whatever the model; see `ReferenceCache`.
+
+        `parts` are what it depends on besides the images of this view: limits, seeds, a feature space.
+        """
+        known = (name, self.data.sha256, self.view, self.data_seed, self.settings.seed, *parts)
+        return ReferenceCache(self.settings.feature_cache).arrays(known, compute)
 
     def sample_pixels(self, limit: int | None = None) -> Tensor:
         """Generated images as float32 intensities in [0, 1]."""

@@ -18,6 +18,7 @@ import torch
 from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.class_shares import class_histogram
 from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_spaces import FeatureSpace
@@ -111,6 +112,7 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
 SAMPLE_METRICS: tuple[Metric, ...] = (
     parzen,
     domain_quality,
+    class_histogram,
     inception_quality,
     memorisation,
     memorisation_domain,

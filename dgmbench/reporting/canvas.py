@@ -37,10 +37,14 @@ class Picture:
 
 
 def line_style(place: int) -> dict[str, Any]:
-    """Colour, marker and dashes of the `place`-th line: all different well beyond what a plot can hold."""
-    dashes = ("-", "--", ":")[place // len(PALETTE) % 3]
-    return {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)],
-            "linestyle": dashes}  # fmt: skip
+    """Colour, marker and dashes of the `place`-th line; colour and marker alone tell 98 of them apart."""
+    lap = place // len(PALETTE)
+    return {
+        "color": PALETTE[place % len(PALETTE)],
+        "marker": MARKERS[(place + lap) % len(MARKERS)],
+        "fillstyle": ("full", "none")[lap // len(MARKERS) % 2],
+        "linestyle": ("-", "--", ":")[lap % 3],
+    }
 
 
 @contextmanager

@@ -15,7 +15,19 @@ IDEAL = "copies_0"
 # Percent of trials: noticed from so many on; false alarms up to so many are put up with (5 by design).
 NOTICED, TOLERATED = 80.0, 20.0
 _MOVED = {"shifted_copies": "all moved by a pixel"}
-_HARMLESS = {"dropped_class": "a class left out", "noise": "noise"}
+# What is no copy: it must not alarm a score of copying, and spoils samples for those scores of quality.
+_AMISS = {"dropped_class": "a class left out", "noise": "noise"}
+_ALL_COPIED = "copies_1"
+# What each score of quality has to notice. A distance stands for all of quality, its parts for theirs.
+_OUGHT = {
+    "fid": (_ALL_COPIED, "dropped_class", "noise"),
+    "kid": (_ALL_COPIED, "dropped_class", "noise"),
+    "precision": ("noise",),
+    "density": ("noise",),
+    "recall": ("dropped_class",),
+    "coverage": ("dropped_class", "noise"),
+    "class_histogram_distance": ("dropped_class",),
+}
 
 
 def planted_copies(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -32,26 +44,41 @@ def planted_copies(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def fails(planted: pd.DataFrame, metric: str) -> bool:
-    """Whether a score misses copies, or one of copying is alarmed by what is none."""
+    """Whether a score misses what it is to notice, or one of copying is alarmed by what is no copy."""
     return bool(_missed(planted, metric) or _false(planted, metric))
 
 
+def _ought(metric: str) -> tuple[str, ...] | None:
+    """The cases that a score of quality has to notice; None for a score of copying."""
+    return next((cases for name, cases in _OUGHT.items() if metric.startswith(name)), None)
+
+
 def _missed(planted: pd.DataFrame, metric: str) -> list[str]:
-    """The kinds of copies that go unnoticed, each with the percentage of trials in which it is noticed."""
+    """What goes unnoticed, each with the percentage of trials in which it is noticed."""
+    ought = _ought(metric)
     told = []
     for case, percent in _rates(planted, metric):
-        share = case.removeprefix("copies_")
-        name = _MOVED.get(case) or (f"{100 * float(share):g} %" if share != case and case != IDEAL else None)
+        name = _copied(case) if ought is None else _spoilt(case) if case in ought else None
         if name and percent < NOTICED:
             told.append(f"{name} ({percent:.0f} %)")
     return told
 
 
+def _copied(case: str) -> str | None:
+    """Words for a case of copies; None for another."""
+    share = case.removeprefix("copies_")
+    return _MOVED.get(case) or (f"{100 * float(share):g} %" if share != case and case != IDEAL else None)
+
+
+def _spoilt(case: str) -> str:
+    return "samples that are all copies" if case == _ALL_COPIED else _AMISS[case]
+
+
 def _false(planted: pd.DataFrame, metric: str) -> list[str]:
-    """What is no copy and alarms a score of copying; a Fréchet distance is right to be alarmed."""
-    if metric.startswith("fid"):
+    """What is no copy and alarms a score of copying."""
+    if _ought(metric) is not None:
         return []
-    rates = [(name, percent) for case, percent in _rates(planted, metric) if (name := _HARMLESS.get(case))]
+    rates = [(name, percent) for case, percent in _rates(planted, metric) if (name := _AMISS.get(case))]
     return [f"{name} ({percent:.0f} %)" for name, percent in rates if percent > TOLERATED]
 
 
@@ -76,7 +103,8 @@ def copy_notes(columns: Sequence[Column], records: pd.DataFrame, planted: pd.Dat
 
 def _told(planted: pd.DataFrame, metric: str) -> str:
     missed, false = _missed(planted, metric), _false(planted, metric)
-    parts = [f"misses copies: {', '.join(missed)}"] if missed else []
+    what = "misses copies" if _ought(metric) is None else "misses"
+    parts = [f"{what}: {', '.join(missed)}"] if missed else []
     return " and ".join(parts + ([f"is alarmed by {', '.join(false)}"] if false else []))
 
 

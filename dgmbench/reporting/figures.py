@@ -16,6 +16,7 @@ import pandas as pd
 
 from dgmbench.files import replacing
 from dgmbench.reporting import (
+    class_figures,
     controls,
     convergence,
     latent_figures,
@@ -56,6 +57,7 @@ def draw_all(
             drawn += likelihoods.draw(comparison(frame, dataset, view, models, manifest), folder)
             drawn += convergence.draw(frame, dataset, view, models, folder)
             drawn += quality.draw(frame, own, dataset, view, results_root, folder)
+            drawn += class_figures.draw(own, dataset, view, results_root, folder)
             drawn += sample_grids(own, manifest, data_root, folder, results_root)
             drawn += neighbours.draw(first_finished(own), manifest, results_root, folder)
             drawn += latent_figures.draw(own, results_root, folder)

@@ -24,6 +24,7 @@ _ROLES = (
     "likelihoods",
     "convergence",
     "quality",
+    "classes",
     "samples",
     "neighbours",
     "spectra",

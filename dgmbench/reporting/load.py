@@ -171,6 +171,17 @@ def load_ways(results_root: Path, run: Run) -> dict[str, np.ndarray]:
     return found
 
 
+def load_class_counts(results_root: Path, run: Run) -> dict[str, dict[str, np.ndarray]]:
+    """Counts `generated` and `real` by class, `[c]`, of a run and its ways, by model or `<model>/<way>`.
+
+    Empty where the evaluation left none.
+    """
+    folder, name = Path(results_root) / run.dataset / run.model, f"classes-{run.seed}.npz"
+    own = {run.model: _arrays(folder / name)} if (folder / name).exists() else {}
+    ways = {f"{run.model}/{path.parent.name}": _arrays(path) for path in sorted(folder.glob(f"*/{name}"))}
+    return own | ways
+
+
 def load_neighbours(results_root: Path, run: Run) -> dict[str, np.ndarray] | None:
     """Nearest training images of generated ones, as the evaluation wrote them, or None.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ import pandas as pd
 from dgmbench.reporting import vocabulary as words
 from dgmbench.reporting.canvas import Picture, canvas, line_style, save, spoken
 from dgmbench.reporting.load import Run, is_compared
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SPACES = ("domain", "inception")
 
@@ -96,6 +100,7 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
         sizes = sorted({int(n) for curve in curves for n in curve.sizes[[0, len(curve.sizes) // 2, -1]]})
         axes.set_xticks([0.0, *(1 / n for n in sizes)], ["∞", *(f"{n:,}" for n in sizes)])
         axes.set_yscale("symlog", linthresh=1.0)
+        _tick_by_hand(axes)
         axes.set(
             xlabel="n of generated and of test images, even in 1/n; star: carried on to infinity", ylabel=name
         )
@@ -108,6 +113,16 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
         for c in curves
     )
     return Picture(path, "quality", dataset, view, f"{name} against the number of images", f"{name}: {said}")
+
+
+def _tick_by_hand(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5 of every decade: a symmetric logarithm's own may be none at all."""
+    low, high = axes.get_ylim()
+    steps = [0.2, 0.5, *(digit * 10**power for power in range(7) for digit in (1, 2, 5))]
+    ticks = [tick for tick in [0.0, *steps, *(-step for step in steps)] if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick:,g}".replace("-", "−") for tick in ticks])
+    axes.set_yticks([], minor=True)
+    axes.set_ylim(low, high)
 
 
 def _means(part: pd.DataFrame, metric: str) -> pd.DataFrame:

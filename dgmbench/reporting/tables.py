@@ -35,6 +35,24 @@ class Row:
     published: list[Reference] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Section:
+    """Columns of one topic, a table of their own over the same rows; published: a column of those figures."""
+
+    title: str
+    columns: list[Column]
+    published: bool = False
+
+    @property
+    def anchor(self) -> str:
+        """Its title as part of an identifier."""
+        return self.title.lower().replace(" ", "-").replace("(", "").replace(")", "")
+
+
+# Columns of a section at most; a topic with more has several.
+WIDEST = 9
+
+
 @dataclass
 class Table:
     """The comparison of all models of one view on one data set.
@@ -57,29 +75,48 @@ class Table:
         """Published figures shown, in order of appearance; the n-th carries mark `[n]`."""
         return [reference for row in self.rows for reference in row.published]
 
-    def published_text(self, row: Row) -> str:
-        """The published cell of a row, e.g. `≥ −86.76 nats [1]`; empty when there is none."""
+    @property
+    def sections(self) -> list[Section]:
+        """The columns by topic: narrow tables of all rows, for readers."""
+        topics = {words.topic(reference.metric) for reference in self.references}
+        found = []
+        for title in words.topics():
+            own = [column for column in self.columns if words.topic(column.metric) == title]
+            parts = [own[start : start + WIDEST] for start in range(0, len(own), WIDEST)]
+            for place, columns in enumerate(parts):
+                name = title if place == 0 else f"{title} ({place + 1})"
+                found.append(Section(name, columns, place == 0 and title in topics))
+        return found
+
+    def published_text(self, row: Row, section: Section | None = None) -> str:
+        """The published cell of a row (or of a section of it), e.g. `≥ −86.76 nats [1]`; empty without."""
         numbers = {id(r): i for i, r in enumerate(self.references, start=1)}
-        return "; ".join(f"{reference_text(r)} [{numbers[id(r)]}]" for r in row.published)
+        shown = [r for r in row.published if section is None or words.topic(r.metric) == section.title]
+        return "; ".join(f"{reference_text(r)} [{numbers[id(r)]}]" for r in shown)
 
     def to_markdown(self) -> str:
-        """GitHub Markdown: the table, remarks as paragraphs, then its footnotes as a list."""
-        headings = ["model", *(c.heading for c in self.columns)] + ["published"] * bool(self.references)
-        lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
-        lines += [self._markdown_row(row) for row in self.rows]
-        table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        """GitHub Markdown: a table for each section, remarks as paragraphs, then footnotes as a list."""
+        tables = [part for section in self.sections for part in self._markdown_section(section)]
         notes = "\n".join(f"- {_escape(note)}" for note in [*self._view_note(), *self.footnotes])
-        return "\n\n".join([table, *(_escape(remark) for remark in self.remarks), notes]) + "\n"
+        remarks = [_escape(remark) for remark in self.remarks]
+        return "\n\n".join([*tables, "## Notes", *remarks, notes]) + "\n"
+
+    def _markdown_section(self, section: Section) -> list[str]:
+        headings = ["model", *(c.heading for c in section.columns)] + ["published"] * section.published
+        lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
+        lines += [self._markdown_row(row, section) for row in self.rows]
+        table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        return [f"## {section.title}", table]
 
     def _view_note(self) -> list[str]:
         """How the view came about, where there is more to say than its name."""
         said = ":" in self.view_words
         return [self.view_words[0].upper() + self.view_words[1:] + "."] if said else []
 
-    def _markdown_row(self, row: Row) -> list[str]:
+    def _markdown_row(self, row: Row, section: Section) -> list[str]:
         name = f"{_escape(row.model)} ({row.note})" if row.note else _escape(row.model)
-        cells = [_bold(row.cells.get(column.key)) for column in self.columns]
-        return [name, *cells] + [_escape(self.published_text(row))] * bool(self.references)
+        cells = [_bold(row.cells.get(column.key)) for column in section.columns]
+        return [name, *cells] + [_escape(self.published_text(row, section))] * section.published
 
     def to_csv(self) -> str:
         """Numbers for programs: per column mean, half-width, kind, seeds; `repr` floats, empty if absent."""

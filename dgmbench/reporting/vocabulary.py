@@ -54,6 +54,10 @@ _LABELS = {
     "density_inception": "density (Inception)",
     "coverage_inception": "coverage (Inception)",
     "pairwise_distance_ratio": "diversity",
+    "class_histogram_distance": "class histogram",
+    "class_histogram_distance_floor": "class histogram floor",
+    "edge_sharpness_ratio": "edges",
+    "edge_sharpness_ratio_mean": "edges of means",
     "nn_distance_ratio": "NN distance ratio",
     "nn_distance_ratio_shifts": "NN distance ratio (±1 pixel)",
     "nn_distance_ratio_domain": "NN distance ratio (domain)",
@@ -106,6 +110,11 @@ _EXPLANATIONS = {
     "coverage": "share of test images whose ball holds a sample; outlying samples cannot raise it",
     "pairwise_distance_ratio": "mean pixel distance between two samples over that between two test images; "
     "near 0 all samples are alike",
+    "class_histogram_distance": "share of samples that would have to be of other classes for the classes to "
+    "be as frequent as among test images, both as the domain classifier sees them (total variation)",
+    "edge_sharpness_ratio": "mean slope of edges (one over their width in pixels) over that of test images; "
+    "below 1 edges are blurred, above 1 steeper than in data, as noise is",
+    "edge_sharpness_ratio_mean": "the same of mean images, without observation noise",
     "nn_distance_ratio": "distance of generated images to their nearest training image over that of held-out "
     "images; far below 1 hints at copying",
     "nn_distance_ratio_shifts": "the same with every shift by up to one pixel searched, where images "
@@ -129,15 +138,29 @@ _EXPLANATIONS = {
 _ORDER = (
     "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
     "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
-    "nn_distance_ratio", "auth_pct", "c_t", "pairwise_distance_ratio", "high_frequency_ratio",
-    "high_frequency_ratio_mean", "active_units", "probe_accuracy", "ssl_error", "test_accuracy",
+    "nn_distance_ratio", "auth_pct", "c_t", "class_histogram_distance", "pairwise_distance_ratio",
+    "high_frequency_ratio", "high_frequency_ratio_mean", "edge_sharpness_ratio", "edge_sharpness_ratio_mean",
+    "active_units", "probe_accuracy", "ssl_error", "test_accuracy",
     "sampling_rate", "training_seconds", "parameters",
 )  # fmt: skip
 _HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage",
            "probe_accuracy", "test_accuracy", "sampling_rate")  # fmt: skip
-_LOWER = ("fid_", "kid_", "ssl_error", "training_seconds", "bdmc_gap")
+_LOWER = ("fid_", "kid_", "class_histogram_distance", "ssl_error", "training_seconds", "bdmc_gap")
 _HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance", "auth_pct_heldout",
-           "n_generated_", "n_real_", "fid_domain_floor", "fid_inception_floor")  # fmt: skip
+           "n_generated_", "n_real_", "fid_domain_floor", "fid_inception_floor",
+           "class_histogram_distance_floor")  # fmt: skip
+_ONE = ("nn_distance_ratio", "high_frequency_ratio", "edge_sharpness_ratio", "pairwise_distance_ratio")
+# The tables of a comparison: what the names of their metrics begin with, or, in Inception's, end with.
+QUALITY, INCEPTION, FURTHER = "Sample quality", "Sample quality in Inception features", "Further"
+_TOPICS = {
+    "Likelihood": ("log_likelihood", "elbo", "bdmc_gap", "ais_"),
+    QUALITY: ("fid_", "kid_", "precision", "recall", "density", "coverage", "class_"),
+    "Blur and diversity": ("pairwise_distance_ratio", "high_frequency_ratio", "edge_sharpness_ratio"),
+    "Memorisation": ("nn_distance_ratio", "auth_pct", "c_t"),
+    "Representation": ("active_units", "probe_accuracy", "ssl_error", "test_accuracy"),
+    "Cost": ("sampling_rate", "training_seconds", "parameters"),
+}
+_INCEPTION = re.compile(r"(fid|kid|precision|recall|density|coverage)_inception")
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
 _PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
 _COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
@@ -180,9 +203,23 @@ def direction(metric: str, unit: str) -> Direction:
     """Which way is better: `higher`, `lower`, nearer to `one`, or `none` (no way is)."""
     if unit == "bits_per_dim" or metric.startswith(_LOWER):
         return "lower"
-    if metric.startswith(("nn_distance_ratio", "high_frequency_ratio", "pairwise_distance_ratio")):
+    if metric.startswith(_ONE):
         return "one"
     return "higher" if metric.startswith(_HIGHER) else "none"
+
+
+def topic(metric: str) -> str:
+    """Which table of a comparison a metric stands in; `FURTHER` for one that is not known here."""
+    if _INCEPTION.match(metric):
+        return INCEPTION
+    return next((name for name, starts in _TOPICS.items() if metric.startswith(starts)), FURTHER)
+
+
+def topics() -> list[str]:
+    """All tables of a comparison in the order of a report."""
+    names = list(_TOPICS)
+    names.insert(names.index(QUALITY) + 1, INCEPTION)
+    return [*names, FURTHER]
 
 
 def label(metric: str) -> str:

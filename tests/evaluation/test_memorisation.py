@@ -39,7 +39,7 @@ def subject_of(data: Dataset, samples: np.ndarray, view: str = "gray", **setting
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
-    limits = {"neighbour_samples": 200, "copy_cells": 4} | settings
+    limits = {"neighbour_samples": 200, "copy_cells": 4, "feature_cache": None} | settings
     return Subject(run, data, EvaluationSettings(**limits), 0, torch.device("cpu"), classifier)
 
 
@@ -63,7 +63,7 @@ def test_copies_are_found_in_both_spaces(digits: Dataset, tmp_path: Path, view: 
 
 
 def test_the_test_images_themselves_are_the_ideal_sample(digits: Dataset, tmp_path: Path) -> None:
-    rows = measured(subject_of(digits, digits.images("test")), tmp_path)
+    rows = measured(subject_of(digits, digits.images("test"), neighbour_samples=300), tmp_path)
     for suffix in ("", "_domain"):
         assert rows[f"nn_distance_ratio{suffix}"].value == 1.0 and rows[f"c_t{suffix}"].value == 0.0
         assert rows[f"auth_pct{suffix}"].value == rows[f"auth_pct_heldout{suffix}"].value
@@ -75,7 +75,7 @@ def test_rows_are_those_of_intensities(digits: Dataset, tmp_path: Path) -> None:
     valid = digits.images("valid")
     subject = subject_of(digits, valid)
     rows = measured(subject, tmp_path)
-    images = subject.sample_pixels(200), subject.pixels("test", 200), subject.pixels("train")
+    images = subject.sample_pixels(200), subject.held_out_pixels(200), subject.pixels("train")
     report = nn_distance_ratio(*images, np.random.default_rng(0))
     assert rows["nn_distance_ratio"].value == pytest.approx(report.ratio, rel=1e-6)
     content = np.load(tmp_path / "neighbours-2.npz")
@@ -83,6 +83,15 @@ def test_rows_are_those_of_intensities(digits: Dataset, tmp_path: Path) -> None:
     inside = np.load(tmp_path / "neighbours-domain-2.npz")
     features = subject.sample_features(200), subject.domain_features("train")
     np.testing.assert_allclose(inside["generated_distances"], nearest(*features)[0], rtol=1e-6)
+
+
+def test_a_copy_among_the_last_samples_is_found_too(digits: Dataset, tmp_path: Path) -> None:
+    """Pairs are searched for among all samples that are scored, however many."""
+    samples = np.concatenate([np.tile(digits.images("valid"), (4, 1, 1, 1)), digits.images("train")[7:8]])
+    measured(subject_of(digits, samples, neighbour_samples=len(samples)), tmp_path)
+    with np.load(tmp_path / "neighbours-2.npz") as content:
+        assert content["shifted_distances"][0] == 0
+        np.testing.assert_array_equal(content["samples"][0], digits.images("train")[7])
 
 
 def test_the_closest_pairs_are_kept_in_order(digits: Dataset, tmp_path: Path) -> None:

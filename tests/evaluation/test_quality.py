@@ -11,16 +11,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from dgmbench.data.dataset import load_dataset
+from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.evaluation import memorisation
 from dgmbench.evaluation.classifier import DomainClassifier
+from dgmbench.evaluation.feature_spaces import DomainSpace
 from dgmbench.evaluation.frechet import fid
 from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
-from dgmbench.evaluation.scores import inception_space, training_subset
+from dgmbench.evaluation.scores import Floor, inception_space, training_rows
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 
+GENERATOR = torch.Generator().manual_seed(5)
 SHARED = {"precision", "recall", "density", "coverage"}
 
 
@@ -33,9 +36,14 @@ class Pixels:
         return images[:, 0, 2:4, 2:5].flatten(1).contiguous()
 
 
+def load_digits(tmp_path: Path) -> Dataset:
+    if not (tmp_path / "data").exists():
+        prepare("digits", tmp_path / "data" / "digits", seed=0)
+    return load_dataset("digits", tmp_path / "data")
+
+
 def subject_of(tmp_path: Path, samples: Tensor | None = None, **settings: Any) -> Subject:
-    prepare("digits", tmp_path / "data" / "digits", seed=0)
-    data = load_dataset("digits", tmp_path / "data")
+    data = load_digits(tmp_path)
     if samples is None:
         samples = torch.from_numpy(data.images("valid").copy())
     model: Any = SimpleNamespace(view="gray", domain="levels", levels=17, dims=64)
@@ -76,7 +84,8 @@ def test_the_distance_is_that_of_the_samples_to_the_test_images(tmp_path: Path) 
     assert subject.domain is not None
     sets = subject.sample_pixels(200), subject.pixels("test")
     expected = fid(*(subject.domain.features(images) for images in sets))
-    assert records["fid_domain"].value == expected and records["fid_domain"].n == 200
+    assert records["fid_domain"].value == pytest.approx(expected, rel=1e-10)
+    assert records["fid_domain"].n == 200 == records["fid_domain_floor"].n
     assert "fid_domain_infinity" not in records  # 200 images are too few for a line in 64 features
     assert records["density"].n == 200
 
@@ -94,13 +103,73 @@ def test_the_inception_space_has_rows_and_sizes_of_its_own(tmp_path: Path) -> No
 def test_features_are_computed_once_for_all_who_need_them(tmp_path: Path) -> None:
     first = list(domain_quality(subject_of(tmp_path), tmp_path))
     kept = sorted((tmp_path / "features").rglob("*.features"))
-    assert len(kept) == 3  # generated, test, and the floor's training images
+    assert len(kept) == 3  # generated, test and training images
     times = [path.stat().st_mtime_ns for path in kept]
     again = list(domain_quality(subject_of(tmp_path), tmp_path))
     assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").rglob("*.features"))] == times
     assert [(r.metric, r.value, r.std_error) for r in again] == [
         (r.metric, r.value, r.std_error) for r in first
     ]
+
+
+def test_quality_and_memorisation_share_the_features_of_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = subject_of(tmp_path, fid_samples=250, neighbour_samples=200)
+    embedded: list[int] = []
+    features = DomainSpace.features
+    monkeypatch.setattr(DomainSpace, "features", lambda s, x: (embedded.append(len(x)), features(s, x))[1])
+    rows = by_metric(
+        [*domain_quality(subject, tmp_path), *memorisation.memorisation_domain(subject, tmp_path)]
+    )
+    sizes = subject.data.size("test"), subject.data.size("train")
+    assert sorted(embedded) == sorted([250, *sizes])
+    assert rows["fid_domain"].n == 250 and rows["auth_pct_domain"].n == 200
+
+
+def test_what_concerns_real_images_alone_is_found_once_for_all_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"floors": 0, "cells": 0}
+
+    class Counted(memorisation.Cells):
+        def __init__(self, *arguments: Any) -> None:
+            found["cells"] += 1
+            super().__init__(*arguments)
+
+    def floor(*arguments: Any) -> Floor:
+        found["floors"] += 1
+        return original(*arguments)
+
+    original = Floor.of
+    monkeypatch.setattr(Floor, "of", floor)
+    monkeypatch.setattr(memorisation, "Cells", Counted)
+    rows = []
+    for samples in (None, torch.full((300, 1, 8, 8), 3, dtype=torch.uint8), None):
+        subject = subject_of(tmp_path, samples, copy_cells=3)
+        all_of_it = [*domain_quality(subject, tmp_path), *memorisation.memorisation_domain(subject, tmp_path)]
+        rows.append({(record.metric, record.value, record.std_error) for record in all_of_it})
+    assert found == {"floors": 1, "cells": 1}
+    assert rows[0] == rows[2] != rows[1]
+
+
+def test_no_score_depends_on_the_order_of_samples(tmp_path: Path) -> None:
+    """Bounds below the number of images, so that all have to choose."""
+    images = torch.from_numpy(load_digits(tmp_path).images("valid").copy())
+    found = []
+    for samples in (images, images.flip(0), images[torch.randperm(300, generator=GENERATOR)]):
+        subject = subject_of(tmp_path, samples, kid_samples=150, prdc_samples=120)
+        found.append({r.metric: (r.value, r.std_error) for r in domain_quality(subject, tmp_path)})
+    assert found[0] == found[1] == found[2]
+
+
+def test_held_out_images_are_drawn_and_the_same_for_every_model(tmp_path: Path) -> None:
+    subject = subject_of(tmp_path)
+    rows = subject.held_out_rows(50)
+    assert len(rows) == 50 and rows.tolist() == sorted(set(rows.tolist())) != list(range(50))
+    assert torch.equal(subject.held_out(50), subject.raw("test")[rows])
+    assert torch.equal(subject_of(tmp_path).held_out_rows(50), rows)
+    assert torch.equal(subject.held_out_rows(), torch.arange(300))
 
 
 def test_a_collapsed_generator_has_no_diversity(tmp_path: Path) -> None:
@@ -118,11 +187,10 @@ def test_without_spaces_nothing_is_said(tmp_path: Path) -> None:
 
 
 def test_the_floor_has_the_same_images_for_every_model() -> None:
-    images = torch.arange(100.0)[:, None]
-    first = training_subset(images, 10, 0)
-    assert torch.equal(first, training_subset(images, 10, 0)) and len(first.unique()) == 10
-    assert not torch.equal(first, images[:10])
-    assert torch.equal(training_subset(images, 1000, 0), images)
+    first = training_rows(100, 10, 0)
+    assert torch.equal(first, training_rows(100, 10, 0)) and len(first.unique()) == 10
+    assert not torch.equal(first, torch.arange(10))
+    assert torch.equal(training_rows(100, 1000, 0), torch.arange(100))
 
 
 def test_inception_is_off_on_a_cpu_unless_asked_for(

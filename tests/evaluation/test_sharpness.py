@@ -12,6 +12,8 @@ from coded import Coder, PriorCoder, subject_of
 from torch import Tensor
 
 from dgmbench.evaluation.sharpness import (
+    RATIOS,
+    edge_sharpness_ratio,
     frequencies,
     hann,
     high_frequency_ratio,
@@ -157,7 +159,9 @@ def test_the_metric_holds_samples_against_test_images_of_the_view(tmp_path: Path
     generated = subject.raw("train").float()
     flat = generated.mean((2, 3), keepdim=True).expand(-1, 1, 4, 4)
     subject.samples = (0.5 * generated + 0.5 * flat).round().to(torch.uint8)
-    (record,) = sharpness(subject, tmp_path)
+    record, edges = sharpness(subject, tmp_path)
+    slopes = edge_sharpness_ratio(subject.sample_pixels(), subject.pixels("test"))
+    assert (edges.metric, edges.value, edges.n) == ("edge_sharpness_ratio", slopes.ratio, 60)
     expected = high_frequency_ratio(subject.sample_pixels(), subject.pixels("test"))
     assert (record.metric, record.unit, record.kind) == ("high_frequency_ratio", "1", "estimate")
     assert (record.value, record.std_error, record.n) == (expected.ratio, expected.std_error, 60)
@@ -170,8 +174,8 @@ def test_the_metric_holds_samples_against_test_images_of_the_view(tmp_path: Path
 def test_mean_images_of_a_density_are_measured_in_the_gray_view_only(tmp_path: Path) -> None:
     model = PriorCoder()
     for view, metrics in (
-        ("gray", ["high_frequency_ratio", "high_frequency_ratio_mean"]),
-        ("binary", ["high_frequency_ratio"]),
+        ("gray", [*RATIOS, *(f"{metric}_mean" for metric in RATIOS)]),
+        ("binary", list(RATIOS)),
     ):
         subject = subject_of(model, tmp_path, view=view)
         subject.settings.seed = 5
@@ -186,5 +190,5 @@ def test_mean_images_of_a_density_are_measured_in_the_gray_view_only(tmp_path: P
             draws = noise(60_000, 1, 4, 4).clamp(0, 1)
             assert content["means"] == pytest.approx(radial_spectrum(draws).power.numpy(), rel=0.35)
         expected = high_frequency_ratio(draws, subject.pixels("test"))
-        assert abs(records[1].value - expected.ratio) < 4 * records[1].std_error
-        assert records[1].n == 60
+        assert abs(records[2].value - expected.ratio) < 4 * records[2].std_error
+        assert records[2].n == 60

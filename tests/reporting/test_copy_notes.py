@@ -42,7 +42,7 @@ def test_a_score_that_passes_has_no_mark() -> None:
 
 
 def test_false_alarms_count_for_scores_of_copying_and_not_for_fid() -> None:
-    cases = {"copies_0": 5, "copies_1": 85, "noise": 100, "dropped_class": 21}
+    cases = {"copies_0": 5, "copies_1": 85, "noise": 100, "dropped_class": 81}
     found = table(*score("auth_pct"), *score("fid_domain"), *flagged("auth_pct", **cases),
                   *flagged("fid_domain", **cases))  # fmt: skip
     assert {column.metric: column.failing for column in found.columns} == {
@@ -50,7 +50,31 @@ def test_false_alarms_count_for_scores_of_copying_and_not_for_fid() -> None:
         "fid_domain": False,
     }
     (note,) = [note for note in found.footnotes if note.startswith("‡")]
-    assert note.endswith("authentic is alarmed by noise (100 %), a class left out (21 %).")
+    assert note.endswith("authentic is alarmed by noise (100 %), a class left out (81 %).")
+
+
+def test_a_score_of_quality_fails_by_what_it_is_there_to_notice() -> None:
+    """A distance by anything amiss, a part of quality by its own; neither by a few copies or moved ones."""
+    cases = {
+        "copies_0": 5,
+        "copies_of_05": 6,
+        "copies_1": 3,
+        "shifted_copies": 2,
+        "dropped_class": 40,
+        "noise": 99,
+    }
+    metrics = ("fid_domain", "kid_domain", "precision", "recall", "coverage", "class_histogram_distance")
+    found = table(*(line for m in metrics for line in [*score(m), *flagged(m, **cases)]))
+    told = {
+        "FID (domain)": "misses: samples that are all copies (3 %), a class left out (40 %)",
+        "KID (domain)": "misses: samples that are all copies (3 %), a class left out (40 %)",
+        "recall": "misses: a class left out (40 %)",
+        "coverage": "misses: a class left out (40 %)",
+        "class histogram": "misses: a class left out (40 %)",
+    }
+    assert {column.label for column in found.columns if column.failing} == set(told)
+    (note,) = [note for note in found.footnotes if note.startswith("‡")]
+    assert all(f"{label} {words}" in note for label, words in told.items()) and "precision" not in note
 
 
 def test_the_binary_table_is_told_too_and_other_data_sets_are_not() -> None:

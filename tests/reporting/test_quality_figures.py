@@ -11,6 +11,7 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.reporting import quality
+from dgmbench.reporting.canvas import canvas, line_style
 
 
 def runs_of(*names: tuple[str, int]) -> list[Any]:
@@ -71,3 +72,22 @@ def test_without_numbers_there_is_no_figure(tmp_path: Path) -> None:
         quality.draw(frame[frame["metric"] == "recall"], runs_of(("gan", 0)), "d", "gray", tmp_path, tmp_path)
         == []
     )
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.4, 7.0), (-0.6, 0.9), (30.0, 4000.0)])
+def test_an_axis_always_has_ticks(low: float, high: float) -> None:
+    with canvas(3, 3) as figure:
+        axes = figure.subplots()
+        axes.plot([0, 1], [low, high])
+        axes.set_yscale("symlog", linthresh=1.0)
+        quality._tick_by_hand(axes)
+        inside = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
+    assert len(inside) >= 2 and len(inside) == len(axes.get_yticks())
+
+
+def test_no_two_models_share_a_mark() -> None:
+    """A scatter has no dashes: colour, marker and filling have to do."""
+    marks = [
+        tuple(line_style(place)[name] for name in ("color", "marker", "fillstyle")) for place in range(98)
+    ]
+    assert len(set(marks)) == len(marks)

@@ -15,7 +15,7 @@ from dgmbench.errors import CheckpointError
 from dgmbench.reporting.cells import Cell, Column, half_width, mark_best
 from dgmbench.reporting.load import merge_results
 from dgmbench.reporting.published import REFERENCES
-from dgmbench.reporting.tables import comparison, comparisons
+from dgmbench.reporting.tables import WIDEST, comparison, comparisons
 from dgmbench.results import Record, write_records
 
 
@@ -190,13 +190,60 @@ def test_published_figures_stand_beside_with_their_protocol() -> None:
     table = comparison(frame_of(*rows), "mnist", "binary")
     assert table.published_text(table.rows[0]) == "≥ −86.76 nats [1]"
     assert any(note.startswith("[1] Published: Burda") and "dynamic" in note for note in table.footnotes)
-    assert table.to_markdown().splitlines()[0].endswith("| published |")
+    assert table.to_markdown().splitlines()[:3:2] == [
+        "## Likelihood",
+        "| model | log-likelihood ↑ (nats) | ELBO ↑ (nats) | published |",
+    ]
 
 
 def test_no_published_column_without_references(invented: tuple[Path, dict[str, Any]]) -> None:
     root, settings = invented
     frame = merge_results(root / "results", ["digits"], list(settings["models"]))
-    assert all("published" not in t.to_markdown().splitlines()[0] for t in comparisons(frame))
+    assert not any("published" in line for t in comparisons(frame) for line in t.to_markdown().splitlines()
+                   if line.startswith("|"))  # fmt: skip
+
+
+TOPICAL = {
+    "Likelihood": ("elbo", "log_likelihood_parzen", "bdmc_gap"),
+    "Sample quality": ("fid_domain", "fid_domain_infinity", "recall", "class_histogram_distance"),
+    "Sample quality in Inception features": ("fid_inception", "recall_inception"),
+    "Blur and diversity": ("pairwise_distance_ratio", "edge_sharpness_ratio_mean"),
+    "Memorisation": ("nn_distance_ratio_domain", "auth_pct", "c_t"),
+    "Representation": ("active_units", "probe_accuracy_100"),
+    "Cost": ("sampling_rate", "parameters"),
+    "Further": ("something_new",),
+}
+
+
+def test_every_topic_is_a_table_of_its_own_over_the_same_rows() -> None:
+    metrics = [metric for of_topic in TOPICAL.values() for metric in of_topic]
+    rows = [row(m, 0, metric, 1.0, unit="1") for metric in reversed(metrics) for m in ("a", "b")]
+    table = comparison(frame_of(*rows), "d", "binary", ["b", "a"])
+    found = {section.title: [column.metric for column in section.columns] for section in table.sections}
+    assert list(found) == list(TOPICAL)
+    assert {title: set(columns) for title, columns in found.items()} == {
+        title: set(of_topic) for title, of_topic in TOPICAL.items()
+    }
+    lines = table.to_markdown().splitlines()
+    assert [line[3:] for line in lines if line.startswith("## ")] == [*TOPICAL, "Notes"]
+    names = [line.split(" | ")[0] for line in lines if line.startswith(("| a ", "| b "))]
+    assert names == ["| b", "| a"] * len(TOPICAL)
+    header = next(csv.reader(io.StringIO(table.to_csv())))
+    assert {f"{metric} [1]" for metric in metrics} <= set(header)
+
+
+def test_a_topic_with_many_columns_is_several_tables_and_published_figures_stand_in_the_first() -> None:
+    names = [f"log_likelihood_parzen_{10**k}" for k in range(2, 12)] + ["elbo"]
+    rows = [
+        row("vae", s, metric, -90.0, dataset="mnist", kind="lower_bound") for s in (0, 1) for metric in names
+    ]
+    sections = comparison(frame_of(*rows), "mnist", "binary").sections
+    assert [(section.title, section.published) for section in sections] == [
+        ("Likelihood", True),
+        ("Likelihood (2)", False),
+    ]
+    assert max(len(section.columns) for section in sections) == WIDEST
+    assert sum(len(section.columns) for section in sections) == 12
 
 
 def test_published_flags_and_signs() -> None:
