@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.classifier import DomainClassifier
-from dgmbench.evaluation.latents import save_arrays
 from dgmbench.evaluation.scores import Score, training_rows
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
