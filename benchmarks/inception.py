@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import io
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -117,23 +116,34 @@ def compare(n: int, batch: int, repeats: int, weights: Weights) -> None:
 
 
 def memory(side: str, n: int, batch: int, weights: Weights) -> None:
-    """Peak of this process, and what of it was there before the first image."""
+    """The most that this process holds while it scores, and what it held before the first image."""
     sets = image_sets(n)
     with tempfile.TemporaryDirectory() as root:
         if side == "theirs":
             folders, network = write_folders(sets, Path(root)), their_network(weights)
-            before = peak_mib()
+            before = forget_peak()
             theirs(folders, network, batch)
         else:
             space = InceptionSpace(weights, batch_size=batch)
-            before = peak_mib()
+            assert space.network is not None  # built here, as theirs is
+            before = forget_peak()
             ours(sets, space, FeatureCache(None))
     print(f"{side:6} peak {peak_mib():.0f} MiB, {before:.0f} MiB before the first image (two sets of {n})")
 
 
+def forget_peak() -> float:
+    """Let the peak begin anew (Linux): until then it is that of loading weights, or of the parent process."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return status_mib("VmRSS")
+
+
 def peak_mib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return status_mib("VmHWM")
+
+
+def status_mib(field: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
 def main() -> None:

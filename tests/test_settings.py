@@ -93,7 +93,7 @@ def test_the_committed_settings_are_the_default_pipeline() -> None:
             {"models__ppca__latent_dims": [64]},
             r"'models.ppca' does not fit digits: latent_dims: 64 is not below",
         ),
-        ({"sampling__n": 500}, r"'evaluation.fid_samples' is 2000, but only 500 \(sampling.n\) are drawn"),
+        ({"sampling__n": 500}, r"'evaluation.fid_samples' is 1000, but only 500 \(sampling.n\) are drawn"),
         ({"training__device": "mps"}, r"'training.device' is 'mps'"),
     ],
 )

@@ -10,6 +10,8 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from dgmbench.evaluation.checked_files import read_checked, tell, write_checked
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 WHAT = "arrays"
+LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 
 class ReferenceCache:
@@ -32,10 +35,11 @@ class ReferenceCache:
         self.folder = None if folder is None else Path(folder) / "reference"
 
     def arrays(self, parts: tuple[object, ...], compute: Callable[[], Arrays]) -> Arrays:
-        """``compute()``, once for equal `parts`: all that it depends on, hashes of data included."""
+        """``compute()``, once for equal `parts`: all that it depends on but code, hashes of data included."""
         if self.folder is None:
             return compute()
-        path = self.folder / f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.arrays"
+        key = hashlib.sha256(repr((code_and_versions(), *parts)).encode()).hexdigest()
+        path = self.folder / f"{key}.arrays"
         kept = _read(path)
         if kept is None:
             kept = compute()
@@ -43,6 +47,15 @@ class ReferenceCache:
             np.savez(buffer, allow_pickle=False, **kept)
             write_checked(path, buffer.getbuffer(), WHAT)
         return kept
+
+
+@cache
+def code_and_versions() -> str:
+    """SHA-256 of the programs that measure, and the libraries they stand on: a change of either asks anew."""
+    digest = hashlib.sha256(" ".join(version(name) for name in LIBRARIES).encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(f"{file.name} ".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> Arrays | None:

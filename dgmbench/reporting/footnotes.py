@@ -130,28 +130,56 @@ def _acceptance_note(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
 
 
 def distance_notes(table: Table, records: pd.DataFrame) -> list[str]:
-    """Where FIDs are shown: of how many images, whether these are too few, and what real ones would score."""
-    shown = [space for space in FEATURES if any(c.metric == f"fid_{space}" for c in table.columns)]
-    return [note for space in shown for note in _distance_notes(space, records)]
+    """Where distances of distributions are shown: of how many images, whether these are too few, what real
+    ones would score, and how far the images that there are decide."""
+    metrics = {column.metric for column in table.columns}
+    notes = [
+        note for space in FEATURES if f"fid_{space}" in metrics for note in _distance_notes(space, records)
+    ]
+    histogram = "class_histogram_distance"
+    floor = _all(records, f"{histogram}_floor")
+    if histogram in metrics and floor:
+        notes.append(f"{words.label(histogram)}: {_floor_words(records, histogram)} score {min(floor):.3g}.")
+    return notes
 
 
 def _distance_notes(space: str, records: pd.DataFrame) -> list[str]:
-    name = words.label(f"fid_{space}")
+    metric = f"fid_{space}"
+    name = words.label(metric)
     generated, real = (_all(records, f"n_{side}_{space}") for side in ("generated", "real"))
     if not generated or not real:
         return []
     counts = f"{_range(map(int, generated))} generated against {_range(map(int, real))} test images"
-    floor = _all(records, f"fid_{space}_floor")
-    real_ones = (
-        f"; as many training images in place of generated ones score {min(floor):.3g}" if floor else ""
-    )
+    floor = _all(records, f"{metric}_floor")
+    real_ones = f"; {_floor_words(records, metric)} score {min(floor):.3g}" if floor else ""
     notes = [f"{name}: {counts}{real_ones}."]
     if min(generated + real) <= FEATURES[space]:
         notes.append(
             f"{name}: too few images for its {FEATURES[space]:,} features, so that covariances lack rank and "
             "the distance is too large; compare it only where the numbers of images are equal."
         )
-    return notes
+    return notes + _resampled(metric, records)
+
+
+def _floor_words(records: pd.DataFrame, metric: str) -> str:
+    """The training images of a floor, and whether they are fewer than the samples."""
+    own = {m: set(records.loc[records["metric"] == m, "n"].astype(int)) for m in (metric, f"{metric}_floor")}
+    if own[metric] == own[f"{metric}_floor"]:
+        return "as many training images in place of generated ones"
+    return f"{_range(own[f'{metric}_floor'])} training images (all that there are) in place of generated ones"
+
+
+def _resampled(metric: str, records: pd.DataFrame) -> list[str]:
+    """The bootstrap over images, which an interval over seeds holds in part: all are of one test set."""
+    errors = records.loc[(records["metric"] == metric) & records["std_error"].notna(), "std_error"]
+    if errors.empty:
+        return []
+    low, high = (f"{float(value):.2g}" for value in (errors.min(), errors.max()))
+    span = low if low == high else f"{low} to {high}"
+    return [
+        f"{words.label(metric)}: over resamples of generated and test images a single seed's value has a "
+        f"standard error of {span}; all seeds share the test images, so that their interval lacks these."
+    ]
 
 
 def _all(records: pd.DataFrame, metric: str) -> list[float]:

@@ -133,6 +133,15 @@ def test_without_a_classifier_there_is_no_feature_space(digits: Dataset, tmp_pat
     assert list(measured(subject, tmp_path)) == PIXELS
 
 
+def test_rows_do_not_depend_on_the_order_of_samples(digits: Dataset, tmp_path: Path) -> None:
+    valid = digits.images("valid")
+    forward, backward = (
+        {m: (row.value, row.std_error) for m, row in measured(subject_of(digits, images), tmp_path).items()}
+        for images in (valid[:200], valid[:200][::-1])
+    )
+    assert forward == backward
+
+
 def test_the_same_seeds_give_the_same_rows(digits: Dataset, tmp_path: Path) -> None:
     first, again = (
         {

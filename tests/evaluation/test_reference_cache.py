@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dgmbench.evaluation.checked_files import write_checked
-from dgmbench.evaluation.reference_cache import Arrays, ReferenceCache
+from dgmbench.evaluation.reference_cache import Arrays, ReferenceCache, code_and_versions
 
 
 class Counting:
@@ -30,6 +30,15 @@ def test_equal_parts_are_computed_once_and_others_apart(tmp_path: Path) -> None:
     for other in (("floor", "hash", 6), ("floor", "other", 5), ("floor", "hash", 5, None)):
         ReferenceCache(tmp_path).arrays(other, compute)
     assert compute.asked == 4
+
+
+def test_other_code_asks_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute, cache = Counting(), ReferenceCache(tmp_path)
+    cache.arrays(("x",), compute)
+    monkeypatch.setattr("dgmbench.evaluation.reference_cache.code_and_versions", lambda: "changed")
+    cache.arrays(("x",), compute)
+    assert compute.asked == 2
+    assert len(code_and_versions()) == 64
 
 
 @pytest.mark.parametrize("damage", ["flipped", "empty", "no arrays"])

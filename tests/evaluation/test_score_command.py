@@ -63,6 +63,7 @@ def test_a_folder_of_pictures_scores_as_the_array_of_their_pixels(
     array, folder = rows(place / "array.csv"), rows(place / "folder.csv")
     assert {m: row["value"] for m, row in array.items()} == {m: row["value"] for m, row in folder.items()}
     wanted = {"fid_domain", "fid_domain_floor", "kid_domain", "precision", "recall", "density", "coverage"}
+    wanted |= {"class_histogram_distance", "class_histogram_distance_floor", "edge_sharpness_ratio"}
     assert wanted | {"pairwise_distance_ratio", "high_frequency_ratio"} < set(array)
     assert array["fid_domain"]["n"] == "60" and array["n_real_domain"]["value"] == "300"
     assert "FID (domain)" in printed and "lower is better" in printed
@@ -89,6 +90,11 @@ def test_what_cannot_be_had_costs_no_other_score(place: Path, capsys: pytest.Cap
     assert "python -m stages.classifier --dataset digits" in printed
     assert "note: Inception features left out: evaluation.inception.weights: there is no file" in printed
     assert "diversity" in printed and "sharpness" in printed
+    Path("none.pth").write_bytes(b"other weights")
+    score("--images", "samples.npy", "--inception", "--inception-weights", "none.pth")
+    printed = capsys.readouterr().out
+    assert "note: Inception features left out: evaluation.inception.weights: none.pth is corrupt" in printed
+    assert "expected SHA-256 6726825d" in printed and "sharpness" in printed
 
 
 def test_a_view_that_there_is_not_names_those_there_are(place: Path) -> None:

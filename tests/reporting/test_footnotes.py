@@ -190,7 +190,27 @@ def test_distances_say_of_how_many_images_they_are_and_what_real_ones_score() ->
         "generated ones score 0.123."
     )
     assert expected in said and "too few" not in said
+    resamples = (
+        "FID (domain): over resamples of generated and test images a single seed's value has a standard"
+    )
+    assert f"{resamples} error of 0.4; all seeds share the test images" in said
     assert "n_real" not in table(*distances("domain", 2000.0, 0.1)).to_markdown().split("FID (domain):")[0]
+
+
+def test_a_floor_of_fewer_images_than_there_are_samples_says_so() -> None:
+    lines = distances("domain", 2000.0, 0.1234)
+    for line in lines:
+        line["n"] = 1197 if line["metric"].endswith("_floor") else 2000
+    assert "1,197 training images (all that there are) in place of generated ones score 0.123." in notes(
+        *lines
+    )
+
+
+def test_the_class_histogram_has_a_floor_too() -> None:
+    names = {"class_histogram_distance": 0.3, "class_histogram_distance_floor": 0.0456}
+    lines = [line for m, v in names.items() for line in seeds("gan", m, (v, v), kind="estimate", unit="1")]
+    expected = "class histogram: as many training images in place of generated ones score 0.0456."
+    assert expected in notes(*lines)
 
 
 def test_too_few_images_for_the_features_are_told() -> None:

@@ -1,0 +1,57 @@
+"""The suite: what one metric cannot do is told, and the others still run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from dgmbench.errors import CheckpointError
+from dgmbench.evaluation import suite
+from dgmbench.evaluation.subject import Subject
+from dgmbench.results import Record
+from dgmbench.settings import EvaluationSettings
+
+
+def fine(subject: Subject, folder: Path) -> Iterator[Record]:
+    yield subject.record("fine", 1.0, n=2, unit="1", kind="exact")
+
+
+def half(subject: Subject, folder: Path) -> Iterator[Record]:
+    yield subject.record("first", 1.0, n=2, unit="1", kind="exact")
+    raise ValueError("images hold NaN or infinite values")
+
+
+def refused(subject: Subject, folder: Path) -> Iterator[Record]:
+    raise CheckpointError("the classifier is damaged")
+    yield
+
+
+def test_a_metric_that_fails_is_told_and_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "completed"}
+    run = SimpleNamespace(info=info, model=SimpleNamespace(view="gray"))
+    monkeypatch.setattr(suite, "run_info", lambda *_: info)
+    monkeypatch.setattr(suite, "open_run", lambda *_, **__: run)
+    monkeypatch.setattr(suite, "load_dataset", lambda *_: None)
+    monkeypatch.setattr(suite, "load_classifier", lambda *_: None)
+    monkeypatch.setattr(suite, "METRICS", (half, refused, fine))
+    params: Any = SimpleNamespace(evaluation=EvaluationSettings(), data=SimpleNamespace(seed=0))
+    records = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
+    assert [record.metric for record in records] == ["first", "fine"]
+    told = capsys.readouterr().err
+    assert "evaluate d m seed 3: half left out: images hold NaN or infinite values" in told
+    assert "evaluate d m seed 3: refused left out: the classifier is damaged" in told
+
+
+def test_a_diverged_run_has_one_row_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "diverged"}
+    monkeypatch.setattr(suite, "run_info", lambda *_: info)
+    params: Any = SimpleNamespace()
+    (record,) = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
+    assert (record.metric, record.value) == ("diverged", 1.0)
