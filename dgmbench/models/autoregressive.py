@@ -133,10 +133,17 @@ class Autoregressive(GenerativeModel):
 
     def _features(self, x: Tensor) -> Tensor:
         hidden = self.hidden(self._scaled(x).contiguous(memory_format=torch.channels_last))
-        return F.relu(self.head(F.relu(hidden)), inplace=True)
+        # Not in place: a view's gradient would then be copied.
+        return F.relu(self.at_pixels(self.head, F.relu(hidden)))
+
+    def at_pixels(self, layer: CausalConv, x: Tensor) -> Tensor:
+        """A 1x1 convolution in the memory layout that `hidden` gives."""
+        output: Tensor = layer(x)
+        return output
 
     def _raw(self, x: Tensor) -> Tensor:
-        return self.output(F.relu(self.head2(self._features(x)), inplace=True))
+        features = F.relu(self.at_pixels(self.head2, self._features(x)))
+        return self.at_pixels(self.output, features).contiguous(memory_format=torch.channels_last)
 
     @cached_property
     def _compiled(self) -> Callable[[Tensor], Tensor]:

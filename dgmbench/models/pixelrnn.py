@@ -88,6 +88,10 @@ class PixelRNN(Autoregressive):
                 skipped = skipped + pointwise(self.skip[index], states)
         return (stream + skipped).permute(2, 3, 0, 1)
 
+    def at_pixels(self, layer: CausalConv, x: Tensor) -> Tensor:
+        """A 1x1 convolution of ``[n, inputs, H, W]`` that is ``[H, W, n, inputs]`` in memory."""
+        return pointwise(layer, x.permute(2, 3, 0, 1)).permute(2, 3, 0, 1)
+
     def start_cache(self, n: int) -> _Cache:
         """The cache of `n` empty images."""
         return _Cache(self, n)
