@@ -17,6 +17,7 @@ import torch
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DgmbenchError
+from dgmbench.evaluation.class_coverage import coverage_of_classes
 from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_spaces import FeatureSpace
@@ -110,6 +111,7 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
 SAMPLE_METRICS: tuple[Metric, ...] = (
     parzen,
     domain_quality,
+    coverage_of_classes,
     inception_quality,
     memorisation,
     memorisation_domain,
@@ -122,6 +124,7 @@ METRICS: tuple[Metric, ...] = (
     annealed,
     parzen,
     domain_quality,
+    coverage_of_classes,
     inception_quality,
     memorisation,
     memorisation_domain,
@@ -163,10 +166,10 @@ def evaluate_seed(
     device: torch.device,
     inception: FeatureSpace | None = None,
 ) -> list[Record]:
-    """All records of one run; a diverged run has one that says so."""
+    """All records of one run; one that diverged or collapsed has one that says so."""
     info = run_info(dataset, model, seed)
     if info["status"] != "completed":
-        return [_diverged(info, device)]
+        return [_failed(info, device)]
     data = load_dataset(dataset, DATA)
     run = open_run(dataset, model, seed, device=device)
     classifier = load_classifier(dataset, run.model.view, device)
@@ -186,13 +189,14 @@ def evaluate_seed(
     return records
 
 
-def _diverged(info: dict[str, Any], device: torch.device) -> Record:
+def _failed(info: dict[str, Any], device: torch.device) -> Record:
+    """Its metric is the run's status: diverged, or collapsed."""
     return Record(
         dataset=info["dataset"],
         view=info["view"],
         model=info["model"],
         seed=info["seed"],
-        metric="diverged",
+        metric=info["status"],
         value=1.0,
         std_error=None,
         n=1,

@@ -53,6 +53,8 @@ _LABELS = {
     "recall_inception": "recall (Inception)",
     "density_inception": "density (Inception)",
     "coverage_inception": "coverage (Inception)",
+    "class_coverage": "classes drawn",
+    "effective_classes": "effective classes",
     "pairwise_distance_ratio": "diversity",
     "nn_distance_ratio": "NN distance ratio",
     "nn_distance_ratio_shifts": "NN distance ratio (±1 pixel)",
@@ -104,6 +106,10 @@ _EXPLANATIONS = {
     "recall": "share of test images inside such a ball around a sample: is data covered?",
     "density": "number of test images' balls that a sample lies in, over k (Naeem et al. 2020); data has 1",
     "coverage": "share of test images whose ball holds a sample; outlying samples cannot raise it",
+    "class_coverage": "share of the data's classes that samples hold at least a tenth as often as test "
+    "images do, told by the domain classifier; below 1 classes are dropped",
+    "effective_classes": "exp of the entropy of the samples' class shares, told by the domain classifier; as "
+    "many as there are classes if all are drawn alike",
     "pairwise_distance_ratio": "mean pixel distance between two samples over that between two test images; "
     "near 0 all samples are alike",
     "nn_distance_ratio": "distance of generated images to their nearest training image over that of held-out "
@@ -129,15 +135,17 @@ _EXPLANATIONS = {
 _ORDER = (
     "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
     "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
-    "nn_distance_ratio", "auth_pct", "c_t", "pairwise_distance_ratio", "high_frequency_ratio",
-    "high_frequency_ratio_mean", "active_units", "probe_accuracy", "ssl_error", "test_accuracy",
-    "sampling_rate", "training_seconds", "parameters",
+    "class_coverage", "effective_classes", "nn_distance_ratio", "auth_pct", "c_t", "pairwise_distance_ratio",
+    "high_frequency_ratio", "high_frequency_ratio_mean", "active_units", "probe_accuracy", "ssl_error",
+    "test_accuracy", "sampling_rate", "training_seconds", "parameters",
 )  # fmt: skip
 _HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage",
-           "probe_accuracy", "test_accuracy", "sampling_rate")  # fmt: skip
+           "class_coverage", "effective_classes", "probe_accuracy", "test_accuracy",
+           "sampling_rate")  # fmt: skip
 _LOWER = ("fid_", "kid_", "ssl_error", "training_seconds", "bdmc_gap")
-_HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance", "auth_pct_heldout",
-           "n_generated_", "n_real_", "fid_domain_floor", "fid_inception_floor")  # fmt: skip
+_HIDDEN = ("diverged", "collapsed", "parzen_bandwidth", "observation_variance", "ais_acceptance",
+           "auth_pct_heldout", "n_generated_", "n_real_", "fid_domain_floor",
+           "fid_inception_floor")  # fmt: skip
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
 _PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
 _COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
