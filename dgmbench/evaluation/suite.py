@@ -21,6 +21,7 @@ from dgmbench.evaluation.class_coverage import coverage_of_classes
 from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_spaces import FeatureSpace
+from dgmbench.evaluation.generator_pictures import generator_pictures
 from dgmbench.evaluation.latent_pictures import pictures
 from dgmbench.evaluation.latents import latents
 from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
@@ -30,6 +31,7 @@ from dgmbench.evaluation.quality import diversity, domain_quality, inception_qua
 from dgmbench.evaluation.scores import inception_space
 from dgmbench.evaluation.sharpness import sharpness
 from dgmbench.evaluation.subject import Subject
+from dgmbench.evaluation.svm_probe import svm_probes
 from dgmbench.models.base import CanEncode
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, mirror_of
@@ -131,8 +133,10 @@ METRICS: tuple[Metric, ...] = (
     diversity,
     sharpness,
     probes,
+    svm_probes,
     latents,
     pictures,
+    generator_pictures,
     completions,
     costs,
     other_ways,

@@ -136,11 +136,11 @@ _ORDER = (
     "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
     "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
     "class_coverage", "effective_classes", "nn_distance_ratio", "auth_pct", "c_t", "pairwise_distance_ratio",
-    "high_frequency_ratio", "high_frequency_ratio_mean", "active_units", "probe_accuracy", "ssl_error",
-    "test_accuracy", "sampling_rate", "training_seconds", "parameters",
+    "high_frequency_ratio", "high_frequency_ratio_mean", "active_units", "probe_accuracy", "svm_accuracy",
+    "ssl_error", "test_accuracy", "sampling_rate", "training_seconds", "parameters",
 )  # fmt: skip
 _HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage",
-           "class_coverage", "effective_classes", "probe_accuracy", "test_accuracy",
+           "class_coverage", "effective_classes", "probe_accuracy", "svm_accuracy", "test_accuracy",
            "sampling_rate")  # fmt: skip
 _LOWER = ("fid_", "kid_", "ssl_error", "training_seconds", "bdmc_gap")
 _HIDDEN = ("diverged", "collapsed", "parzen_bandwidth", "observation_variance", "ais_acceptance",
@@ -148,7 +148,7 @@ _HIDDEN = ("diverged", "collapsed", "parzen_bandwidth", "observation_variance", 
            "fid_inception_floor")  # fmt: skip
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
 _PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
-_COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
+_COUNTED = re.compile(r"(probe_accuracy|svm_accuracy|ssl_error)_(\d+)$")
 
 
 def is_likelihood(metric: str) -> bool:
@@ -203,7 +203,7 @@ def label(metric: str) -> str:
         return f"{_LABELS[samples[1]]} ({short_count(int(samples[2]))})"
     counted = _COUNTED.match(metric)
     if counted:
-        return f"{counted[1].replace('_', ' ')} ({counted[2]} labels)"
+        return f"{counted[1].replace('_', ' ').replace('svm', 'L2-SVM')} ({counted[2]} labels)"
     return _LABELS.get(metric, metric.replace("_", " "))
 
 
@@ -215,6 +215,10 @@ def explanation(metric: str) -> str:
         return f"the same from {parzen_samples(metric):,} fresh samples"
     if metric.startswith("probe_accuracy"):
         return "test accuracy of a linear classifier on the model's features, trained on that many labels"
+    if metric.startswith("svm_accuracy"):
+        return (
+            "the same by a linear L2-SVM on pooled features of all discriminator layers (Radford et al. 2015)"
+        )
     return _EXPLANATIONS.get(metric, "")
 
 
