@@ -60,6 +60,30 @@ def mean_interval(values: Tensor) -> Interval:
     return Interval(mean, math.hypot(over_points or 0.0, over_repetitions or 0.0))
 
 
+def over_repetitions(values: Sequence[float]) -> Interval:
+    """Student's interval of the mean of two or more repetitions."""
+    mean, half = mean_and_interval(values)
+    if half is None:
+        raise ValueError(f"an interval needs two or more finite values, not {list(values)}")
+    return Interval(mean, half)
+
+
+def rate_interval(successes: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a rate (Wilson 1927), which also says something at 0 and at n of n."""
+    z2 = NORMAL_QUANTILE**2
+    share = successes / n
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def rate_difference(first: int, n: int, second: int, m: int) -> Interval:
+    """95 % interval of first/n - second/m, a success and a failure added to each (Agresti & Caffo 2000)."""
+    rates = [(successes + 1) / (trials + 2) for successes, trials in ((first, n), (second, m))]
+    variance = sum(rate * (1 - rate) / (trials + 2) for rate, trials in zip(rates, (n, m), strict=True))
+    return Interval.normal(rates[0] - rates[1], math.sqrt(variance))
+
+
 def judge(parts: Sequence[Interval]) -> Outcome:
     """The outcome of a claim that says of each part that it is above zero.
 

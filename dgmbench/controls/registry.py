@@ -18,6 +18,10 @@ CONTROLS: dict[str, str] = {
     "pixel_shift": "dgmbench.controls.pixel_shift:PixelShift",
     "lookup_table": "dgmbench.controls.lookup_table:LookupTable",
     "planted_copies": "dgmbench.controls.planted_copies:PlantedCopies",
+    "gan_theory": "dgmbench.controls.gan_theory:GANTheory",
+    "overfit_underfit": "dgmbench.controls.overfit_underfit:OverfitUnderfit",
+    "gan_instability": "dgmbench.controls.gan_instability:GANInstability",
+    "gan_ring": "dgmbench.controls.gan_ring:GANRing",
     "gradient_variance": "dgmbench.controls.gradient_variance:GradientVariance",
 }
 

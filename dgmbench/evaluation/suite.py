@@ -18,10 +18,12 @@ import torch
 from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.class_coverage import coverage_of_classes
 from dgmbench.evaluation.class_shares import class_histogram
 from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_spaces import FeatureSpace
+from dgmbench.evaluation.generator_pictures import generator_pictures
 from dgmbench.evaluation.latent_pictures import pictures
 from dgmbench.evaluation.latents import latents
 from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
@@ -31,6 +33,7 @@ from dgmbench.evaluation.quality import diversity, domain_quality, inception_qua
 from dgmbench.evaluation.scores import inception_space
 from dgmbench.evaluation.sharpness import sharpness
 from dgmbench.evaluation.subject import Subject
+from dgmbench.evaluation.svm_probe import svm_probes
 from dgmbench.models.base import CanEncode
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, mirror_of
@@ -113,6 +116,7 @@ SAMPLE_METRICS: tuple[Metric, ...] = (
     parzen,
     domain_quality,
     class_histogram,
+    coverage_of_classes,
     inception_quality,
     memorisation,
     memorisation_domain,
@@ -125,8 +129,10 @@ METRICS: tuple[Metric, ...] = (
     annealed,
     *SAMPLE_METRICS,
     probes,
+    svm_probes,
     latents,
     pictures,
+    generator_pictures,
     completions,
     costs,
     other_ways,
@@ -160,10 +166,10 @@ def evaluate_seed(
     device: torch.device,
     inception: FeatureSpace | None = None,
 ) -> list[Record]:
-    """All records of one run; a diverged run has one that says so."""
+    """All records of one run; one that diverged or collapsed has one that says so."""
     info = run_info(dataset, model, seed)
     if info["status"] != "completed":
-        return [_diverged(info, device)]
+        return [_failed(info, device)]
     data = load_dataset(dataset, DATA)
     run = open_run(dataset, model, seed, device=device)
     classifier = load_classifier(dataset, run.model.view, device)
@@ -183,13 +189,14 @@ def evaluate_seed(
     return records
 
 
-def _diverged(info: dict[str, Any], device: torch.device) -> Record:
+def _failed(info: dict[str, Any], device: torch.device) -> Record:
+    """Its metric is the run's status: diverged, or collapsed."""
     return Record(
         dataset=info["dataset"],
         view=info["view"],
         model=info["model"],
         seed=info["seed"],
-        metric="diverged",
+        metric=info["status"],
         value=1.0,
         std_error=None,
         n=1,

@@ -23,6 +23,7 @@ FAMILIES: dict[str, str] = {
     "iwae": "dgmbench.models.iwae:IWAE",
     "sigmoid_belief": "dgmbench.models.sigmoid_belief:SigmoidBelief",
     "gan": "dgmbench.models.gan:GAN",
+    "dcgan": "dgmbench.models.dcgan:DCGAN",
     "autoencoder": "dgmbench.models.autoencoder:AutoEncoder",
     "pixelcnn": "dgmbench.models.pixelcnn:PixelCNN",
     "gated_pixelcnn": "dgmbench.models.gated_pixelcnn:GatedPixelCNN",

@@ -255,6 +255,6 @@ def first_finished(runs: Sequence[Run]) -> list[Run]:
     """The first seed of each model that did not diverge, in the order of the runs."""
     chosen: dict[str, Run] = {}
     for run in runs:
-        if not run.diverged:
+        if not run.failed:
             chosen.setdefault(run.model, run)
     return list(chosen.values())

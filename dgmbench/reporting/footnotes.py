@@ -38,7 +38,7 @@ def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
         "a lower bound, its true likelihood may be higher."
     )
     if any(row.note for row in table.rows):
-        notes.append("Diverged seeds are left out of the means, which flatters the model.")
+        notes.append("Seeds that diverged or collapsed are left out of the means, which flatters the model.")
     return notes + _published(table)
 
 

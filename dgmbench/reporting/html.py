@@ -85,9 +85,10 @@ def warnings(
 ) -> list[str]:
     """What a reader must know before trusting the tables, as sentences."""
     said = [
-        f"{run.model} seed {run.seed} on {run.dataset} diverged: {run.info.get('reason') or 'no reason'}."
+        f"{run.model} seed {run.seed} on {run.dataset} {run.info['status']}: "
+        f"{run.info.get('reason') or 'no reason'}."
         for run in runs
-        if run.diverged
+        if run.failed
     ]
     said += _missing(params, runs)
     if len(params["seeds"]) < 2:

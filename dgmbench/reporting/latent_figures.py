@@ -55,7 +55,7 @@ def _found(runs: Sequence[Run], results_root: Path, stem: str, suffix: str) -> d
     found: dict[str, Path] = {}
     for run in runs:
         path = Path(results_root) / run.dataset / run.model / f"{stem}-{run.seed}.{suffix}"
-        if not run.diverged and path.exists():
+        if not run.failed and path.exists():
             found.setdefault(run.model, path)
     return found
 

@@ -17,6 +17,8 @@ from dgmbench.results import COLUMNS, read_records
 CLASSIFIER = "classifier"
 # Records of a control carry the model name `control/<control>/<subject>`.
 CONTROL = "control/"
+# How a training can fail; also the metric of the one record that is then kept.
+FAILURES = ("diverged", "collapsed")
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Run:
         return str(self.info["view"])
 
     @property
-    def diverged(self) -> bool:
-        """Whether training stopped at a value that is not a number, or collapsed."""
-        return self.info.get("status") == "diverged"
+    def failed(self) -> bool:
+        """Whether training stopped at a value that is not a number ("diverged"), or collapsed."""
+        return self.info.get("status") in FAILURES
 
     @property
     def history_path(self) -> Path:

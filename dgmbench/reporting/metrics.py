@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from dgmbench.files import write_json
-from dgmbench.reporting.load import CLASSIFIER, CONTROL
+from dgmbench.reporting.load import CLASSIFIER, CONTROL, FAILURES
 from dgmbench.reporting.vocabulary import headline_records
 from dgmbench.results import TIMING_METRICS
 
@@ -25,9 +25,9 @@ def metric_key(metric: str, unit: str, model: str = "", view: str = "") -> str:
 
 
 def comparable_records(frame: pd.DataFrame) -> pd.DataFrame:
-    """Headline records with their `key`, without timings and without the `diverged` flags."""
+    """Headline records with their `key`, without timings and without the flags of failed seeds."""
     kept = headline_records(frame)
-    kept = kept[~kept["metric"].isin([*TIMING_METRICS, "diverged"])]
+    kept = kept[~kept["metric"].isin([*TIMING_METRICS, *FAILURES])]
     keys = [
         metric_key(*row)
         for row in zip(kept["metric"], kept["unit"], kept["model"], kept["view"], strict=True)
@@ -40,8 +40,8 @@ def headline_metrics(frame: pd.DataFrame) -> Headline:
 
     Gray likelihoods are in nats under their own name and in bits/dim under `<name>_bpd`. Timings are left
     out, since they differ between two runs of one commit; `diverged_seeds` counts the seeds that diverged
-    and is always there, so that a difference in it shows. The parts of a control stand beside the models,
-    as `control/<control>/<subject>`; they are carried out, not trained, and cannot diverge.
+    or collapsed and is always there, so that a difference in it shows. The parts of a control stand beside
+    the models, as `control/<control>/<subject>`; they are carried out, not trained, and cannot diverge.
     """
     nested: Headline = {}
     for (dataset, model), count in diverged_counts(frame).items():
@@ -58,9 +58,9 @@ def is_trained(model: str) -> bool:
 
 
 def diverged_counts(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """How many seeds of each (data set, model) diverged."""
+    """How many seeds of each (data set, model) failed: diverged or collapsed."""
     counts: dict[tuple[str, str], int] = {}
-    flags = (frame["metric"] == "diverged") & (frame["value"] > 0)
+    flags = frame["metric"].isin(FAILURES) & (frame["value"] > 0)
     for dataset, model, flag in zip(frame["dataset"], frame["model"], flags, strict=True):
         counts[dataset, model] = counts.get((dataset, model), 0) + int(flag)
     return counts

@@ -20,14 +20,14 @@ from dgmbench.reporting.cells import Cell, Column, headline_metric, mark_best, n
 from dgmbench.reporting.copy_notes import copy_notes, fails, planted_copies
 from dgmbench.reporting.footnotes import footnotes
 from dgmbench.reporting.inversions import inversion_note
-from dgmbench.reporting.load import is_compared
+from dgmbench.reporting.load import FAILURES, is_compared
 from dgmbench.reporting.orders import order_notes
 from dgmbench.reporting.published import Reference, references
 
 
 @dataclass
 class Row:
-    """A model with its cells by column key, and what is to be said about it (diverged seeds)."""
+    """A model with its cells by column key, and what is to be said about it (failed seeds)."""
 
     model: str
     cells: dict[str, Cell] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def comparison(
 ) -> Table:
     """The table of one data set and view; rows in the order of `models` (default: as in `frame`).
 
-    Cells are means over the seeds that finished; a row says how many of its seeds diverged. Without the data
+    Cells are means over the seeds that finished; a row says how many of its seeds failed. Without the data
     set's manifest the heading does not name the binarisation, and the likelihood over most images counts as
     one over all of them. orders: those of the settings, each judged in a remark.
     """
@@ -225,10 +225,13 @@ def _columns(part: pd.DataFrame) -> list[Column]:
 
 
 def _row(records: pd.DataFrame, model: str, columns: Sequence[Column], test_images: int) -> Row:
-    diverged = set(records.loc[(records["metric"] == "diverged") & (records["value"] > 0), "seed"])
     seeds = set(records["seed"])
-    note = f"{len(diverged)} of {len(seeds)} seeds diverged" if diverged else ""
-    finished = records[~records["seed"].isin(diverged)]
+    failed = {
+        kind: set(records.loc[(records["metric"] == kind) & (records["value"] > 0), "seed"])
+        for kind in FAILURES
+    }
+    note = ", ".join(f"{len(which)} of {len(seeds)} seeds {kind}" for kind, which in failed.items() if which)
+    finished = records[~records["seed"].isin(set().union(*failed.values()))]
     cells = {column.key: cell for column in columns if (cell := _cell(finished, column, test_images))}
     return Row(model, cells, note)
 

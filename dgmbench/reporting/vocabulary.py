@@ -53,6 +53,8 @@ _LABELS = {
     "recall_inception": "recall (Inception)",
     "density_inception": "density (Inception)",
     "coverage_inception": "coverage (Inception)",
+    "class_coverage": "classes drawn",
+    "effective_classes": "effective classes",
     "pairwise_distance_ratio": "diversity",
     "class_histogram_distance": "class histogram",
     "class_histogram_distance_floor": "class histogram floor",
@@ -108,6 +110,10 @@ _EXPLANATIONS = {
     "recall": "share of test images inside such a ball around a sample: is data covered?",
     "density": "number of test images' balls that a sample lies in, over k (Naeem et al. 2020); data has 1",
     "coverage": "share of test images whose ball holds a sample; outlying samples cannot raise it",
+    "class_coverage": "share of the data's classes that samples hold at least a tenth as often as test "
+    "images do, told by the domain classifier; below 1 classes are dropped",
+    "effective_classes": "exp of the entropy of the samples' class shares, told by the domain classifier; as "
+    "many as there are classes if all are drawn alike",
     "pairwise_distance_ratio": "mean pixel distance between two samples over that between two test images; "
     "near 0 all samples are alike",
     "class_histogram_distance": "share of samples that would have to be of other classes for the classes to "
@@ -138,16 +144,17 @@ _EXPLANATIONS = {
 _ORDER = (
     "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
     "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
-    "nn_distance_ratio", "auth_pct", "c_t", "class_histogram_distance", "pairwise_distance_ratio",
-    "high_frequency_ratio", "high_frequency_ratio_mean", "edge_sharpness_ratio", "edge_sharpness_ratio_mean",
-    "active_units", "probe_accuracy", "ssl_error", "test_accuracy",
-    "sampling_rate", "training_seconds", "parameters",
+    "class_coverage", "class_histogram_distance", "nn_distance_ratio", "auth_pct", "c_t",
+    "pairwise_distance_ratio", "effective_classes", "high_frequency_ratio", "high_frequency_ratio_mean",
+    "edge_sharpness_ratio", "edge_sharpness_ratio_mean", "active_units", "probe_accuracy", "svm_accuracy",
+    "ssl_error", "test_accuracy", "sampling_rate", "training_seconds", "parameters",
 )  # fmt: skip
 _HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage",
-           "probe_accuracy", "test_accuracy", "sampling_rate")  # fmt: skip
+           "class_coverage", "effective_classes", "probe_accuracy", "svm_accuracy", "test_accuracy",
+           "sampling_rate")  # fmt: skip
 _LOWER = ("fid_", "kid_", "class_histogram_distance", "ssl_error", "training_seconds", "bdmc_gap")
-_HIDDEN = ("diverged", "parzen_bandwidth", "observation_variance", "ais_acceptance", "auth_pct_heldout",
-           "n_generated_", "n_real_", "fid_domain_floor", "fid_inception_floor",
+_HIDDEN = ("diverged", "collapsed", "parzen_bandwidth", "observation_variance", "ais_acceptance",
+           "auth_pct_heldout", "n_generated_", "n_real_", "fid_domain_floor", "fid_inception_floor",
            "class_histogram_distance_floor")  # fmt: skip
 _ONE = ("nn_distance_ratio", "high_frequency_ratio", "edge_sharpness_ratio", "pairwise_distance_ratio")
 # The tables of a comparison: what the names of their metrics begin with, or, in Inception's, end with.
@@ -155,15 +162,20 @@ QUALITY, INCEPTION, FURTHER = "Sample quality", "Sample quality in Inception fea
 _TOPICS = {
     "Likelihood": ("log_likelihood", "elbo", "bdmc_gap", "ais_"),
     QUALITY: ("fid_", "kid_", "precision", "recall", "density", "coverage", "class_"),
-    "Blur and diversity": ("pairwise_distance_ratio", "high_frequency_ratio", "edge_sharpness_ratio"),
+    "Blur and diversity": (
+        "pairwise_distance_ratio",
+        "effective_classes",
+        "high_frequency_ratio",
+        "edge_sharpness_ratio",
+    ),
     "Memorisation": ("nn_distance_ratio", "auth_pct", "c_t"),
-    "Representation": ("active_units", "probe_accuracy", "ssl_error", "test_accuracy"),
+    "Representation": ("active_units", "probe_accuracy", "svm_accuracy", "ssl_error", "test_accuracy"),
     "Cost": ("sampling_rate", "training_seconds", "parameters"),
 }
 _INCEPTION = re.compile(r"(fid|kid|precision|recall|density|coverage)_inception")
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
 _PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
-_COUNTED = re.compile(r"(probe_accuracy|ssl_error)_(\d+)$")
+_COUNTED = re.compile(r"(probe_accuracy|svm_accuracy|ssl_error)_(\d+)$")
 
 
 def is_likelihood(metric: str) -> bool:
@@ -232,7 +244,7 @@ def label(metric: str) -> str:
         return f"{_LABELS[samples[1]]} ({short_count(int(samples[2]))})"
     counted = _COUNTED.match(metric)
     if counted:
-        return f"{counted[1].replace('_', ' ')} ({counted[2]} labels)"
+        return f"{counted[1].replace('_', ' ').replace('svm', 'L2-SVM')} ({counted[2]} labels)"
     return _LABELS.get(metric, metric.replace("_", " "))
 
 
@@ -244,6 +256,10 @@ def explanation(metric: str) -> str:
         return f"the same from {parzen_samples(metric):,} fresh samples"
     if metric.startswith("probe_accuracy"):
         return "test accuracy of a linear classifier on the model's features, trained on that many labels"
+    if metric.startswith("svm_accuracy"):
+        return (
+            "the same by a linear L2-SVM on pooled features of all discriminator layers (Radford et al. 2015)"
+        )
     return _EXPLANATIONS.get(metric, "")
 
 

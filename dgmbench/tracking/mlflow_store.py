@@ -202,7 +202,7 @@ def _tags(entry: _Entry) -> dict[str, str]:
     if info.get("commit"):
         tags |= {"commit": str(info["commit"]), "mlflow.source.git.commit": str(info["commit"])}
     if info.get("reason"):
-        tags["mlflow.note.content"] = f"Diverged: {info['reason']}"
+        tags["mlflow.note.content"] = f"{str(info['status']).capitalize()}: {info['reason']}"
     return tags
 
 
@@ -335,7 +335,7 @@ def _log(client: MlflowClient, stored: StoredRun, entry: _Entry, at: int | None 
         client.log_batch(identity, metrics=metrics[first : first + _METRICS_PER_BATCH])
     _log_pictures(client, identity, entry)
     tags = _tags(entry) | {"dgmbench.content": entry.content_hash}
-    client.set_terminated(identity, "FAILED" if entry.run.diverged else "FINISHED", end)
+    client.set_terminated(identity, "FAILED" if entry.run.failed else "FINISHED", end)
     client.log_batch(identity, tags=[RunTag(name, value) for name, value in tags.items()])
 
 

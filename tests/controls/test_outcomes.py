@@ -7,7 +7,15 @@ import pytest
 import torch
 from scipy import stats
 
-from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
+from dgmbench.controls.outcomes import (
+    Interval,
+    curve_of,
+    judge,
+    mean_interval,
+    over_repetitions,
+    rate_difference,
+    rate_interval,
+)
 
 
 def test_one_repetition_gives_the_t_interval_of_the_points() -> None:
@@ -67,3 +75,29 @@ def test_intervals_are_told_by_their_sign() -> None:
 def test_a_curve_takes_its_band_from_the_intervals() -> None:
     curve = curve_of("a", [1.0, 2.0], [Interval(3.0, 1.0), Interval(5.0, 0.5)])
     assert (curve.y, curve.low, curve.high) == ([3.0, 5.0], [2.0, 4.5], [4.0, 5.5])
+
+
+def test_repetitions_give_the_t_interval() -> None:
+    values = [0.3, 0.9, 0.4]
+    found = over_repetitions(values)
+    assert (found.low, found.high) == pytest.approx(
+        stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    )
+    with pytest.raises(ValueError, match="two or more"):
+        over_repetitions([0.3])
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (3, 10), (10, 10), (47, 50)])
+def test_a_rate_has_wilson_s_interval(successes: int, n: int) -> None:
+    expected = stats.binomtest(successes, n).proportion_ci(0.95, "wilson")
+    assert rate_interval(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-4)
+
+
+def test_the_difference_of_rates_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    for first, second in zip(rng.binomial(10, 0.8, 2000), rng.binomial(10, 0.4, 2000), strict=True):
+        found = rate_difference(int(first), 10, int(second), 10)
+        hits += found.low <= 0.4 <= found.high
+    assert 0.93 <= hits / 2000 <= 0.99
+    assert rate_difference(10, 10, 10, 10).low < 0 < rate_difference(10, 10, 0, 10).low
