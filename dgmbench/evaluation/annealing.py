@@ -479,7 +479,7 @@ def _doubled(model: Any) -> Any:
     if not single:
         return model
     doubled = copy.deepcopy(model).double()
-    for part in doubled.modules() if _device(model).type == "cpu" else ():
+    for part in list(doubled.modules()) if _device(model).type == "cpu" else ():
         if isinstance(part, HasMatrixForm):
             part.use_matrices()
     return doubled

@@ -55,8 +55,8 @@ def coverage_of_classes(subject: Subject, folder: Path) -> Iterator[Record]:
     if subject.classifier is None:
         return
     limit = subject.settings.fid_samples
-    images = subject.sample_pixels(limit), subject.pixels("test")
-    predicted, real = (subject.classifier.predict(each).argmax(1) for each in images)
+    features = subject.sample_features(limit), subject.domain_features("test")
+    predicted, real = (subject.classifier.classes_of(each) for each in features)
     found = class_coverage(predicted, real, subject.classifier.classes)
     seconds = subject.lap()
     yield subject.record(

@@ -246,6 +246,12 @@ class Adversarial(GenerativeModel):
             logits = self.average.call(self.generator, z)
         return torch.sigmoid(logits).reshape(-1, *self.image_shape)
 
+    def use_matrices(self) -> None:
+        """Draw by the average for good, so that the generator's convolutions can turn into matrices."""
+        if self.average is not None:
+            self.average.load_into(self.generator)
+            self.average = None
+
     def discriminate(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
         """The discriminator's outputs, ``[n]``; `noise` draws the dropout of training, None has none."""
         return self.discriminator(x, noise)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dgmbench.models.adversarial import Adversarial, AdversarialSettings, Discriminator
 from dgmbench.models.bodies import KERNEL, PADDING, STRIDE, halvings
+from dgmbench.models.matrices import as_matrices
 
 SLOPE, DEVIATION = 0.2, 0.02
 
@@ -48,7 +49,7 @@ class Upsampler(nn.Module):
     def __init__(self, latent_dim: int, image_shape: tuple[int, int, int], channels: list[int]) -> None:
         super().__init__()
         sizes = halvings(*image_shape[1:], len(channels))
-        self.smallest = (channels[-1], *sizes[-1])
+        self.image_shape, self.smallest = image_shape, (channels[-1], *sizes[-1])
         self.first = nn.Linear(latent_dim, math.prod(self.smallest))
         layers: list[nn.Module] = []
         widths = [image_shape[0], *channels]
@@ -58,6 +59,13 @@ class Upsampler(nn.Module):
             layers += [nn.BatchNorm2d(widths[i + 1]), nn.ReLU()]
             layers.append(nn.ConvTranspose2d(widths[i + 1], widths[i], KERNEL, STRIDE, PADDING, lost))
         self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+    def use_matrices(self) -> None:
+        """Turn convolutions into matrices where the image is small enough; see `matrices`."""
+        matrices = as_matrices(self.layers, self.smallest)
+        self.layers = (
+            self.layers if matrices is None else nn.Sequential(*matrices, nn.Unflatten(1, self.image_shape))
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         """Logits ``[n, C, H, W]`` of ``z [..., latent_dim]``."""

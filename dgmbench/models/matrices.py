@@ -22,7 +22,7 @@ MOST_ENTRIES = 2**20
 def as_matrices(layers: Iterable[nn.Module], shape: tuple[int, ...]) -> nn.Sequential | None:
     """The same function of ``[n, *shape]``, flattened at both ends, by linear and elementwise layers.
 
-    Batch normalisation is taken as in eval mode. None where a matrix would exceed `MOST_ENTRIES` or a layer
+    Batch normalisation joined with a linear layer is taken as in eval mode. None where a matrix would exceed `MOST_ENTRIES` or a layer
     is of another kind.
     """
     made: list[nn.Module] = [nn.Flatten()]
@@ -31,6 +31,9 @@ def as_matrices(layers: Iterable[nn.Module], shape: tuple[int, ...]) -> nn.Seque
             made.append(group[0])
         elif not isinstance(group[0], AFFINE):
             return None
+        elif all(isinstance(layer, nn.BatchNorm2d) for layer in group):
+            # A factor for each pixel, not a matrix.
+            made += [nn.Unflatten(1, shape), *group, nn.Flatten()]
         else:
             linear, shape = _as_linear(group, shape)
             if linear is None:

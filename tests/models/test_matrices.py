@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from dgmbench.models import matrices
+from dgmbench.models.base import HasMatrixForm
 from dgmbench.models.bodies import BodySettings, build_decoder
+from dgmbench.models.dcgan import DCGAN, DCGANSettings
 from dgmbench.models.matrices import as_matrices
 
 
@@ -56,3 +58,24 @@ def test_a_decoder_by_matrices_is_the_same_decoder(size: int) -> None:
     by_matrices.use_matrices()
     assert any(isinstance(layer, nn.ConvTranspose2d) for layer in by_matrices.modules()) == (size == 28)
     torch.testing.assert_close(by_matrices(z), decoder(z), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize(("size", "kept"), [(8, False), (28, True)])
+def test_a_generator_by_matrices_draws_the_same_images(average: float, size: int, kept: bool) -> None:
+    base = {"family": "dcgan", "view": "gray", "latent_dim": 6, "channels": [4, 300], "average": average}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = DCGAN(DCGANSettings.model_validate(base), (1, size, size), 17)
+        for _ in range(3):
+            model.decode(torch.randn(20, 6))  # moves the statistics of the normalisation
+            for parameter in model.generator.parameters():
+                parameter.data += 0.1 * torch.randn_like(parameter)
+            model.after_step("generator")
+    model.double().eval()
+    by_matrices, z = copy.deepcopy(model), normal(8, 6)
+    for part in list(by_matrices.modules()):
+        if isinstance(part, HasMatrixForm):
+            part.use_matrices()
+    assert any(isinstance(layer, nn.ConvTranspose2d) for layer in by_matrices.generator.modules()) == kept
+    torch.testing.assert_close(by_matrices.decode(z), model.decode(z), rtol=1e-9, atol=1e-9)

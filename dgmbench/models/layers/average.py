@@ -44,6 +44,12 @@ class ParameterAverage(nn.Module):
         values = {name: self.get_buffer(_key(name)) for name, _ in _floating(module)}
         return functional_call(module, values, inputs)
 
+    @torch.no_grad()
+    def load_into(self, module: nn.Module) -> None:
+        """Give `module` the averages for good."""
+        for name, value in _floating(module):
+            value.copy_(self.get_buffer(_key(name)))
+
 
 def _floating(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_parameters()
