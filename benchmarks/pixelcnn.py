@@ -17,12 +17,12 @@ median of the ratios. The named alternatives:
 Measured with `--threads 1` on an Intel Xeon with AMX (2 cores, 2 MiB of L2 cache each), torch 2.15.0, beside
 other programs, hence by process time; medians of 9, ranges in brackets:
 
-    training step of 64     float32 1.2 (1.2-1.3)     compiled 1.8 (1.7-1.8)
+    training step of 64     float32 1.3 (1.3-1.5)     compiled 1.8 (1.7-1.8)
                             bfloat16 1.8 (1.7-1.9)    bfloat16, compiled 2.5 (2.3-2.8)
     64 samples              PixelCNN 117 (114-124)    gated PixelCNN 263 (262-276)
 
-What limits the step in float32: either side spends most of it in the same library's convolutions (54 % of
-ours, 78 % of the usual one), which run at about 100 GFLOPS with a mask or without. A kernel of 2 x 3 for one
+What limits the step in float32: either side spends most of it in the same library's convolutions (58 % of
+ours, 79 % of the usual one), which run at about 100 GFLOPS with a mask or without. A kernel of 2 x 3 for one
 of 3 x 3 saves a third of one layer in three, and the default memory format, 4.7 times slower where this was
 first tried, costs nothing here. If all else of ours took no time the ratio would be 2.3. Residual blocks
 with a gradient written out, no padding and no copies took 5 to 15 % off our step, and are not in.
