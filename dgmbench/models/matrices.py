@@ -22,8 +22,8 @@ MOST_ENTRIES = 2**20
 def as_matrices(layers: Iterable[nn.Module], shape: tuple[int, ...]) -> nn.Sequential | None:
     """The same function of ``[n, *shape]``, flattened at both ends, by linear and elementwise layers.
 
-    Batch normalisation joined with a linear layer is taken as in eval mode. None where a matrix would exceed `MOST_ENTRIES` or a layer
-    is of another kind.
+    Batch normalisation joined with a linear layer is taken as in eval mode. None where a matrix would exceed
+    `MOST_ENTRIES` or a layer is of another kind.
     """
     made: list[nn.Module] = [nn.Flatten()]
     for group in _groups(layers):
