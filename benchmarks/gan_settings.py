@@ -5,8 +5,7 @@
 
 Trains every combination of the values tried, draws as many samples as `--samples`, and prints a table of the
 distances to the validation images, best first. Keys are those of the model's settings, or of its training.
-The data set must be prepared (`python -m stages.prepare`) and its classifier trained (`python -m
-stages.classifier`), or is prepared in `--data`.
+The data set is prepared in `--data` if it is not there; its classifier is trained as in the default pipeline.
 """
 
 from __future__ import annotations

@@ -61,3 +61,9 @@ def test_a_model_that_diverged_throughout_stays(frame: pd.DataFrame) -> None:
 def test_written_as_json(frame: pd.DataFrame, tmp_path: Path) -> None:
     write_metrics(frame, tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text()) == headline_metrics(frame)
+
+
+def test_collapsed_seeds_count_as_failed(frame: pd.DataFrame) -> None:
+    collapsed = frame.assign(metric=frame["metric"].replace("diverged", "collapsed"))
+    metrics = headline_metrics(collapsed)["digits"]["gan"]
+    assert metrics["diverged_seeds"] == 1 and "collapsed" not in metrics

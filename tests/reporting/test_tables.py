@@ -309,3 +309,17 @@ def test_records_of_another_control_are_refused(tmp_path: Path) -> None:
 )
 def test_digits_follow_the_spread(mean: float, half: float, text: str) -> None:
     assert Cell("sampling_rate", "images_per_second", "exact", mean, half, None, 3).text == text
+
+
+def test_failed_seeds_are_counted_by_how_they_failed_and_left_out_of_the_mean() -> None:
+    frame = frame_of(
+        row("m", 0, "elbo", -90.0),
+        row("m", 1, "elbo", -91.0),
+        row("m", 2, "collapsed", 1.0),
+        row("m", 3, "collapsed", 1.0),
+        row("m", 4, "diverged", 1.0),
+    )
+    table = comparison(frame, "d", "binary")
+    assert table.rows[0].note == "1 of 5 seeds diverged, 2 of 5 seeds collapsed"
+    assert table.rows[0].cells["elbo [nats]"].mean == pytest.approx(-90.5)
+    assert any("diverged or collapsed are left out" in note for note in table.footnotes)
