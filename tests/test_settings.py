@@ -148,6 +148,7 @@ def test_pipelines_merge_replace_and_take_out(tmp_path: Path) -> None:
         "a": {"x": 1, "y": [3]},
         "models": {"n": {"p": 2}},
         "controls": {"d": {}},
+        "orders": [],
         "pipeline": "high",
     }
 

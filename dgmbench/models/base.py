@@ -357,7 +357,7 @@ def mlp(sizes: list[int], activation: str, *, batch_norm: bool = False) -> nn.Se
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """log N(z; 0, I) in nats, summed over the last axis."""
-    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+    return -0.5 * (z.square().sum(-1) + z.shape[-1] * math.log(2 * math.pi))
 
 
 def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:

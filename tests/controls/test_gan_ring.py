@@ -87,7 +87,7 @@ class Fabricated(GANRing):
 def test_outcome_follows_from_the_modes(
     in_turn: tuple[int, int], ahead: tuple[int, int], outcome: str, digits: Dataset
 ) -> None:
-    one = Fabricated(GANRingSettings.model_validate(SMALL))
+    one = Fabricated(GANRingSettings.model_validate(SMALL | {"first_seed": 0}))
     one.modes = {"non_saturating": in_turn, AHEAD: ahead}
     finding = one.run(context("gan_ring", digits))
     check(finding)
