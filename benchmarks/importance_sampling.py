@@ -5,10 +5,11 @@ being wrappers of our modules, and first have to agree: pythae's function return
 its sign notwithstanding. It runs at its default batch size, as it is called (it then records gradients that
 nobody asks for) and, since that is easily avoided, also inside `torch.no_grad()`.
 
-Measured on an Intel Xeon (Sapphire Rapids, 2 cores), torch 2.15.0, two threads, otherwise idle: ours 2.41 (2.35
-to 2.55) microseconds per draw and image, pythae as called 18.3 (ratio 7.6, 7.4 to 7.8), without gradients 15.5
-(ratio 6.2, 6.1 to 6.8). The three matrix products alone take 1.4 microseconds at 290 of some 330 GFLOPS, drawing
-the normals 0.13, one sigmoid per pixel and hidden unit 0.3: in float32 there is little left to gain.
+Measured on an Intel Xeon with AMX (2 cores), torch 2.15.0, two threads, otherwise idle; microseconds per draw
+and image, ranges in brackets: ours 2.41 (2.35-2.55); pythae as called 18.3, a ratio of 7.6 (7.4-7.8); without
+gradients 15.5, a ratio of 6.2 (6.1-6.8). Of ours the three matrix products take 1.4, at 290 GFLOPS of the 320
+that these cores reach at all, drawing normals 0.13, a sigmoid for each pixel and hidden unit 0.3: in float32
+there is little left to gain.
 
 pythae is not among this project's dependencies: `pip install pythae==0.1.2` into an environment that has
 them, then `python benchmarks/importance_sampling.py`.
