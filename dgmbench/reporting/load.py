@@ -209,15 +209,18 @@ def levels_of(manifest: Mapping[str, Any], view: str) -> int:
 
 
 def held_out_images(data_root: Path, manifest: Mapping[str, Any], view: str, n: int) -> np.ndarray | None:
-    """The first `n` test images in a view's levels, uint8 `[n, C, H, W]`; None when no array is found.
+    """`n` test images in a view's levels, uint8 `[n, C, H, W]`; None when no array is found.
 
+    They lie evenly through the split: the first ones may be of one class (Larochelle's MNIST is sorted).
     A binary array of the test split is used if the data set has one; otherwise gray levels are cut at
     one half, which is good enough for the picture that this is for (no number is drawn from it).
     """
     path = _test_array(Path(data_root) / str(manifest["name"]), manifest, view)
     if path is None:
         return None
-    images = np.array(np.load(path, mmap_mode="r", allow_pickle=False)[:n])
+    kept = np.load(path, mmap_mode="r", allow_pickle=False)
+    count = min(n, len(kept))
+    images = np.array(kept[np.arange(count) * len(kept) // count])
     if view == "binary" and images.max(initial=0) > 1:
         return (images > (int(manifest["levels"]) - 1) / 2).astype(np.uint8)
     return images

@@ -99,6 +99,9 @@ def test_held_out_images_are_of_the_view(tmp_path: Path) -> None:
     manifest["arrays"]["binary_test.npy"] = ""
     assert (held_out_images(tmp_path, manifest, "binary", 4) == binary).all()
     assert (held_out_images(tmp_path, manifest, "gray", 3) == gray[:3]).all()
+    # Spread over the split, and no more than there are.
+    assert (held_out_images(tmp_path, manifest, "binary", 2) == binary[[0, 2]]).all()
+    assert (held_out_images(tmp_path, manifest, "binary", 9) == binary).all()
 
 
 def test_curves_keep_their_steps(invented: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
