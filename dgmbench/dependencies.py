@@ -39,6 +39,8 @@ def dependencies(params: Params) -> dict[str, dict[str, Any]]:
             "code": code_hash("stages.control", control_module(name)),
             "settings": {
                 "control": settings,
+                # Some controls train networks.
+                "training": training,
                 "seed": full["evaluation"]["seed"],
                 "data_seed": full["data"]["seed"],
             },

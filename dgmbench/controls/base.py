@@ -78,6 +78,8 @@ class Finding:
     records: Sequence[Record]
     panels: Sequence[Panel] = ()
     sheets: Sequence[Sheet] = ()
+    # Lines of cells, the first of them the headings: for what would rather be read than seen.
+    table: Sequence[Sequence[str]] = ()
 
 
 @dataclass

@@ -16,10 +16,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from dgmbench.controls.base import Context, Control, ControlSettings, Curve, Finding, Panel
@@ -50,10 +51,19 @@ class GANTheorySettings(ControlSettings):
     learning_rate: PositiveFloat = Field(5e-3, description="step size at the start")
     draws: list[PositiveInt] = Field([30, 300, 3000], min_length=1, description="where they are limited")
     units: list[PositiveInt] = Field([1, 2, 4], min_length=1, description="where they are limited")
-    looks: list[PositiveInt] = Field([3, 10, 30, 100, 300, 1000], description="steps after which to look")
-    shift: PositiveFloat = Field(4.0, description="m, in deviations")
+    looks: list[PositiveInt] = Field(
+        [3, 10, 30, 100, 300, 1000], min_length=1, description="steps after which to look"
+    )
+    # Quadrature ends at 8 deviations.
+    shift: PositiveFloat = Field(4.0, le=8, description="m, in deviations")
     repetitions: int = Field(3, ge=2, description="trainings of everything")
     tolerance: PositiveFloat = Field(0.02, description="of errors of D, and of values in nats")
+
+    @model_validator(mode="after")
+    def _looks_before_the_end(self) -> Self:
+        if min(self.looks) >= self.steps:
+            raise ValueError(f"'looks' has none before the last of {self.steps} steps; 1 works")
+        return self
 
 
 Values = dict[tuple[str, str], list[float]]

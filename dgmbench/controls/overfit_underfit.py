@@ -35,6 +35,8 @@ from dgmbench.training.loop import How, Images, train
 from dgmbench.training.seeding import initialising
 
 UNSEEN, MEMORISED, TRAINED = "unseen", "memorised", "gan"
+# Times that the validation images are looked at while a GAN trains.
+LOOKS = 50
 TITLES = {UNSEEN: "unseen images", MEMORISED: "repeats what it knows", TRAINED: "GAN on the same images"}
 # Each measure with its unit and whether it says overfit or underfit where it falls.
 MEASURES = {
@@ -92,10 +94,13 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
         values: dict[str, dict[str, list[float]]] = {name: {m: [] for m in MEASURES} for name in TITLES}
         records: list[Record] = []
         sheets: list[Sheet] = []
+        failures: list[str] = []
         for repetition in range(self.settings.repetitions):
             halves = self._halves(context, repetition)
-            sets = {UNSEEN: halves.unseen, MEMORISED: self._repeat(context, halves, repetition),
-                    TRAINED: self._gan(context, halves, repetition)}  # fmt: skip
+            sets = {UNSEEN: halves.unseen, MEMORISED: self._repeat(context, halves, repetition)}
+            drawn, failure = self._gan(context, halves, repetition)
+            failures += [failure] if failure else []
+            sets |= {} if drawn is None else {TRAINED: drawn}
             for name, images in sets.items():
                 found = self._measure(context, images, halves)
                 records += self._records(context, name, found, len(images), repetition)
@@ -106,8 +111,12 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
                 for name, images in sets.items()
             ]
         falls = {metric: _fall(values, MEMORISED, metric) for metric in (*OVERFIT, *UNDERFIT)}
+        if len(next(iter(values[TRAINED].values()))) < 2:
+            # Of fewer there is no interval; it is not what is judged.
+            del values[TRAINED]
         panels = [_panel(metric, values) for metric in MEASURES]
-        return Finding(judge(list(falls.values())), _sentence(values), records, panels, sheets)
+        sentence = _sentence(values) + "".join(f" A GAN {failure}." for failure in failures)
+        return Finding(judge(list(falls.values())), sentence, records, panels, sheets)
 
     def _halves(self, context: Context, repetition: int) -> _Halves:
         rng = context.rng("images", repetition)
@@ -129,10 +138,12 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
         moved = drawn + (steps == 0).long() - (steps == 1).long()
         return moved.clamp(0, levels - 1).to(torch.uint8)
 
-    def _gan(self, context: Context, halves: _Halves, repetition: int) -> Tensor:
+    def _gan(self, context: Context, halves: _Halves, repetition: int) -> tuple[Tensor | None, str | None]:
+        """Its images, if there are any, and how its training failed, if it did."""
         settings = self.settings
         training = {"epochs": settings.epochs, "batch_size": settings.known,
-                    "validate_every": settings.epochs, "learning_rate": settings.learning_rate}  # fmt: skip
+                    "validate_every": max(settings.epochs // LOOKS, 1),
+                    "learning_rate": settings.learning_rate}  # fmt: skip
         schema = GANSettings.model_validate(
             {"family": "gan", "view": "gray", "latent_dim": settings.latent_dim, "average": 0.99,
              "generator_hidden": settings.hidden, "discriminator_hidden": settings.hidden,
@@ -143,10 +154,13 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
         known, device = halves.known.to(context.device), context.device
         images = Images(known, context.raw("valid").to(device), None, context.data.levels, context.data_seed)
         how = How(device, label=f"{context.control} {repetition}")
-        train(model, images, schema.training, context.seed + repetition, how)
+        ended = train(model, images, schema.training, context.seed + repetition, how)
+        failure = None if ended.status == "completed" else f"{ended.status}: {ended.reason}"
         with torch.no_grad():
             drawn = model.sample(len(halves.unseen), context.generator("sample", repetition))
-        return to_levels(drawn, context.data.levels, model.domain).cpu()
+        if not bool(torch.isfinite(drawn).all()):
+            return None, failure or "drew what is not finite"
+        return to_levels(drawn, context.data.levels, model.domain).cpu(), failure
 
     def _measure(self, context: Context, images: Tensor, halves: _Halves) -> dict[str, float]:
         """Distances are to all training images, as in the comparison of models; the rest to test images."""

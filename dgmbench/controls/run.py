@@ -48,6 +48,8 @@ def write_finding(folder: Path, control: Control, finding: Finding) -> None:
     found = {"outcome": finding.outcome, "sentence": finding.sentence}
     panels = [asdict(panel) for panel in finding.panels]
     sheets = [{"title": sheet.title, "levels": sheet.levels} for sheet in finding.sheets]
-    write_json(folder / "finding.json", text | found | {"panels": panels, "sheets": sheets})
+    write_json(
+        folder / "finding.json", text | found | {"panels": panels, "sheets": sheets, "table": finding.table}
+    )
     arrays = {str(index): sheet.images for index, sheet in enumerate(finding.sheets)}
     save_arrays(folder / "sheets.npz", **arrays)

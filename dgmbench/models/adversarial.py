@@ -10,7 +10,7 @@ level's width before the discriminator sees it; otherwise the noise alone would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -69,7 +69,12 @@ class AdversarialSettings(ModelSettings):
     least_signal: float = Field(
         1e-3, ge=0, description="collapsed if the generator's loss stays flatter in D's output than this"
     )
-    patience: PositiveInt = Field(10, description="epochs, or looks at validation, that 'stays' stands for")
+    most_accuracy: float = Field(
+        0.9995, gt=0.5, le=1, description="collapsed if D's accuracy stays above this; not of wasserstein_gp"
+    )
+    patience: PositiveInt = Field(
+        10, description="epochs, or looks at validation, that 'stays' stands for; at most all of them"
+    )
     training: AdversarialTraining = AdversarialTraining()
 
     @model_validator(mode="after")
@@ -86,13 +91,24 @@ class Discriminator(nn.Module):
     Args:
         layers: each takes the output of the one before; the first takes images scaled to [-1, 1].
         width: features of an image after the last layer, flattened.
+        draw: sets the first weights of the output layer.
         spectral: hold the largest singular value of every weight at 1 (Miyato et al. 2018, eq. 8).
         dropout: share of features dropped after each layer.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], width: int, *, spectral: bool, dropout: float) -> None:
+    def __init__(
+        self,
+        layers: Sequence[nn.Module],
+        width: int,
+        *,
+        spectral: bool,
+        dropout: float,
+        draw: Callable[[nn.Module], None] | None = None,
+    ) -> None:
         super().__init__()
         self.layers, self.verdict = nn.ModuleList(layers), nn.Linear(width, 1)
+        if draw is not None:
+            draw(self.verdict)
         self.dropout = dropout
         if spectral:
             for module in list(self.modules()):
@@ -166,6 +182,9 @@ class Adversarial(GenerativeModel):
 
     def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one player, means over the batch; ``phase`` says whose move it is."""
+        if len(x) == 1:
+            # The end of an epoch may be a single image, of which batch norm can make nothing.
+            x = x.repeat(2, 1, 1, 1)
         if phase == "generator":
             drawn = self._noisy(self.sample(len(x), generator), generator)
             fake = self.discriminate(drawn, generator)
@@ -211,19 +230,35 @@ class Adversarial(GenerativeModel):
         }
 
     def collapse(self, curves: Mapping[str, Sequence[float]]) -> str | None:
-        """Whether all samples have become alike, or the generator is no longer told what to do."""
+        """Whether all samples have become alike, or the generator is no longer told what to do.
+
+        The latter shows as a loss that is flat in D's output, or as images that D never mistakes (but under
+        Wasserstein, where the better the critic the better the gradient; Arjovsky et al. 2017, section 3).
+        """
+        training = self.settings.training
+        looks = max(training.epochs // training.validate_every, 1)
+        seen = len(curves.get("train/discriminator_accuracy", ()))
+        if seen == training.epochs and int(self.moves) == 0:
+            return f"the generator never moved (discriminator_steps: {self.settings.discriminator_steps})"
         samples, images = (curves.get(f"valid/{kind}_variance", ()) for kind in ("sample", "image"))
         ratios = [own / real if real > 0 else 1.0 for own, real in zip(samples, images, strict=True)]
-        if self._stays_below(ratios, self.settings.least_variance):
+        if self._stays_below(ratios, self.settings.least_variance, looks):
             return f"samples varied {ratios[-1]:.2g} times as much as images"
         signals = curves.get("train/generator_signal", ())
-        if self._stays_below(signals, self.settings.least_signal):
-            return f"the discriminator was saturated (a signal of {signals[-1]:.2g})"
+        if self._stays_below(signals, self.settings.least_signal, training.epochs):
+            return f"the generator's loss was flat (a signal of {signals[-1]:.2g})"
+        errors = [1 - accuracy for accuracy in curves.get("train/discriminator_accuracy", ())]
+        if self.objective != "wasserstein_gp" and self._stays_below(
+            errors, 1 - self.settings.most_accuracy, training.epochs
+        ):
+            return f"the discriminator was saturated (an accuracy of {1 - errors[-1]:.4f})"
         return None
 
-    def _stays_below(self, values: Sequence[float], limit: float) -> bool:
-        last = values[-self.settings.patience :]
-        return len(last) == self.settings.patience and max(last) < limit
+    def _stays_below(self, values: Sequence[float], limit: float, most: int) -> bool:
+        """Whether the last `patience` values are, or all where there are no more than `most`."""
+        patience = min(self.settings.patience, most)
+        last = values[-patience:]
+        return len(last) == patience and max(last) < limit
 
     def _discriminator_losses(
         self, x: Tensor, drawn: Tensor, noise: torch.Generator | None

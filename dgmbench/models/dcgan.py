@@ -95,7 +95,7 @@ class DCGAN(Adversarial):
         for layer in layers:
             layer.apply(_draw_weights)
         spectral = settings.discriminator_norm == "spectral"
-        return Discriminator(layers, width, spectral=spectral, dropout=settings.dropout)
+        return Discriminator(layers, width, spectral=spectral, dropout=settings.dropout, draw=_draw_weights)
 
     def _halving(self, inputs: int, outputs: int, first: bool) -> nn.Sequential:
         batch = self.settings.discriminator_norm == "batch" and not first

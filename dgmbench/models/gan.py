@@ -57,7 +57,7 @@ class GAN(Adversarial):
 
     def _layer(self, inputs: int, outputs: int) -> nn.Sequential:
         settings = self.settings
-        if settings.maxout_pieces:
-            return nn.Sequential(Maxout(inputs, outputs, settings.maxout_pieces))
         norm = [nn.BatchNorm1d(outputs)] if settings.discriminator_norm == "batch" else []
+        if settings.maxout_pieces:
+            return nn.Sequential(Maxout(inputs, outputs, settings.maxout_pieces), *norm)
         return nn.Sequential(nn.Linear(inputs, outputs), *norm, ACTIVATIONS[settings.activation]())

@@ -42,6 +42,7 @@ class ControlFinding:
     sentence: str
     panels: tuple[Panel, ...]
     sheets: tuple[Sheet, ...]
+    table: tuple[tuple[str, ...], ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -70,11 +71,12 @@ def _finding(folder: Path, dataset: str, control: str) -> ControlFinding:
         texts = {key: str(found[key]) for key in _TEXTS}
         sheets = _sheets(folder / "sheets.npz", found["sheets"])
         panels = tuple(found["panels"])
+        table = tuple(tuple(map(str, line)) for line in found.get("table", ()))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read ({error!r}); carry out this control again") from error
     if texts["outcome"] not in OUTCOMES:
         raise CheckpointError(f"{path}: outcome '{texts['outcome']}' is not one of {', '.join(OUTCOMES)}")
-    return ControlFinding(dataset, control, panels=panels, sheets=sheets, **texts)
+    return ControlFinding(dataset, control, panels=panels, sheets=sheets, table=table, **texts)
 
 
 def _sheets(path: Path, described: Sequence[dict[str, Any]]) -> tuple[Sheet, ...]:

@@ -123,7 +123,14 @@ class Fabricated(GANInstability):
 
 @pytest.mark.parametrize(
     ("rival", "wasserstein", "outcome"),
-    [(0, 10, "shown"), (10, 0, "not shown"), (5, 6, "undecided"), (10, 10, "not shown")],
+    [
+        (3, 10, "shown"),
+        (10, 0, "not shown"),
+        (5, 6, "undecided"),
+        # Nothing differs from seed to seed: that is not what is claimed, whichever objective is better.
+        (0, 10, "undecided"),
+        (10, 10, "undecided"),
+    ],
 )
 def test_outcome_follows_from_the_counts(
     rival: int, wasserstein: int, outcome: str, digits: Dataset, classifier: DomainClassifier
