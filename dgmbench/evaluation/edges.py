@@ -1,11 +1,11 @@
 """Edges measured: how many pixels wide they are, after Marziliano et al. 2002 (a perceptual blur metric).
 
 Blur spreads an edge over more pixels and keeps its height. Over the differences d of neighbouring pixels,
-sum |d| adds up the heights of all edges, whatever their widths, and sum d^2 / sum |d| is their mean slope,
-each edge counted by its height. Over the image's range that is one over the width of its edges in pixels,
-and does not depend on brightness or contrast: 1 is a step from one pixel to the next over the whole range.
-Unlike the share of spectral energy it does not depend on how much there is besides edges (flat paper), but
-noise, whose differences are steep, looks sharp to it too.
+sum |d|^3 / sum d^2 is the mean slope, each difference weighed by its square, so that weak noise on flat paper
+counts for little. Over the image's range that is one over the width of its edges in pixels, and does not
+depend on brightness or contrast: 1 is a step from one pixel to the next over the whole range. Unlike the
+share of spectral energy it does not depend on how much there is besides edges. Strong noise still lowers it:
+its differences are many, and small beside a range that it widens.
 """
 
 from __future__ import annotations
@@ -33,5 +33,5 @@ def _sharpness(images: Tensor) -> Tensor:
         raise ValueError("there are images with values that are not finite (NaN or infinite)")
     steps = torch.cat([images.diff(dim=axis).flatten(1).abs() for axis in (-2, -1)], 1)
     values = images.flatten(1)
-    scale = steps.sum(1) * (values.amax(1) - values.amin(1))
-    return torch.where(scale > 0, steps.square().sum(1) / scale, 0.0)
+    scale = steps.square().sum(1) * (values.amax(1) - values.amin(1))
+    return torch.where(scale > 0, steps.pow(3).sum(1) / scale, 0.0)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.classifier import FEATURES, DomainClassifier
+from dgmbench.files import sha256_json
+from dgmbench.provenance import code_hash
 
 # Images that are looked through at once for values that do not belong.
 BLOCK = 4096
@@ -46,7 +48,9 @@ class DomainSpace:
     def __init__(self, classifier: DomainClassifier) -> None:
         self.classifier = classifier
         self.device = classifier.logits.weight.device
-        self.identity = f"domain {state_sha256(classifier.state_dict())} {self.device.type}"
+        code = sha256_json(code_hash("dgmbench.evaluation.classifier"))
+        weights = state_sha256(classifier.state_dict())
+        self.identity = f"domain {weights} {self.device.type} {code} torch {torch.__version__}"
 
     def features(self, images: Tensor) -> Tensor:
         """As `FeatureSpace.features`; the shape is that of the data set's images."""

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from dgmbench.evaluation.checked_files import read_checked, tell, write_checked
+from dgmbench.files import sha256_json
+from dgmbench.provenance import code_hash
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 WHAT = "arrays"
@@ -51,11 +53,12 @@ class ReferenceCache:
 
 @cache
 def code_and_versions() -> str:
-    """SHA-256 of the programs that measure, and the libraries they stand on: a change of either asks anew."""
-    digest = hashlib.sha256(" ".join(version(name) for name in LIBRARIES).encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(f"{file.name} ".encode() + file.read_bytes())
-    return digest.hexdigest()
+    """SHA-256 of all code behind a measurement, and the libraries it stands on: a change of either asks anew.
+
+    That includes where images, views and seeds come from.
+    """
+    versions = {name: version(name) for name in LIBRARIES}
+    return sha256_json({"code": code_hash("dgmbench.evaluation.suite"), "versions": versions})
 
 
 def _read(path: Path) -> Arrays | None:

@@ -1,4 +1,4 @@
-"""Score anybody's samples against a data set of ours, as the suite scores its own models.
+"""Score anybody's samples against a data set of ours by the suite's measures (all of them, or `--limit`).
 
   python -m dgmbench score --images samples/ --dataset digits
   python -m dgmbench score --images samples.npy --dataset mnist --inception --csv scores.csv

@@ -119,7 +119,7 @@ _EXPLANATIONS = {
     "class_histogram_distance": "share of samples that would have to be of other classes for the classes to "
     "be as frequent as among test images, both as the domain classifier sees them (total variation)",
     "edge_sharpness_ratio": "mean slope of edges (one over their width in pixels) over that of test images; "
-    "below 1 edges are blurred, above 1 steeper than in data, as noise is",
+    "below 1 edges are blurred (or drowned in strong noise), above 1 steeper than in data",
     "edge_sharpness_ratio_mean": "the same of mean images, without observation noise",
     "nn_distance_ratio": "distance of generated images to their nearest training image over that of held-out "
     "images; far below 1 hints at copying",

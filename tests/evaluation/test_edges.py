@@ -25,10 +25,10 @@ def test_an_edge_counts_one_over_its_width_whatever_its_direction_and_contrast(w
         assert edge_sharpness(form).tolist() == pytest.approx([1 / width])
 
 
-def test_edges_are_weighed_by_their_heights() -> None:
-    """A step over the whole range up, and down half of it over four pixels: (1 + 0.5 / 8) / 1.5."""
+def test_differences_are_weighed_by_their_squares() -> None:
+    """A step over the whole range up, and down half of it over four pixels of 1/8 each."""
     row = torch.tensor([0.0, 0, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.5])
-    assert edge_sharpness(row.expand(1, 1, 4, 9)).item() == pytest.approx((1 + 0.5 / 8) / 1.5)
+    assert edge_sharpness(row.expand(1, 1, 4, 9)).item() == pytest.approx((1 + 4 / 8**3) / (1 + 4 / 8**2))
 
 
 def test_blur_lowers_and_noise_raises_the_ratio() -> None:
@@ -39,6 +39,16 @@ def test_blur_lowers_and_noise_raises_the_ratio() -> None:
     assert edge_sharpness_ratio(blurred, real).ratio < 0.8
     noisy = (real + 0.3 * torch.rand(real.shape, generator=generator)).clamp(0, 1)
     assert edge_sharpness_ratio(noisy, real).ratio > edge_sharpness_ratio(blurred, real).ratio
+
+
+def test_weak_noise_on_flat_paper_is_not_taken_for_blur() -> None:
+    generator = torch.Generator().manual_seed(0)
+    real = torch.zeros(20, 1, 28, 28)
+    real[:, :, 10:18, 10:18] = 1.0
+    for deviation, least in ((0.02, 0.95), (0.05, 0.85), (0.1, 0.7)):
+        noise = deviation * torch.randn(real.shape, generator=generator)
+        assert least < edge_sharpness_ratio((real + noise).clamp(0, 1), real).ratio < 1.01
+    assert edge_sharpness_ratio(F.avg_pool2d(real, 3, 1, 1), real).ratio < 0.5
 
 
 def test_an_image_without_edges_is_at_the_end_of_all_blurring_and_blocks_do_not_show(
