@@ -11,8 +11,16 @@ from finding_checks import check, context, table, trace
 from pydantic import ValidationError
 
 from dgmbench.controls.base import Finding
-from dgmbench.controls.copy_scores import scores
-from dgmbench.controls.planted_copies import PlantedCopies, PlantedCopiesSettings, Trials
+from dgmbench.controls.copy_scores import Source, scores
+from dgmbench.controls.planted_copies import (
+    DROPPED,
+    NOISE,
+    SHIFTED,
+    PlantedCopies,
+    PlantedCopiesSettings,
+    Trials,
+    case_name,
+)
 from dgmbench.data.dataset import Dataset
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.copying import Cells, auth_pct, c_t
@@ -80,15 +88,44 @@ def test_a_lost_class_is_of_as_many_samples_and_seen_by_the_class_histogram(
     assert lost > 0.1 > ideal, "at least the share that is lost"
 
 
-def test_no_sample_of_the_class_left_out_remains_and_none_is_in_the_reference(digits: Dataset) -> None:
-    """Every split, by the images themselves."""
-    one, about = control(samples=100), context("planted_copies", digits)
+def test_sizes_leave_room_for_the_class_that_is_left_out(digits: Dataset) -> None:
+    one = control(samples=100)
     labels = np.concatenate([np.asarray(digits.labels(split)) for split in ("valid", "test")])
-    n, spare = one._sizes(len(labels), labels)
-    assert n == 100 and spare == int((labels == 0).sum())
+    assert one._sizes(len(labels), labels) == (100, int((labels == 0).sum()))
     assert one._sizes(len(labels), None) == (100, 0)
     assert one._sizes(len(labels), np.zeros(600)) == (100, 0), "hardly any other class is left"
-    assert about.data.name == "digits"
+
+
+def test_no_sample_of_the_class_left_out_remains_and_none_is_in_the_reference(
+    monkeypatch: pytest.MonkeyPatch, digits: Dataset
+) -> None:
+    """Every split, by the images themselves, as they come to be scored."""
+    scored: list[tuple[set[bytes], set[bytes]]] = []
+
+    def watching(samples: Source, reference: Source) -> dict[str, float]:
+        scored.append(
+            tuple({image.numpy().tobytes() for image in part.images} for part in (samples, reference))
+        )
+        return scores(samples, reference)
+
+    monkeypatch.setattr("dgmbench.controls.planted_copies.scores", watching)
+    one = control(samples=100)
+    one.run(context("planted_copies", digits))
+    cases, parts = [*map(case_name, one.settings.shares), SHIFTED, NOISE, DROPPED], ("valid", "test")
+    assert len(scored) == 20 * len(cases)
+    label = {
+        image.tobytes(): int(kind)
+        for split in parts
+        for image, kind in zip(digits.images(split), digits.labels(split), strict=True)
+    }
+    for place, (samples, reference) in enumerate(scored):
+        assert not samples & reference
+        assert {label[image] for image in reference} == set(range(10))
+        held_out = [label[image] for image in samples if image in label]
+        if cases[place % len(cases)] == DROPPED:
+            assert len(held_out) == 100 and 0 not in held_out
+        elif cases[place % len(cases)] == case_name(0.0):
+            assert len(held_out) == 100 and 0 in held_out
 
 
 def test_parts_of_quality_see_what_is_theirs(finding: Finding) -> None:
