@@ -109,7 +109,7 @@ def test_no_sample_of_the_class_left_out_remains_and_none_is_in_the_reference(
         return scores(samples, reference)
 
     monkeypatch.setattr("dgmbench.controls.planted_copies.scores", watching)
-    one = control(samples=100)
+    one = control(samples=100, cells=2)
     one.run(context("planted_copies", digits))
     cases, parts = [*map(case_name, one.settings.shares), SHIFTED, NOISE, DROPPED], ("valid", "test")
     assert len(scored) == 20 * len(cases)
