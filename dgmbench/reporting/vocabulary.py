@@ -161,9 +161,10 @@ _ONE = ("nn_distance_ratio", "high_frequency_ratio", "edge_sharpness_ratio", "pa
 QUALITY, INCEPTION, FURTHER = "Sample quality", "Sample quality in Inception features", "Further"
 _TOPICS = {
     "Likelihood": ("log_likelihood", "elbo", "bdmc_gap", "ais_"),
-    QUALITY: ("fid_", "kid_", "precision", "recall", "density", "coverage", "class_"),
+    QUALITY: ("fid_", "kid_", "precision", "recall", "density", "coverage", "class_histogram"),
     "Blur and diversity": (
         "pairwise_distance_ratio",
+        "class_coverage",
         "effective_classes",
         "high_frequency_ratio",
         "edge_sharpness_ratio",
