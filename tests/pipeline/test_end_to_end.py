@@ -34,6 +34,7 @@ training: {checkpoint_seconds: 0.05}
 models:
   vae_gray: null
   gan: null
+  dcgan: null
   pixelcnn: null
   diagonal_bilstm: null
   pixelcnn_gray: null
