@@ -146,7 +146,7 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
             {"family": "gan", "view": "gray", "latent_dim": settings.latent_dim, "average": 0.99,
              "generator_hidden": settings.hidden, "discriminator_hidden": settings.hidden,
              # Trained to the end whatever becomes of it: an epoch is one step, and its images are measured.
-             "least_variance": 0.0, "least_signal": 0.0, "most_accuracy": 1.0,
+             "least_variance": 0.0, "least_signal": 0.0,
              "training": training}
         )  # fmt: skip
         with initialising("control", context.control, context.seed, repetition):

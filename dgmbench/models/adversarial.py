@@ -70,7 +70,11 @@ class AdversarialSettings(ModelSettings):
         1e-3, ge=0, description="collapsed if the generator's loss stays flatter in D's output than this"
     )
     most_accuracy: float = Field(
-        0.9995, gt=0.5, le=1, description="collapsed if D's accuracy stays above this; not of wasserstein_gp"
+        1.0,
+        gt=0.5,
+        le=1,
+        description="collapsed if D's accuracy stays above this, but for wasserstein_gp; 1: whatever it is, "
+        "since a generator may recover from it",
     )
     patience: PositiveInt = Field(
         10, description="epochs, or looks at validation, that 'stays' stands for; at most all of them"
