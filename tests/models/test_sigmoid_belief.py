@@ -111,7 +111,10 @@ def test_importance_sampling_rises_to_the_sum_over_all_latents(structure: str) -
     model, x = make(structure), images()
     exact = torch.logsumexp(enumerated(model, x)[0], 0)
     sampled = importance_sampled_log_likelihood(model.log_weights, x, [30_000], seed=1, progress=False)
-    torch.testing.assert_close(sampled[30_000].values, exact.detach(), atol=0.04, rtol=0)
+    size = sampled[30_000].effective_sample_size
+    assert size is not None and float(size.min()) > 300
+    # The relative standard error of a mean of weights is about one over the root of that size.
+    assert bool(((sampled[30_000].values - exact.detach()).abs() < 4 * size.rsqrt()).all())
     # Many copies of each image, so that the bounds' averages over draws can be told apart.
     copies = x.repeat(250, 1, 1, 1)
     below = elbo(model.log_weights, copies, 25, seed=1).mean()
