@@ -20,6 +20,7 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset
 from dgmbench.data.views import dequantise, intensity
+from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.models.base import Strict
 from dgmbench.results import Kind, Record
@@ -94,6 +95,13 @@ class Context:
     device: torch.device
     view: View = "gray"
     clock: float = field(default_factory=time.monotonic)
+
+    @property
+    def domain(self) -> DomainClassifier:
+        """The classifier, for a control that cannot do without. Raises DgmbenchError if there is none."""
+        if self.classifier is None:
+            raise DgmbenchError(f"control {self.control} needs a data set with labels")
+        return self.classifier
 
     def raw(self, split: str, limit: int | None = None) -> Tensor:
         """Discrete images, uint8 ``[n, C, H, W]``: the first `limit` of a split."""

@@ -31,7 +31,6 @@ from dgmbench.controls.base import Context, Control, ControlSettings, Curve, Fin
 from dgmbench.controls.measures import fit_ppca
 from dgmbench.controls.outcomes import Interval, judge, rate_difference, rate_interval
 from dgmbench.data.views import intensity, to_levels
-from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.class_coverage import class_coverage
 from dgmbench.evaluation.frechet import fid
 from dgmbench.files import sha256_json
@@ -106,8 +105,6 @@ class GANInstability(Control[GANInstabilitySettings]):
 
     def run(self, context: Context) -> Finding:
         """Train every objective from every seed."""
-        if context.classifier is None:
-            raise DgmbenchError(f"control {context.control} needs a data set with labels")
         context.lap()
         folder = CHECKPOINTS / context.data.name / f"control-{context.control}"
         images = images_of(context.data, context.data_seed, context.device)
@@ -133,9 +130,12 @@ class GANInstability(Control[GANInstabilitySettings]):
         return self._fid(context, to_levels(drawn, context.data.levels, "dequantised").cpu())
 
     def _fid(self, context: Context, samples: Tensor) -> float:
-        assert context.classifier is not None
-        features = context.classifier.features(intensity(samples, context.data.levels))
-        return fid(features, context.classifier.features(context.pixels("test")))
+        return fid(*self._features(context, samples))
+
+    def _features(self, context: Context, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """The domain classifier's features of samples and of test images."""
+        images = intensity(samples, context.data.levels), context.pixels("test")
+        return context.domain.features(images[0]), context.domain.features(images[1])
 
     def _train(
         self,
@@ -184,11 +184,9 @@ class GANInstability(Control[GANInstabilitySettings]):
         self, context: Context, samples: Tensor, status: str, reference: float, seconds: float
     ) -> _Run:
         """Even of a training that failed, as far as it can be drawn from."""
-        classifier = context.classifier
-        assert classifier is not None
-        predicted = classifier.predict(intensity(samples, context.data.levels)).argmax(1)
-        real = classifier.predict(context.pixels("test")).argmax(1)
-        classes, distance = class_coverage(predicted, real, classifier.classes), self._fid(context, samples)
+        features = self._features(context, samples)
+        predicted, real = (context.domain.classes_of(each) for each in features)
+        classes, distance = class_coverage(predicted, real, context.domain.classes), fid(*features)
         outcome = status
         if status == "completed":
             outcome = "success" if distance < reference else "poor"

@@ -22,7 +22,6 @@ from dgmbench.controls.base import Context, Control, ControlSettings, Finding, P
 from dgmbench.controls.measures import SHOWN
 from dgmbench.controls.outcomes import Interval, curve_of, judge, over_repetitions
 from dgmbench.data.views import intensity, to_levels
-from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.class_coverage import class_coverage
 from dgmbench.evaluation.copying import auth_pct
 from dgmbench.evaluation.frechet import fid
@@ -86,8 +85,6 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
 
     def run(self, context: Context) -> Finding:
         """Measure all sets `repetitions` times; one is judged by its differences to unseen images."""
-        if context.classifier is None:
-            raise DgmbenchError(f"control {context.control} needs a data set with labels")
         context.lap()
         values: dict[str, dict[str, list[float]]] = {name: {m: [] for m in MEASURES} for name in TITLES}
         records: list[Record] = []
@@ -164,14 +161,13 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
 
     def _measure(self, context: Context, images: Tensor, halves: _Halves) -> dict[str, float]:
         """Distances are to all training images, as in the comparison of models; the rest to test images."""
-        classifier, levels = context.classifier, context.data.levels
-        assert classifier is not None
+        classifier, levels = context.domain, context.data.levels
         train_images = context.raw("train")
         ours, indices = nearest(images, train_images)
         theirs, _ = nearest(halves.reference, train_images)
         pixels = [intensity(each, levels) for each in (images, halves.reference)]
         features = [classifier.features(each) for each in pixels]
-        classes = [classifier.predict(each).argmax(1) for each in pixels]
+        classes = [classifier.classes_of(each) for each in features]
         found = fidelity(features[0], features[1])
         return {
             "nn_distance_ratio": median_ratio(ours, theirs, context.rng("ratio"), 0)[0],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dgmbench.data import streams
 from dgmbench.data.raw import Carrier, RawFile, RawSet
 from dgmbench.data.splits import SPLITS, Split, UintArray
 from dgmbench.errors import DataError
@@ -128,6 +129,13 @@ def read_amat(content: bytes, width: int = 784) -> UintArray:
 
 
 def cut_amat(contents: dict[str, bytes], seed: int) -> dict[str, Split]:
-    """The three files as published: 50,000/10,000/10,000 images, no labels."""
+    """The three files as published: 50,000/10,000/10,000 images, no labels.
+
+    The published test file is sorted by class (zeros first), so that its first images are no sample of it;
+    here they come in an order drawn by the data seed.
+    """
     files = {split: contents[f"binarized_mnist_{split}.amat"] for split in SPLITS}
-    return {split: Split(read_amat(text).reshape(-1, 1, 28, 28), None) for split, text in files.items()}
+    images = {split: read_amat(text).reshape(-1, 1, 28, 28) for split, text in files.items()}
+    order = streams.permutation(streams.generator(seed, "sorted_test"), len(images["test"]))
+    images["test"] = images["test"][order]
+    return {split: Split(array, None) for split, array in images.items()}

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.classifier import DomainClassifier
-from dgmbench.evaluation.scores import Score, training_rows
+from dgmbench.evaluation.order import training_rows
+from dgmbench.evaluation.scores import Score
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed

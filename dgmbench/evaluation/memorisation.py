@@ -6,7 +6,6 @@ and C_T. In pixels also with a shift by one pixel allowed, to which plain distan
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +120,7 @@ def _copy_test(subject: Subject, space: _Space) -> Iterator[Record]:
         rng = np.random.default_rng(derive_seed("c_t", settings.seed))
         found = c_t(cells.place(space.generated), heldout, rng)
     except ValueError as error:
-        info = subject.run.info
-        print(f"evaluate {info['model']} seed {info['seed']}: {metric} left out: {error}", file=sys.stderr)
+        subject.leave_out(metric, error)
         return
     yield subject.record(
         metric, found.value, found.std_error,

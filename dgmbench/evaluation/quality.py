@@ -10,6 +10,7 @@ from torch import Tensor
 from dgmbench.data.views import intensity
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.feature_spaces import FeatureSpace
+from dgmbench.evaluation.order import training_rows
 from dgmbench.evaluation.scores import (
     Floor,
     Score,
@@ -17,7 +18,6 @@ from dgmbench.evaluation.scores import (
     fid_scores,
     fidelity_scores,
     kernel_scores,
-    training_rows,
 )
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record

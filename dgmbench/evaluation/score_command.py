@@ -31,6 +31,7 @@ from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.image_files import read_images
+from dgmbench.evaluation.order import shuffled, some_images, training_rows
 from dgmbench.evaluation.scores import (
     Floor,
     Score,
@@ -38,11 +39,9 @@ from dgmbench.evaluation.scores import (
     fid_scores,
     fidelity_scores,
     kernel_scores,
-    some_images,
-    training_rows,
     wanted_inception,
 )
-from dgmbench.evaluation.sharpness import RATIOS
+from dgmbench.evaluation.sharpness import ratios
 from dgmbench.results import Record, write_records
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 from dgmbench.training.devices import choose_device, exact_float32
@@ -70,7 +69,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--dataset", required=True, help="one of: " + ", ".join(dataset_names()))
     parser.add_argument("--view", help="gray or binary (default: gray where the data set has it)")
     parser.add_argument("--levels", type=int, help="L of whole numbers 0..L-1 in a .npy file (default: 256)")
-    parser.add_argument("--limit", type=int, help="score the first so many samples (default: all)")
+    parser.add_argument(
+        "--limit", type=int, help="score so many of the samples, drawn whatever their order (default: all)"
+    )
     parser.add_argument("--inception", action="store_true", help="Inception features on a CPU too, about 100 "
                         "ms an image")  # fmt: skip
     parser.add_argument("--inception-weights", type=Path, help="file of the Inception weights")
@@ -96,7 +97,7 @@ def score_command(arguments: argparse.Namespace) -> None:
         raise SettingsError("--neighbours is 1 or more, --limit and --levels are 2 or more")
     if arguments.csv is not None and arguments.csv.is_dir():
         raise SettingsError(f"--csv {arguments.csv} is a folder; name a file")
-    samples = read_images(arguments.images, spec.shape, arguments.levels)[: arguments.limit]
+    samples = shuffled(read_images(arguments.images, spec.shape, arguments.levels))[: arguments.limit]
     _check_view(samples, view, spec.views)
     sets = _image_sets(_dataset(arguments), view, samples)
     found, notes = _all_scores(arguments, view, sets, device)
@@ -191,7 +192,7 @@ def _groups(
     yield "domain features", domain
     yield "Inception features", inception
     yield "diversity", lambda: [diversity_score(sets.samples, sets.real, settings)]
-    yield "sharpness", lambda: _sharpness(sets)
+    yield "sharpness", lambda: _sharpness(sets, view)
 
 
 def _features(
@@ -213,8 +214,8 @@ def _in_space(
     yield from fidelity_scores(space, generated, real, settings)
 
 
-def _sharpness(sets: ImageSets) -> Iterator[Score]:
-    for metric, measure in RATIOS.items():
+def _sharpness(sets: ImageSets, view: str) -> Iterator[Score]:
+    for metric, measure in ratios(view).items():
         found = measure(sets.samples, sets.real)
         yield Score(metric, found.ratio, found.std_error, len(sets.samples))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgmbench.errors import DataError
 from dgmbench.evaluation.diversity import pairwise_distance_ratio
 from dgmbench.evaluation.fid_bias import fid_curve, rows_needed
 from dgmbench.evaluation.frechet import fid, fid_std_error
 from dgmbench.evaluation.inception import InceptionSpace, load_weights
 from dgmbench.evaluation.kernel_distance import kernel_distance
+from dgmbench.evaluation.order import drawn, in_order, some_images
 from dgmbench.evaluation.prdc import fidelity
 from dgmbench.results import Kind
 from dgmbench.settings import EvaluationSettings, InceptionSettings
@@ -27,8 +26,6 @@ from dgmbench.training.seeding import derive_seed
 # Sizes of the curve of FID against n, and repeats: a distance takes seconds in 2048 features.
 CURVES = {"domain": (6, 4), "inception": (5, 1)}
 RESAMPLES = 20
-# Columns by which rows are put in order.
-SORTED_BY = 16
 
 
 @dataclass(frozen=True)
@@ -118,25 +115,6 @@ def _without_bias(
     return Score(f"fid_{space}_infinity", curve.infinity, error, len(generated), arrays=arrays)
 
 
-def in_order(features: Tensor) -> Tensor:
-    """The rows of features [n, f] in an order of their own, so that drawing from them forgets the given one.
-
-    By the first columns, which hardly ever tie; rows that tie in them keep their order.
-    """
-    keys = features[:, :SORTED_BY].detach().cpu().numpy()
-    return features[torch.from_numpy(np.lexsort(keys.T[::-1]).copy())]
-
-
-def drawn(sets: Sequence[Tensor], n: int, seed: int) -> list[Tensor]:
-    """At most n rows of each of some features [m, f], drawn at random whatever the order that they come in.
-
-    Files of a folder lie by name, often by class, so that the first ones are no sample.
-    """
-    rng = np.random.default_rng(derive_seed("drawn", seed))
-    rows = [torch.from_numpy(np.sort(rng.permutation(len(features))[:n])) for features in sets]
-    return [in_order(features)[chosen] for features, chosen in zip(sets, rows, strict=True)]
-
-
 def kernel_scores(
     space: str, generated: Tensor, real: Tensor, settings: EvaluationSettings
 ) -> Iterator[Score]:
@@ -167,18 +145,6 @@ def diversity_score(generated: Tensor, real: Tensor, settings: EvaluationSetting
     return Score("pairwise_distance_ratio", found.ratio, found.std_error, min(limit, len(generated)))
 
 
-def some_images(images: Tensor, n: int | None, seed: int) -> Tensor:
-    """At most n images (None: all), drawn at random: neither files nor test images need come in any order."""
-    rows = np.random.default_rng(derive_seed("drawn", seed)).permutation(len(images))[:n]
-    return images[torch.from_numpy(np.sort(rows))]
-
-
-def training_rows(count: int, n: int, seed: int) -> Tensor:
-    """Which n of `count` training images (or all if there are fewer) the floor is of, ascending int64."""
-    generator = torch.Generator().manual_seed(derive_seed("floor", seed))
-    return torch.randperm(count, generator=generator)[:n].sort().values
-
-
 def wanted_inception(
     settings: InceptionSettings, device: torch.device, mirror: str | Path | None = None
 ) -> InceptionSpace | None:
@@ -190,14 +156,3 @@ def wanted_inception(
     if not wanted:
         return None
     return InceptionSpace(load_weights(settings.weights, mirror=mirror), device, settings.batch_size)
-
-
-def inception_space(
-    settings: InceptionSettings, device: torch.device, mirror: str | Path | None = None
-) -> InceptionSpace | None:
-    """As `wanted_inception`, but weights that cannot be had are told on standard error and give None."""
-    try:
-        return wanted_inception(settings, device, mirror)
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return None

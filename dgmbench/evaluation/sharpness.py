@@ -147,12 +147,18 @@ def ratio_of_means(
     return SharpnessRatio(ratio, math.sqrt(spread_above + ratio**2 * spread_below) / below)
 
 
-RATIOS = {"high_frequency_ratio": high_frequency_ratio, "edge_sharpness_ratio": edge_sharpness_ratio}
+Ratio = Callable[[Tensor, Tensor], SharpnessRatio]
+
+
+def ratios(view: str) -> dict[str, Ratio]:
+    """The measures of a view by metric. Every edge of a black-and-white image is one pixel wide."""
+    spectral: dict[str, Ratio] = {"high_frequency_ratio": high_frequency_ratio}
+    return spectral if view == "binary" else spectral | {"edge_sharpness_ratio": edge_sharpness_ratio}
 
 
 def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
-    """High-frequency energy and edge sharpness over those of test images: the samples', and the mean images'
-    of a density.
+    """High-frequency energy and, in gray, edge sharpness over those of test images: the samples', and the
+    mean images' of a density.
 
     Leaves the spectra in ``spectrum-<seed>.npz``.
     """
@@ -166,7 +172,7 @@ def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
         sets["means"] = ("_mean", means)
     for name, (suffix, images) in sets.items():
         arrays[name] = radial_spectrum(images).power.numpy()
-        for metric, measure in RATIOS.items():
+        for metric, measure in ratios(subject.view).items():
             result = measure(images, real)
             yield subject.record(
                 metric + suffix, result.ratio, result.std_error,

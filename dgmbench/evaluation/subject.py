@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.likelihood import PointEstimates
+from dgmbench.evaluation.order import shuffled
 from dgmbench.evaluation.reference_cache import Arrays, ReferenceCache
 from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
 from dgmbench.results import Kind, Record
@@ -30,6 +32,16 @@ from dgmbench.training.seeding import derive_seed, generator_for
 
 # Real images that are embedded at once.
 EMBEDDED = 1 << 16
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A metric, or a group of them, that a run has not got, and why."""
+
+    model: str
+    seed: int
+    metric: str
+    reason: str
 
 
 @dataclass
@@ -56,6 +68,8 @@ class Subject:
     kept_features: dict[str, Tensor] = field(default_factory=dict)
     # The Inception network's space, where it is in use.
     inception: FeatureSpace | None = None
+    # What could not be measured: `LeftOut` by metric or group of them.
+    left_out: list[LeftOut] = field(default_factory=list)
 
     @property
     def view(self) -> str:
@@ -91,10 +105,13 @@ class Subject:
 
     @cached_property
     def samples(self) -> Tensor:
-        """The generated images of the run, uint8 ``[n, C, H, W]``."""
+        """The generated images, uint8 ``[n, C, H, W]``, in an order of their content's (see `shuffled`).
+
+        So a metric that takes the first n of them does not depend on the order in which they were drawn.
+        """
         if self.way is not None:
-            return self._samples_by(self.way)
-        return torch.from_numpy(self.run.samples().copy())
+            return shuffled(self._samples_by(self.way))
+        return shuffled(torch.from_numpy(self.run.samples().copy()))
 
     def _samples_by(self, way: str) -> Tensor:
         """As many images as the run has, drawn in another way of the model's."""
@@ -205,6 +222,22 @@ class Subject:
         seconds, self.clock = now - self.clock, now
         return seconds
 
+    @property
+    def name(self) -> str:
+        """What records call the model: the entry, with the way of sampling if it is not the entry's own."""
+        entry = self.run.info["model"]
+        return entry if self.way is None else f"{entry}/{self.way}"
+
+    def leave_out(self, metric: str, reason: object) -> None:
+        """Say on standard error and keep for the report why `metric` is not measured."""
+        info = self.run.info
+        found = LeftOut(self.name, info["seed"], metric, str(reason))
+        print(
+            f"evaluate {info['dataset']} {found.model} seed {found.seed}: {metric} left out: {reason}",
+            file=sys.stderr,
+        )
+        self.left_out.append(found)
+
     def record(
         self,
         metric: str,
@@ -222,7 +255,7 @@ class Subject:
         return Record(
             dataset=info["dataset"],
             view=info["view"],
-            model=info["model"] if self.way is None else f"{info['model']}/{self.way}",
+            model=self.name,
             seed=info["seed"],
             metric=metric,
             value=float(value),

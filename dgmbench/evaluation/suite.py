@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from dgmbench.data.dataset import load_dataset
-from dgmbench.errors import DgmbenchError
+from dgmbench.errors import DataError, DgmbenchError
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.class_coverage import coverage_of_classes
 from dgmbench.evaluation.class_shares import class_histogram
@@ -30,10 +31,11 @@ from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parz
 from dgmbench.evaluation.memorisation import memorisation, memorisation_domain
 from dgmbench.evaluation.probe import linear_probe
 from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
-from dgmbench.evaluation.scores import inception_space
+from dgmbench.evaluation.scores import wanted_inception
 from dgmbench.evaluation.sharpness import sharpness
-from dgmbench.evaluation.subject import Subject
+from dgmbench.evaluation.subject import LeftOut, Subject
 from dgmbench.evaluation.svm_probe import svm_probes
+from dgmbench.files import write_json
 from dgmbench.models.base import CanEncode
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, mirror_of
@@ -46,7 +48,18 @@ RESULTS = Path("results")
 # Samples kept of each further way of sampling, for its picture.
 SHOWN = 36
 
+# What could not be measured and why, `LeftOut` as JSON objects; the report shows it.
+LEFT_OUT = "left-out.json"
+
 Metric = Callable[[Subject, Path], Iterator[Record]]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What came of one run."""
+
+    records: list[Record]
+    left_out: list[LeftOut]
 
 
 def probes(subject: Subject, folder: Path) -> Iterator[Record]:
@@ -146,13 +159,21 @@ def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     device = set_up(params.training)
-    inception = inception_space(params.evaluation.inception, device, mirror_of(params))
+    left_out: list[LeftOut] = []
+    inception = None
+    try:
+        inception = wanted_inception(params.evaluation.inception, device, mirror_of(params))
+    except DataError as error:
+        print(error, file=sys.stderr)
+        left_out += [LeftOut(model, seed, "Inception features", str(error)) for seed in params.seeds]
     found = for_each(
         lambda seed: evaluate_seed(params, dataset, model, seed, folder, device, inception),
         params.seeds,
         processes(params.training, device),
     )
-    write_records(folder / "results.csv", [record for records in found for record in records])
+    write_records(folder / "results.csv", [record for one in found for record in one.records])
+    left_out += [each for one in found for each in one.left_out]
+    write_json(folder / LEFT_OUT, [asdict(each) for each in left_out])
     shutil.rmtree(store_folder(dataset, model), ignore_errors=True)
     return folder
 
@@ -165,11 +186,11 @@ def evaluate_seed(
     folder: Path,
     device: torch.device,
     inception: FeatureSpace | None = None,
-) -> list[Record]:
+) -> Evaluated:
     """All records of one run; one that diverged or collapsed has one that says so."""
     info = run_info(dataset, model, seed)
     if info["status"] != "completed":
-        return [_failed(info, device)]
+        return Evaluated([_failed(info, device)], [])
     data = load_dataset(dataset, DATA)
     run = open_run(dataset, model, seed, device=device)
     classifier = load_classifier(dataset, run.model.view, device)
@@ -182,11 +203,8 @@ def evaluate_seed(
             records += metric(subject, folder)
         except (DgmbenchError, ValueError) as error:
             # One metric's failure must not cost the others; the regression check misses it by name.
-            print(
-                f"evaluate {dataset} {model} seed {seed}: {metric.__name__} left out: {error}",
-                file=sys.stderr,
-            )
-    return records
+            subject.leave_out(metric.__name__, error)
+    return Evaluated(records, subject.left_out)
 
 
 def _failed(info: dict[str, Any], device: torch.device) -> Record:

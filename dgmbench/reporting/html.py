@@ -46,6 +46,7 @@ def render(
     manifests: Mapping[str, Mapping[str, Any]],
     pictures: Sequence[Picture],
     findings: Sequence[ControlFinding] = (),
+    left_out: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page as text. Everything that comes from files is escaped by the template engine."""
     provenance = [_provenance(run) for run in runs]
@@ -55,7 +56,7 @@ def render(
         seeds=list(params["seeds"]),
         datasets=[_dataset(name, m, frame, tables, pictures, findings) for name, m in manifests.items()],
         facts=_facts(params, runs),
-        warnings=warnings(params, runs, manifests),
+        warnings=[*warnings(params, runs, manifests), *not_measured(left_out)],
         settings=yaml.safe_dump(_plain(params), sort_keys=False, allow_unicode=True),
         runs=provenance,
         run_columns=list(provenance[0]) if provenance else [],
@@ -105,6 +106,20 @@ def warnings(
         )
     said += _data_warnings(runs, manifests)
     return said
+
+
+def not_measured(left_out: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each metric that could not be measured, with the models and seeds, and why."""
+    seeds: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for each in left_out:
+        models = seeds.setdefault((each["dataset"], each["metric"], each["reason"]), {})
+        models.setdefault(each["model"], []).append(str(each["seed"]))
+    return [
+        f"{metric} on {dataset} left out for "
+        + ", ".join(f"{model} (seed {', '.join(own)})" for model, own in models.items())
+        + f": {reason.rstrip('.')}."
+        for (dataset, metric, reason), models in seeds.items()
+    ]
 
 
 def _missing(params: Mapping[str, Any], runs: Sequence[Run]) -> list[str]:

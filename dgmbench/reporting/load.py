@@ -86,6 +86,16 @@ def merge_results(
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(COLUMNS))
 
 
+def load_left_out(results_root: Path, datasets: Sequence[str], models: Sequence[str]) -> list[dict[str, Any]]:
+    """What evaluations could not measure: data set, model, seed, metric, reason, in the order of models."""
+    found = []
+    for dataset in datasets:
+        for model in models:
+            path = Path(results_root) / dataset / model / "left-out.json"
+            found += [{"dataset": dataset, **each} for each in (read_json(path) if path.exists() else [])]
+    return found
+
+
 def control_folder(results_root: Path, dataset: str, control: str) -> Path:
     """Where a control left its files; `CheckpointError` if it has not been carried out."""
     folder = Path(results_root) / dataset / f"control-{control}"

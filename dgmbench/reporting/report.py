@@ -11,7 +11,7 @@ import pandas as pd
 from dgmbench.files import replacing
 from dgmbench.reporting import figures, html, metrics, tables
 from dgmbench.reporting.findings import load_findings
-from dgmbench.reporting.load import load_manifests, load_runs, merge_results
+from dgmbench.reporting.load import load_left_out, load_manifests, load_runs, merge_results
 from dgmbench.results import COLUMNS
 
 _OWNED = ("tables", "figures", "curves")
@@ -40,7 +40,8 @@ def write_report(
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")
     metrics.write_metrics(frame, out / "metrics.json")
-    html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn, findings)
+    left_out = load_left_out(results_root, datasets, models)
+    html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out)
     return frame
 
 

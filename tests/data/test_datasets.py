@@ -10,7 +10,7 @@ import pytest
 
 from dgmbench.data.datasets import dataset_names, get_spec
 from dgmbench.data.digits import fetch_digits
-from dgmbench.data.mnist import read_amat, read_idx
+from dgmbench.data.mnist import cut_amat, read_amat, read_idx
 from dgmbench.errors import DataError
 
 
@@ -56,6 +56,19 @@ def test_read_amat_reads_rows_of_digits() -> None:
     np.testing.assert_array_equal(read_amat(b"0 1 1\n1 0 0\n", width=3), [[0, 1, 1], [1, 0, 0]])
     with pytest.raises(DataError, match="something else than 0 and 1"):
         read_amat(b"0 1 2\n", width=3)
+
+
+def test_the_sorted_test_images_come_in_an_order_drawn_by_the_seed() -> None:
+    rows = [[image >> bit & 1 for bit in range(784)] for image in range(40)]
+    text = "".join(" ".join(map(str, row)) + "\n" for row in rows).encode()
+    contents = {f"binarized_mnist_{split}.amat": text for split in ("train", "valid", "test")}
+    orders = []
+    for seed in (0, 0, 1):
+        splits = cut_amat(contents, seed)
+        shown = {split: part.images.reshape(40, 784).tolist() for split, part in splits.items()}
+        assert shown["train"] == rows == shown["valid"] == sorted(shown["test"], key=rows.index)
+        orders.append([rows.index(row) for row in shown["test"]])
+    assert orders[0] == orders[1] != orders[2] and list(range(40)) not in orders
 
 
 def test_other_digits_than_the_pinned_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

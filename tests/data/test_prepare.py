@@ -22,7 +22,7 @@ PINNED = {
     "digits": "ff458d550620fd88aaceea1f3954cec3222c3604705b127c76f20da37bd4f910",
     "mnist": "d9e9852a2e06cbff92ab6b5460425a7e5b473f41bf7a069b133f0ba8a6f11f00",
     "fashion": "9f6f6a0e6a33870a227ba7daf296435d860b601525d430fd03eccc5c9ba865a0",
-    "mnist_static": "5482c9c6eb7a4f41ea3f353ead5fe1870abedc9e1ced4b3a1371c4a974f73a48",
+    "mnist_static": "fc0c5951ab526ff422146c00dfd7f862349250589918ce9412fd644770e47960",
 }
 
 

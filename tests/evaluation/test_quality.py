@@ -13,13 +13,16 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.errors import DataError
 from dgmbench.evaluation import memorisation
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.feature_spaces import DomainSpace
 from dgmbench.evaluation.frechet import fid
+from dgmbench.evaluation.order import training_rows
 from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
-from dgmbench.evaluation.scores import Floor, inception_space, training_rows
+from dgmbench.evaluation.scores import Floor, wanted_inception
 from dgmbench.evaluation.subject import Subject
+from dgmbench.evaluation.suite import SAMPLE_METRICS
 from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 
@@ -155,11 +158,16 @@ def test_what_concerns_real_images_alone_is_found_once_for_all_models(
 
 def test_no_score_depends_on_the_order_of_samples(tmp_path: Path) -> None:
     """Bounds below the number of images, so that all have to choose."""
+    bounds: dict[str, Any] = {"fid_samples": 200, "neighbour_samples": 100, "diversity_samples": 90}
+    bounds |= {"kid_samples": 150, "prdc_samples": 120, "copy_cells": 2}
     images = torch.from_numpy(load_digits(tmp_path).images("valid").copy())
     found = []
     for samples in (images, images.flip(0), images[torch.randperm(300, generator=GENERATOR)]):
-        subject = subject_of(tmp_path, samples, kid_samples=150, prdc_samples=120)
-        found.append({r.metric: (r.value, r.std_error) for r in domain_quality(subject, tmp_path)})
+        subject = subject_of(tmp_path, samples, inception={"samples": 110, "resamples": 3}, **bounds)
+        records = [r for metric in SAMPLE_METRICS[1:] for r in metric(subject, tmp_path)]
+        found.append({r.metric: (r.value, r.std_error) for r in records})
+    wanted = {"fid_domain", "fid_inception", "c_t", "nn_distance_ratio_shifts", "pairwise_distance_ratio"}
+    assert wanted | {"class_coverage", "class_histogram_distance", "auth_pct_domain"} < set(found[0])
     assert found[0] == found[1] == found[2]
 
 
@@ -193,16 +201,13 @@ def test_the_floor_has_the_same_images_for_every_model() -> None:
     assert torch.equal(training_rows(100, 1000, 0), torch.arange(100))
 
 
-def test_inception_is_off_on_a_cpu_unless_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inception_is_off_on_a_cpu_unless_asked_for(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
-    assert inception_space(InceptionSettings(), cpu) is None
-    assert inception_space(InceptionSettings(use=False), torch.device("cuda")) is None
-    assert capsys.readouterr().err == ""
+    assert wanted_inception(InceptionSettings(), cpu) is None
+    assert wanted_inception(InceptionSettings(use=False), torch.device("cuda")) is None
     missing = InceptionSettings(use=True, weights=str(tmp_path / "none.pth"))
-    assert inception_space(missing, cpu) is None
-    assert "evaluation.inception.weights: there is no file" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"evaluation\.inception\.weights: there is no file"):
+        wanted_inception(missing, cpu)
 
 
 def test_inception_true_is_short_for_use() -> None:

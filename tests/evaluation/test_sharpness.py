@@ -12,7 +12,6 @@ from coded import Coder, PriorCoder, subject_of
 from torch import Tensor
 
 from dgmbench.evaluation.sharpness import (
-    RATIOS,
     edge_sharpness_ratio,
     frequencies,
     hann,
@@ -20,6 +19,7 @@ from dgmbench.evaluation.sharpness import (
     high_frequency_share,
     power_spectrum,
     radial_spectrum,
+    ratios,
     sharpness,
 )
 
@@ -174,8 +174,8 @@ def test_the_metric_holds_samples_against_test_images_of_the_view(tmp_path: Path
 def test_mean_images_of_a_density_are_measured_in_the_gray_view_only(tmp_path: Path) -> None:
     model = PriorCoder()
     for view, metrics in (
-        ("gray", [*RATIOS, *(f"{metric}_mean" for metric in RATIOS)]),
-        ("binary", list(RATIOS)),
+        ("gray", [*ratios("gray"), *(f"{metric}_mean" for metric in ratios("gray"))]),
+        ("binary", ["high_frequency_ratio"]),
     ):
         subject = subject_of(model, tmp_path, view=view)
         subject.settings.seed = 5

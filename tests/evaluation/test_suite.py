@@ -12,9 +12,10 @@ import torch
 
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation import suite
-from dgmbench.evaluation.subject import Subject
-from dgmbench.results import Record
-from dgmbench.settings import EvaluationSettings
+from dgmbench.evaluation.subject import LeftOut, Subject
+from dgmbench.reporting.load import load_left_out
+from dgmbench.results import Record, read_records
+from dgmbench.settings import EvaluationSettings, InceptionSettings, TrainingSettings
 
 
 def fine(subject: Subject, folder: Path) -> Iterator[Record]:
@@ -42,8 +43,12 @@ def test_a_metric_that_fails_is_told_and_costs_no_other(
     monkeypatch.setattr(suite, "load_classifier", lambda *_: None)
     monkeypatch.setattr(suite, "METRICS", (half, refused, fine))
     params: Any = SimpleNamespace(evaluation=EvaluationSettings(), data=SimpleNamespace(seed=0))
-    records = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
-    assert [record.metric for record in records] == ["first", "fine"]
+    found = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
+    assert [record.metric for record in found.records] == ["first", "fine"]
+    assert found.left_out == [
+        LeftOut("m", 3, "half", "images hold NaN or infinite values"),
+        LeftOut("m", 3, "refused", "the classifier is damaged"),
+    ]
     told = capsys.readouterr().err
     assert "evaluate d m seed 3: half left out: images hold NaN or infinite values" in told
     assert "evaluate d m seed 3: refused left out: the classifier is damaged" in told
@@ -53,5 +58,28 @@ def test_a_diverged_run_has_one_row_that_says_so(tmp_path: Path, monkeypatch: py
     info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "diverged"}
     monkeypatch.setattr(suite, "run_info", lambda *_: info)
     params: Any = SimpleNamespace()
-    (record,) = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
+    (record,) = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu")).records
     assert (record.metric, record.value) == ("diverged", 1.0)
+
+
+def test_inception_weights_that_cannot_be_had_are_kept_for_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every seed, by an evaluation that goes on without them."""
+    monkeypatch.chdir(tmp_path)
+    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "diverged"}
+    monkeypatch.setattr(suite, "run_info", lambda *names: info | {"seed": names[-1]})
+    wanted = InceptionSettings(use=True, weights="none.pth")
+    params: Any = SimpleNamespace(
+        training=TrainingSettings(device="cpu", processes=1),
+        evaluation=EvaluationSettings(inception=wanted),
+        data=SimpleNamespace(mirror=None),
+        seeds=[3, 4],
+    )
+    folder = suite.evaluate_entry(params, "d", "m")
+    assert list(read_records(folder / "results.csv")["metric"]) == ["diverged"] * 2
+    told = load_left_out(folder.parents[1], ["d"], ["m"])
+    assert [(each["dataset"], each["seed"], each["metric"]) for each in told] == [
+        ("d", 3, "Inception features"), ("d", 4, "Inception features")
+    ]  # fmt: skip
+    assert "there is no file" in told[0]["reason"]

@@ -17,7 +17,7 @@ from fabricate import VIEWS, fabricate, plant
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
 from dgmbench.reporting.findings import load_findings
-from dgmbench.reporting.html import duration, render
+from dgmbench.reporting.html import duration, not_measured, render
 from dgmbench.reporting.load import load_manifests, load_runs, merge_results
 from dgmbench.reporting.metrics import headline_metrics
 from dgmbench.reporting.report import write_report
@@ -238,3 +238,26 @@ def test_uncommitted_changes_are_told(tmp_path: Path) -> None:
     assert "0123456789ab with uncommitted changes" in text
     assert "trained with uncommitted changes" in text
     assert "different commits" in text
+
+
+def test_what_could_not_be_measured_is_said_once_for_all_models_and_seeds() -> None:
+    few = {"dataset": "digits", "metric": "c_t", "reason": "no cell has more than 20 images."}
+    left_out = [
+        few | {"model": "vae", "seed": 1},
+        few | {"model": "vae", "seed": 2},
+        few | {"model": "dae/chain", "seed": 1},
+        few | {"metric": "probes", "model": "vae", "seed": 1},
+    ]
+    first, second = not_measured(left_out)
+    assert first == (
+        "c_t on digits left out for vae (seed 1, 2), dae/chain (seed 1): no cell has more than 20 images."
+    )
+    assert second == "probes on digits left out for vae (seed 1): no cell has more than 20 images."
+
+
+def test_the_page_shows_what_evaluations_left_out(tmp_path: Path) -> None:
+    settings = small(fabricate(tmp_path))
+    told = [{"model": "vae", "seed": 1, "metric": "c_t", "reason": "<few> samples"}]
+    write_json(tmp_path / "results" / "digits" / "vae" / "left-out.json", told)
+    page = Page((write(tmp_path, settings) / "index.html").read_text(encoding="utf-8"))
+    assert "c_t on digits left out for vae (seed 1): <few> samples." in page.text
