@@ -55,7 +55,7 @@ class GANTheorySettings(ControlSettings):
         [3, 10, 30, 100, 300, 1000], min_length=1, description="steps after which to look"
     )
     # Quadrature ends at 8 deviations.
-    shift: PositiveFloat = Field(4.0, le=8, description="m, in deviations")
+    shift: PositiveFloat = Field(6.0, le=8, description="m, in deviations")
     repetitions: int = Field(3, ge=2, description="trainings of everything")
     tolerance: PositiveFloat = Field(0.02, description="of errors of D, and of values in nats")
 
@@ -95,8 +95,8 @@ class GANTheory(Control[GANTheorySettings]):
     claim = (
         "Between known densities a trained discriminator comes to D* = p_data/(p_data + p_G) and its value "
         "to 2 JSD - log 4, which is -log 4 where p_G = p_data; too few draws, too narrow a network and too "
-        "few steps each keep it away; and one that is nearly optimal for distant densities tells the "
-        "generator next to nothing under the minimax loss, unlike under the non-saturating one."
+        "few steps each keep it away. The stronger it is for distant densities, the less it tells the "
+        "generator under the minimax loss, in the end next to nothing, unlike under the non-saturating one."
     )
     source = (
         "Goodfellow et al. 2014, proposition 1, theorem 1 and section 3; Arjovsky & Bottou 2017, theorem 2.4"
@@ -222,6 +222,13 @@ class GANTheory(Control[GANTheorySettings]):
             first, *_, last = self._subjects(source)
             yield found.difference(first, last)
         yield self._slope_ratio(found)
+        yield self._slope_loss(found)
+
+    def _slope_loss(self, found: _Found) -> Interval:
+        """log of the minimax gradient at the first look over that at the end of the shifted training."""
+        steps = min(self.settings.looks), self.settings.steps
+        sizes = [found.values[f"shift_steps_{step}", "generator_gradient_minimax"] for step in steps]
+        return over_repetitions([math.log(first / last) for first, last in zip(*sizes, strict=True)])
 
     def _slope_ratio(self, found: _Found) -> Interval:
         """log of the non-saturating gradient over the minimax one, at the end of the shifted training."""
@@ -239,10 +246,14 @@ class GANTheory(Control[GANTheorySettings]):
         own, real = (found.interval(firsts[0], name).mean for name in ("game_value_training", "game_value"))
         ratio = self._slope_ratio(found)
         times, low, high = (f"{math.exp(value):,.0f}" for value in (ratio.mean, ratio.low, ratio.high))
+        fall = self._slope_loss(found)
+        falls = [f"{math.exp(value):.1f}" for value in (fall.mean, fall.low, fall.high)]
         return " ".join(told) + (
             f" Kept short, it is farther away ({worst}); with the fewest draws it takes its value for "
             f"{own:.2f} and it is {real:.2f}. For densities {self.settings.shift:g} deviations apart the "
-            f"generator's non-saturating gradient ends {times} times (95 %: {low} to {high}) the minimax one."
+            f"generator's minimax gradient falls {falls[0]} times (95 %: {falls[1]} to {falls[2]}) from step "
+            f"{min(self.settings.looks)} to step {self.settings.steps} of the discriminator, and the "
+            f"non-saturating one ends {times} times (95 %: {low} to {high}) as large."
         )
 
     def _told(self, found: _Found, dims: int) -> str:

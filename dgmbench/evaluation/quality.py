@@ -15,9 +15,7 @@ from dgmbench.evaluation.scores import (
     Floor,
     Score,
     diversity_score,
-    fid_scores,
-    fidelity_scores,
-    kernel_scores,
+    space_scores,
 )
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
@@ -70,22 +68,22 @@ def _in_space(
     """Records of features generated [n, f] against real [m, f]; `train` gives those of the floor."""
     generated, real = sets
     sizes = len(generated), len(real)
+    settings = subject.settings
+    # What the floor is made with besides the images.
+    made_with = settings.kid_samples, settings.prdc_samples, settings.prdc_neighbours
     kept = subject.of_real_images(
         "floor",
         space.identity,
         *sizes,
-        compute=lambda: Floor.of(space.name, train(), real, subject.settings.seed).arrays,
+        *made_with,
+        compute=lambda: Floor.of(space.name, train(), real, settings).arrays,
     )
-    for score in _scores(space.name, generated, real, Floor.from_arrays(kept), subject):
-        if score.arrays:
-            save_arrays(folder / f"fid-{space.name}-{subject.run.info['seed']}.npz", **score.arrays)
-        yield _record(subject, score)
-
-
-def _scores(space: str, generated: Tensor, real: Tensor, floor: Floor, subject: Subject) -> Iterator[Score]:
-    yield from fid_scores(space, generated, real, floor, subject.settings)
-    yield from kernel_scores(space, generated, real, subject.settings)
-    yield from fidelity_scores(space, generated, real, subject.settings)
+    floor = Floor.from_arrays(kept)
+    for name, scores in space_scores(space.name, generated, real, floor, settings):
+        for score in subject.attempt(name, scores.__iter__):
+            if score.arrays:
+                save_arrays(folder / f"fid-{space.name}-{subject.run.info['seed']}.npz", **score.arrays)
+            yield _record(subject, score)
 
 
 def _record(subject: Subject, score: Score) -> Record:

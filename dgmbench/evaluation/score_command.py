@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from dgmbench.data.prepare import prepare
 from dgmbench.data.views import binarise, intensity
 from dgmbench.errors import CheckpointError, DataError, DgmbenchError, SettingsError, suggest
 from dgmbench.evaluation.class_shares import class_histogram_scores
+from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.domain import load_classifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
@@ -36,9 +38,7 @@ from dgmbench.evaluation.scores import (
     Floor,
     Score,
     diversity_score,
-    fid_scores,
-    fidelity_scores,
-    kernel_scores,
+    space_scores,
     wanted_inception,
 )
 from dgmbench.evaluation.sharpness import ratios
@@ -160,6 +160,7 @@ def _all_scores(
     return found, notes
 
 
+SPACES = {"domain": "domain", "inception": "Inception"}
 Group = tuple[str, Callable[[], Iterable[Score]]]
 
 
@@ -170,27 +171,30 @@ def _groups(
     settings: EvaluationSettings,
     device: torch.device,
 ) -> Iterator[Group]:
-    def domain() -> Iterator[Score]:
+    @cache
+    def classifier() -> DomainClassifier:
         try:
-            classifier = load_classifier(arguments.dataset, view, device)
+            found = load_classifier(arguments.dataset, view, device)
         except CheckpointError as error:
             raise CheckpointError(
                 f"{error} (after `python -m dgmbench use PIPELINE` with that data set)"
             ) from None
-        if classifier is None:
+        if found is None:
             raise CheckpointError(f"{arguments.dataset} has no labels, hence no classifier")
-        features = _features(DomainSpace(classifier), sets, None, settings)
-        yield from _in_space("domain", features, settings)
-        yield from class_histogram_scores(classifier, *features, settings.seed)
+        return found
 
-    def inception() -> Iterator[Score]:
+    @cache
+    def domain() -> tuple[Tensor, Tensor, Tensor]:
+        return _features(DomainSpace(classifier()), sets, None, settings)
+
+    @cache
+    def inception() -> tuple[Tensor, Tensor, Tensor] | None:
         space = wanted_inception(settings.inception, device, arguments.mirror)
-        if space is not None:
-            features = _features(space, sets, settings.inception.samples, settings)
-            yield from _in_space("inception", features, settings)
+        return None if space is None else _features(space, sets, settings.inception.samples, settings)
 
-    yield "domain features", domain
-    yield "Inception features", inception
+    yield from _in_space("domain", domain, settings)
+    yield "class histogram", lambda: class_histogram_scores(classifier(), *domain(), settings.seed)
+    yield from _in_space("inception", inception, settings)
     yield "diversity", lambda: [diversity_score(sets.samples, sets.real, settings)]
     yield "sharpness", lambda: _sharpness(sets, view)
 
@@ -206,12 +210,25 @@ def _features(
 
 
 def _in_space(
-    space: str, features: tuple[Tensor, Tensor, Tensor], settings: EvaluationSettings
-) -> Iterator[Score]:
-    generated, real, train = features
-    yield from fid_scores(space, generated, real, Floor.of(space, train, real, settings.seed), settings)
-    yield from kernel_scores(space, generated, real, settings)
-    yield from fidelity_scores(space, generated, real, settings)
+    space: str,
+    features: Callable[[], tuple[Tensor, Tensor, Tensor] | None],
+    settings: EvaluationSettings,
+) -> Iterator[Group]:
+    """Each score of a space by itself; where its features cannot be had, that alone."""
+    try:
+        found = features()
+        if found is None:
+            return
+        generated, real, train = found
+        groups = list(space_scores(space, generated, real, Floor.of(space, train, real, settings), settings))
+    except (DgmbenchError, ValueError) as error:
+        yield f"{SPACES[space]} features", partial(_refuse, error)
+        return
+    yield from ((name, scores.__iter__) for name, scores in groups)
+
+
+def _refuse(error: Exception) -> Iterator[Score]:
+    raise error
 
 
 def _sharpness(sets: ImageSets, view: str) -> Iterator[Score]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from dgmbench.data.dataset import Dataset
 from dgmbench.data.views import batch as view_batch
 from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels, to_levels
+from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
@@ -30,6 +31,7 @@ from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.runs import Run
 from dgmbench.training.seeding import derive_seed, generator_for
 
+Found = TypeVar("Found")
 # Real images that are embedded at once.
 EMBEDDED = 1 << 16
 
@@ -89,7 +91,10 @@ class Subject:
         if split != "train":
             return torch.from_numpy(self.data.binary(split)[:limit])
         noise = generator_for("binarise", "train", self.data_seed)
-        return view_batch(torch.from_numpy(images), self.data.levels, "binary", noise)[:limit].to(torch.uint8)
+        # In blocks: drawn as floats, a million images would be large.
+        blocks = torch.from_numpy(images).split(EMBEDDED)
+        drawn = [view_batch(x, self.data.levels, "binary", noise).to(torch.uint8) for x in blocks]
+        return torch.cat(drawn)[:limit]
 
     def pixels(self, split: str, limit: int | None = None) -> Tensor:
         """Images of the view as float32 intensities in [0, 1]."""
@@ -237,6 +242,13 @@ class Subject:
             file=sys.stderr,
         )
         self.left_out.append(found)
+
+    def attempt(self, metric: str, found: Callable[[], Iterable[Found]]) -> Iterator[Found]:
+        """What `found` yields until it fails: the failure of one metric must not cost the others."""
+        try:
+            yield from found()
+        except (DgmbenchError, ValueError) as error:
+            self.leave_out(metric, error)
 
     def record(
         self,

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from dgmbench.data.dataset import load_dataset
-from dgmbench.errors import DataError, DgmbenchError
+from dgmbench.errors import DataError
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.class_coverage import coverage_of_classes
 from dgmbench.evaluation.class_shares import class_histogram
@@ -31,6 +32,7 @@ from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parz
 from dgmbench.evaluation.memorisation import memorisation, memorisation_domain
 from dgmbench.evaluation.probe import linear_probe
 from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
+from dgmbench.evaluation.saturation import saturation
 from dgmbench.evaluation.scores import wanted_inception
 from dgmbench.evaluation.sharpness import sharpness
 from dgmbench.evaluation.subject import LeftOut, Subject
@@ -119,7 +121,7 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
     for variant in subject.in_other_ways():
         assert variant.way is not None
         for metric in SAMPLE_METRICS:
-            yield from metric(variant, folder / variant.way)
+            yield from variant.attempt(metric.__name__, partial(metric, variant, folder / variant.way))
         drawn = folder / variant.way / f"samples-{subject.run.info['seed']}.npz"
         save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
 
@@ -147,6 +149,7 @@ METRICS: tuple[Metric, ...] = (
     pictures,
     generator_pictures,
     completions,
+    saturation,
     costs,
     other_ways,
 )
@@ -199,11 +202,8 @@ def evaluate_seed(
     for metric in METRICS:
         print(f"evaluate {dataset} {model} seed {seed}: {metric.__name__}", file=sys.stderr)
         subject.lap()
-        try:
-            records += metric(subject, folder)
-        except (DgmbenchError, ValueError) as error:
-            # One metric's failure must not cost the others; the regression check misses it by name.
-            subject.leave_out(metric.__name__, error)
+        # Whatever is left out, the regression check misses by name.
+        records += subject.attempt(metric.__name__, partial(metric, subject, folder))
     return Evaluated(records, subject.left_out)
 
 

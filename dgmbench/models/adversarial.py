@@ -48,7 +48,7 @@ class AdversarialTraining(TrainingBudget):
 
     learning_rate: float = Field(2e-4, gt=0, description="Adam's step size of both networks")
     betas: tuple[MomentDecay, MomentDecay] = Field((0.5, 0.999), description="Adam's moment decays")
-    select: str = Field("last", pattern="^last$", description="only 'last': no loss ranks a GAN's epochs")  # type: ignore[assignment]
+    select: Literal["last"] = Field("last", description="only 'last': no loss ranks a GAN's epochs")
 
 
 class AdversarialSettings(ModelSettings):
@@ -64,7 +64,10 @@ class AdversarialSettings(ModelSettings):
     gradient_penalty: PositiveFloat = Field(10.0, description="wasserstein_gp only: weight of the penalty")
     average: float = Field(0.0, ge=0, lt=1, description="decay of the generator's average; 0: there is none")
     least_variance: float = Field(
-        0.05, ge=0, description="collapsed if the samples' variance over the images' stays below this"
+        0.05,
+        ge=0,
+        description="collapsed if the samples' variance over the images' stays below this, "
+        "after it was above or at the end",
     )
     least_signal: float = Field(
         1e-3, ge=0, description="collapsed if the generator's loss stays flatter in D's output than this"
@@ -85,7 +88,10 @@ class AdversarialSettings(ModelSettings):
     def _separate(self) -> Self:
         if self.objective == "wasserstein_gp" and self.discriminator_norm == "batch":
             # Gulrajani et al. 2017, section 4: the penalty is of each image's own gradient.
-            raise ValueError("objective: wasserstein_gp cannot have discriminator_norm: batch")
+            raise ValueError(
+                "objective: wasserstein_gp cannot have discriminator_norm: batch (DCGAN's default); "
+                "none and spectral work"
+            )
         return self
 
 
@@ -246,7 +252,9 @@ class Adversarial(GenerativeModel):
             return f"the generator never moved (discriminator_steps: {self.settings.discriminator_steps})"
         samples, images = (curves.get(f"valid/{kind}_variance", ()) for kind in ("sample", "image"))
         ratios = [own / real if real > 0 else 1.0 for own, real in zip(samples, images, strict=True)]
-        if self._stays_below(ratios, self.settings.least_variance, looks):
+        # A generator starts with images alike: it has collapsed if it once drew others, or if it ends so.
+        begun = max(ratios, default=0.0) >= self.settings.least_variance or len(ratios) >= looks
+        if begun and self._stays_below(ratios, self.settings.least_variance, looks):
             return f"samples varied {ratios[-1]:.2g} times as much as images"
         signals = curves.get("train/generator_signal", ())
         if self._stays_below(signals, self.settings.least_signal, training.epochs):

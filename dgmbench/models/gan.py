@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from torch import nn
 
 from dgmbench.models.adversarial import Adversarial, AdversarialSettings, Discriminator
@@ -31,6 +31,13 @@ class GANSettings(AdversarialSettings):
     )
     batch_norm: bool = Field(False, description="in the generator, as in Radford et al. 2015")
     dropout: float = Field(0.3, ge=0, lt=1, description="after each discriminator layer")
+
+    @field_validator("maxout_pieces")
+    @classmethod
+    def _pieces(cls, pieces: int) -> int:
+        if pieces == 1:
+            raise ValueError("the largest of one piece is linear in its input; 0 (none), 2 and more work")
+        return pieces
 
 
 class GAN(Adversarial):

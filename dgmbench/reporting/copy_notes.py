@@ -12,6 +12,7 @@ from dgmbench.reporting.cells import FAILING, Column
 CONTROL = "control/planted_copies/"
 FLAGGED = "flagged_"
 IDEAL = "copies_0"
+UNBIASED = "_infinity"
 # Percent of trials: noticed from so many on; false alarms up to so many are put up with (5 by design).
 NOTICED, TOLERATED = 80.0, 20.0
 _MOVED = {"shifted_copies": "all moved by a pixel"}
@@ -44,7 +45,11 @@ def planted_copies(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def fails(planted: pd.DataFrame, metric: str) -> bool:
-    """Whether a score misses what it is to notice, or one of copying is alarmed by what is no copy."""
+    """Whether a score misses what it is to notice, or one of copying is alarmed by what is no copy.
+
+    A distance without bias, which the control has too few images for, fails where the distance does.
+    """
+    metric = metric.removesuffix(UNBIASED)
     return bool(_missed(planted, metric) or _false(planted, metric))
 
 
@@ -92,16 +97,32 @@ def copy_notes(columns: Sequence[Column], records: pd.DataFrame, planted: pd.Dat
     notes = []
     failing = [column for column in columns if column.failing]
     if failing:
-        flags = "in brackets the share of trials in which it is noticed, at 5 % false alarms"
+        sizes = f"{int(planted['n'].min()):,}"
+        if planted["n"].nunique() > 1:
+            sizes += f" to {int(planted['n'].max()):,}"
+        flags = (
+            f"sets of {sizes} images; in brackets the share of trials in which it is noticed, at 5 % false "
+            "alarms"
+        )
         notes.append(
             f"{FAILING} fails the control of planted copies among held-out gray images ({flags}): "
             + "; ".join(f"{column.label} {_told(planted, column.metric)}" for column in failing)
             + "."
         )
-    return notes + _held_out(records)
+    return notes + _untried(columns, planted) + _held_out(records)
+
+
+def _untried(columns: Sequence[Column], planted: pd.DataFrame) -> list[str]:
+    """The scores of samples that the control has not put to the test."""
+    tried = set(planted["metric"])
+    ours = (words.QUALITY, words.INCEPTION, words.MEMORISATION)
+    untried = [column.label for column in columns if words.topic(column.metric) in ours
+               and column.metric.removesuffix(UNBIASED) not in tried]  # fmt: skip
+    return [f"No control has tried: {', '.join(untried)}."] if tried and untried else []
 
 
 def _told(planted: pd.DataFrame, metric: str) -> str:
+    metric = metric.removesuffix(UNBIASED)
     missed, false = _missed(planted, metric), _false(planted, metric)
     what = "misses copies" if _ought(metric) is None else "misses"
     parts = [f"{what}: {', '.join(missed)}"] if missed else []

@@ -158,7 +158,44 @@ def _distance_notes(space: str, records: pd.DataFrame) -> list[str]:
             f"{name}: too few images for its {FEATURES[space]:,} features, so that covariances lack rank and "
             "the distance is too large; compare it only where the numbers of images are equal."
         )
-    return notes + _resampled(metric, records)
+    elif not _all(records, f"{metric}_infinity"):
+        notes.append(
+            f"{name}: too few images for its value without bias (FID∞), which takes four of either kind for "
+            f"each of its {FEATURES[space]:,} features; compare it only where these numbers are equal."
+        )
+    return notes + _resampled(metric, records) + _parts_notes(space, records)
+
+
+def _parts_notes(space: str, records: pd.DataFrame) -> list[str]:
+    """Of the other scores in a space: how many images, what real ones score, and the errors of resamples."""
+    suffix = "" if space == "domain" else f"_{space}"
+    notes = []
+    for group in (
+        [f"kid_{space}"],
+        [name + suffix for name in ("precision", "recall", "density", "coverage")],
+    ):
+        own = records[records["metric"].isin(group)]
+        if own.empty:
+            continue
+        there = [metric for metric in group if metric in set(own["metric"])]
+        names = ", ".join(words.label(metric) for metric in there)
+        either = "at most as many" if group[0].startswith("kid") else "as many"
+        note = f"{names}: {_range(own['n'].astype(int))} generated against {either} test images"
+        floors = [_all(records, metric + words.FLOOR) for metric in there]
+        if all(floors):
+            counts = records.loc[records["metric"].isin([m + words.FLOOR for m in there]), "n"].astype(int)
+            scores = ", ".join(f"{floor[0]:.3g}" for floor in floors)
+            note += f"; {_range(counts)} training images in place of generated ones score {scores}"
+        errors = own["std_error"].dropna()
+        if len(errors):
+            note += f"; standard errors over resamples of a single seed's images: {_span(errors)}"
+        notes.append(f"{note}.")
+    return notes
+
+
+def _span(values: pd.Series[float]) -> str:
+    low, high = (f"{float(value):.2g}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def _floor_words(records: pd.DataFrame, metric: str) -> str:
@@ -174,11 +211,10 @@ def _resampled(metric: str, records: pd.DataFrame) -> list[str]:
     errors = records.loc[(records["metric"] == metric) & records["std_error"].notna(), "std_error"]
     if errors.empty:
         return []
-    low, high = (f"{float(value):.2g}" for value in (errors.min(), errors.max()))
-    span = low if low == high else f"{low} to {high}"
     return [
         f"{words.label(metric)}: over resamples of generated and test images a single seed's value has a "
-        f"standard error of {span}; all seeds share the test images, so that their interval lacks these."
+        f"standard error of {_span(errors)}; all seeds share the test images, so that their interval lacks "
+        "these."
     ]
 
 

@@ -45,8 +45,6 @@ _LABELS = {
     "fid_inception": "FID (Inception)",
     "fid_domain_infinity": "FID∞ (domain)",
     "fid_inception_infinity": "FID∞ (Inception)",
-    "fid_domain_floor": "FID floor (domain)",
-    "fid_inception_floor": "FID floor (Inception)",
     "kid_domain": "KID (domain)",
     "kid_inception": "KID (Inception)",
     "precision_inception": "precision (Inception)",
@@ -54,10 +52,10 @@ _LABELS = {
     "density_inception": "density (Inception)",
     "coverage_inception": "coverage (Inception)",
     "class_coverage": "classes drawn",
+    "discriminator_saturated": "D saturated",
     "effective_classes": "effective classes",
     "pairwise_distance_ratio": "diversity",
     "class_histogram_distance": "class histogram",
-    "class_histogram_distance_floor": "class histogram floor",
     "edge_sharpness_ratio": "edges",
     "edge_sharpness_ratio_mean": "edges of means",
     "nn_distance_ratio": "NN distance ratio",
@@ -112,6 +110,8 @@ _EXPLANATIONS = {
     "coverage": "share of test images whose ball holds a sample; outlying samples cannot raise it",
     "class_coverage": "share of the data's classes that samples hold at least a tenth as often as test "
     "images do, told by the domain classifier; below 1 classes are dropped",
+    "discriminator_saturated": "share of training epochs over which the discriminator was right about more "
+    "than 99 % of images, real and drawn; under a saturating loss it then tells the generator nothing",
     "effective_classes": "exp of the entropy of the samples' class shares, told by the domain classifier; as "
     "many as there are classes if all are drawn alike",
     "pairwise_distance_ratio": "mean pixel distance between two samples over that between two test images; "
@@ -145,31 +145,41 @@ _ORDER = (
     "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
     "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
     "class_coverage", "class_histogram_distance", "nn_distance_ratio", "auth_pct", "c_t",
-    "pairwise_distance_ratio", "effective_classes", "high_frequency_ratio", "high_frequency_ratio_mean",
+    "pairwise_distance_ratio", "effective_classes", "discriminator_saturated",
+    "high_frequency_ratio", "high_frequency_ratio_mean",
     "edge_sharpness_ratio", "edge_sharpness_ratio_mean", "active_units", "probe_accuracy", "svm_accuracy",
     "ssl_error", "test_accuracy", "sampling_rate", "training_seconds", "parameters",
 )  # fmt: skip
-_HIGHER = ("log_likelihood", "elbo", "precision", "recall", "density", "coverage",
+_HIGHER = ("log_likelihood", "elbo", "precision", "recall", "coverage",
            "class_coverage", "effective_classes", "probe_accuracy", "svm_accuracy", "test_accuracy",
            "sampling_rate")  # fmt: skip
 _LOWER = ("fid_", "kid_", "class_histogram_distance", "ssl_error", "training_seconds", "bdmc_gap")
 _HIDDEN = ("diverged", "collapsed", "parzen_bandwidth", "observation_variance", "ais_acceptance",
-           "auth_pct_heldout", "n_generated_", "n_real_", "fid_domain_floor", "fid_inception_floor",
-           "class_histogram_distance_floor")  # fmt: skip
-_ONE = ("nn_distance_ratio", "high_frequency_ratio", "edge_sharpness_ratio", "pairwise_distance_ratio")
+           "auth_pct_heldout", "n_generated_", "n_real_")  # fmt: skip
+# Ends the name of what training images score in the place of generated ones.
+FLOOR = "_floor"
+_ONE = (
+    "nn_distance_ratio",
+    "density",
+    "high_frequency_ratio",
+    "edge_sharpness_ratio",
+    "pairwise_distance_ratio",
+)
 # The tables of a comparison: what the names of their metrics begin with, or, in Inception's, end with.
 QUALITY, INCEPTION, FURTHER = "Sample quality", "Sample quality in Inception features", "Further"
+MEMORISATION = "Memorisation"
 _TOPICS = {
     "Likelihood": ("log_likelihood", "elbo", "bdmc_gap", "ais_"),
     QUALITY: ("fid_", "kid_", "precision", "recall", "density", "coverage", "class_histogram"),
-    "Blur and diversity": (
+    "Blur, diversity and collapse": (
         "pairwise_distance_ratio",
         "class_coverage",
         "effective_classes",
+        "discriminator_saturated",
         "high_frequency_ratio",
         "edge_sharpness_ratio",
     ),
-    "Memorisation": ("nn_distance_ratio", "auth_pct", "c_t"),
+    MEMORISATION: ("nn_distance_ratio", "auth_pct", "c_t"),
     "Representation": ("active_units", "probe_accuracy", "svm_accuracy", "ssl_error", "test_accuracy"),
     "Cost": ("sampling_rate", "training_seconds", "parameters"),
 }
@@ -198,7 +208,7 @@ def parzen_samples(metric: str) -> int | None:
 
 def is_hidden(metric: str) -> bool:
     """Whether a metric is left to results.csv and the footnotes: what was chosen, not what was measured."""
-    return metric.startswith(_HIDDEN)
+    return metric.startswith(_HIDDEN) or metric.endswith(FLOOR)
 
 
 def tightness(metric: str) -> int | None:
@@ -246,6 +256,8 @@ def label(metric: str) -> str:
     counted = _COUNTED.match(metric)
     if counted:
         return f"{counted[1].replace('_', ' ').replace('svm', 'L2-SVM')} ({counted[2]} labels)"
+    if metric.endswith(FLOOR):
+        return f"{label(metric.removesuffix(FLOOR))}, floor"
     return _LABELS.get(metric, metric.replace("_", " "))
 
 

@@ -18,9 +18,9 @@ from dgmbench.evaluation import memorisation
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.feature_spaces import DomainSpace
 from dgmbench.evaluation.frechet import fid
-from dgmbench.evaluation.order import training_rows
+from dgmbench.evaluation.order import shuffled, training_rows
 from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
-from dgmbench.evaluation.scores import Floor, wanted_inception
+from dgmbench.evaluation.scores import Floor, space_scores, wanted_inception
 from dgmbench.evaluation.subject import Subject
 from dgmbench.evaluation.suite import SAMPLE_METRICS
 from dgmbench.results import Record
@@ -70,7 +70,13 @@ def test_held_out_data_are_near_the_floor_and_noise_is_not(tmp_path: Path) -> No
     noise = torch.randint(0, 17, (300, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     awful = by_metric(list(domain_quality(subject_of(tmp_path, noise), tmp_path)))
     expected = {"fid_domain", "fid_domain_floor", "fid_domain_infinity", "kid_domain"}
-    assert set(ideal) == expected | SHARED | {"n_generated_domain", "n_real_domain"}
+    floors = {f"{name}_floor" for name in SHARED | {"kid_domain"}}
+    assert set(ideal) == expected | SHARED | floors | {"n_generated_domain", "n_real_domain"}
+    # Training images are an ideal sample, whatever the model.
+    for name in SHARED:
+        assert awful[f"{name}_floor"].value == ideal[f"{name}_floor"].value > 0.8
+        assert ideal[f"{name}_floor"].n == 300
+    assert abs(ideal["kid_domain_floor"].value) < 0.2 * awful["kid_domain"].value
     assert ideal["fid_domain"].value == pytest.approx(ideal["fid_domain_floor"].value, rel=0.5)
     assert ideal["fid_domain_infinity"].value < ideal["fid_domain"].value
     assert awful["fid_domain"].value > 5 * ideal["fid_domain"].value
@@ -169,6 +175,35 @@ def test_no_score_depends_on_the_order_of_samples(tmp_path: Path) -> None:
     wanted = {"fid_domain", "fid_inception", "c_t", "nn_distance_ratio_shifts", "pairwise_distance_ratio"}
     assert wanted | {"class_coverage", "class_histogram_distance", "auth_pct_domain"} < set(found[0])
     assert found[0] == found[1] == found[2]
+
+
+def test_the_first_of_repeated_images_are_a_sample_too() -> None:
+    """Copies of one image share a hash but for their count; side by side they would be no sample."""
+    images = torch.arange(100, dtype=torch.uint8).repeat_interleave(50)[:, None]
+    first = shuffled(images)[:500]
+    # Of 100 equally frequent images, 500 draws hold all but 0.6 in the mean.
+    assert len(first.unique()) > 95 and int(torch.bincount(first.flatten()).max()) < 20
+    other = images[torch.randperm(5000, generator=GENERATOR)]
+    assert torch.equal(shuffled(other), shuffled(images)) and not torch.equal(shuffled(images), images)
+    assert torch.equal(shuffled(images).sort(0).values, images)
+
+
+def test_rounding_of_features_changes_scores_by_rounding_alone(tmp_path: Path) -> None:
+    """So that a batch size does: rows are chosen by their place, not by values that rounding moves."""
+    generator = torch.Generator().manual_seed(3)
+    # Many near ties in the first columns.
+    generated = torch.randn(2000, 64, generator=generator).mul(50).round().div(50)
+    real = torch.randn(1500, 64, generator=generator).mul(50).round().div(50)
+    settings = EvaluationSettings(kid_samples=700, prdc_samples=600)
+    found = []
+    for scale in (0.0, 2e-6):
+        noisy = [x + scale * torch.randn(x.shape, generator=generator) for x in (generated, real)]
+        floor = Floor.of("domain", noisy[1][:700], noisy[1][700:], settings)
+        groups = space_scores("domain", *noisy, floor, settings)
+        found.append({s.metric: (s.value, s.std_error or 0) for _, scores in groups for s in scores})
+    assert len(found[0]) == 15
+    for metric, values in found[0].items():
+        assert found[1][metric] == pytest.approx(values, rel=1e-4, abs=1e-6), metric
 
 
 def test_held_out_images_are_drawn_and_the_same_for_every_model(tmp_path: Path) -> None:

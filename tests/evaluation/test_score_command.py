@@ -68,7 +68,7 @@ def test_a_folder_of_pictures_scores_as_the_array_of_their_pixels(
     assert array["fid_domain"]["n"] == "60" and array["n_real_domain"]["value"] == "300"
     assert "FID (domain)" in printed and "lower is better" in printed
     # Too few samples: a note beside the number, and the number.
-    assert "note: domain features: 60 samples for 64 features: the covariance is rank-deficient" in printed
+    assert "note: FID (domain): 60 samples for 64 features: the covariance is rank-deficient" in printed
 
 
 def test_held_out_images_score_better_than_noise(place: Path) -> None:
@@ -95,6 +95,17 @@ def test_what_cannot_be_had_costs_no_other_score(place: Path, capsys: pytest.Cap
     printed = capsys.readouterr().out
     assert "note: Inception features left out: evaluation.inception.weights: none.pth is corrupt" in printed
     assert "expected SHA-256 6726825d" in printed and "sharpness" in printed
+
+
+def test_one_score_that_cannot_be_had_costs_none_beside_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score("--images", "samples.npy", "--limit", "20", "--neighbours", "25", "--csv", "few.csv")
+    printed = capsys.readouterr().out
+    assert "note: precision, recall, density and coverage (domain) left out:" in printed
+    found = set(rows(place / "few.csv"))
+    assert {"fid_domain", "kid_domain", "class_histogram_distance", "pairwise_distance_ratio"} < found
+    assert "precision" not in found
 
 
 def test_a_view_that_there_is_not_names_those_there_are(place: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,6 +53,24 @@ def test_a_metric_that_fails_is_told_and_costs_no_other(
     told = capsys.readouterr().err
     assert "evaluate d m seed 3: half left out: images hold NaN or infinite values" in told
     assert "evaluate d m seed 3: refused left out: the classifier is damaged" in told
+
+
+def test_a_metric_that_fails_in_one_way_of_sampling_costs_neither_others_nor_other_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3}
+    run: Any = SimpleNamespace(info=info, model=SimpleNamespace(view="gray"))
+    subject = Subject(run, None, EvaluationSettings(), 0, torch.device("cpu"), None)  # type: ignore[arg-type]
+    ways = [replace(subject, way=way) for way in ("one", "two")]
+    for variant in ways:
+        variant.samples = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    monkeypatch.setattr(Subject, "in_other_ways", lambda _: iter(ways))
+    monkeypatch.setattr(suite, "SAMPLE_METRICS", (half, fine))
+    records = list(suite.other_ways(subject, tmp_path))
+    assert [(r.model, r.metric) for r in records] == [
+        (f"m/{way}", metric) for way in ("one", "two") for metric in ("first", "fine")
+    ]
+    assert [(each.model, each.metric) for each in subject.left_out] == [("m/one", "half"), ("m/two", "half")]
 
 
 def test_a_diverged_run_has_one_row_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,9 +210,24 @@ def test_collapse_is_told_once_it_lasts() -> None:
     assert isinstance(model, NoticesCollapse)
     assert model.collapse(curves(0.9, 0.5, 10)) is None
     assert model.collapse(curves(0.01, 0.5, 2)) is None
-    assert model.collapse(curves(0.01, 0.5, 3)) == "samples varied 0.01 times as much as images"
     assert "flat" in str(model.collapse(curves(0.9, 1e-5, 3)))
     assert model.collapse({}) is None
+
+
+def test_samples_that_are_still_alike_at_the_start_have_not_collapsed() -> None:
+    """An untrained generator draws hardly anything but gray."""
+    model = make(patience=3, training={"epochs": 9})
+
+    def ratios(*values: float) -> dict[str, list[float]]:
+        return {"valid/sample_variance": list(values), "valid/image_variance": [1.0] * len(values)}
+
+    assert model.collapse(ratios(0.02, 0.02, 0.03, 0.04)) is None
+    assert model.collapse(ratios(0.02, 0.02, 0.03, 0.04, 0.3, 0.9)) is None
+    told = "samples varied 0.01 times as much as images"
+    assert model.collapse(ratios(0.02, 0.3, 0.01, 0.01)) is None
+    assert model.collapse(ratios(0.02, 0.3, 0.01, 0.01, 0.01)) == told
+    # Never begun, at the end of the training.
+    assert model.collapse(ratios(*[0.01] * 8)) is None and model.collapse(ratios(*[0.01] * 9)) == told
 
 
 def test_a_generator_that_draws_one_image_is_found_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +239,7 @@ def test_a_generator_that_draws_one_image_is_found_in_training(monkeypatch: pyte
     monkeypatch.setattr(model, "rate_of", lambda phase: 1e-12)
     outcome = run(model)
     assert outcome.status == "collapsed"
-    assert outcome.reason is not None and outcome.reason.endswith("in epoch 2")
+    assert outcome.reason is not None and outcome.reason.endswith("in epoch 4")
 
 
 def test_variances_of_validation_are_those_of_the_images() -> None:

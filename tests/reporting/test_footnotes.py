@@ -189,7 +189,10 @@ def test_distances_say_of_how_many_images_they_are_and_what_real_ones_score() ->
         "FID (domain): 2,000 generated against 300 test images; as many training images in place of "
         "generated ones score 0.123."
     )
-    assert expected in said and "too few" not in said
+    assert expected in said and "too few images for its 64" not in said
+    assert "too few images for its value without bias (FID∞)" in said
+    infinity = seeds("gan", "fid_domain_infinity", (1.0, 1.0), kind="estimate", unit="1")
+    assert "too few" not in notes(*distances("domain", 2000.0, 0.1234), *infinity)
     resamples = (
         "FID (domain): over resamples of generated and test images a single seed's value has a standard"
     )
@@ -217,7 +220,33 @@ def test_too_few_images_for_the_features_are_told() -> None:
     said = notes(*distances("inception", 2000.0, 4.0), *distances("domain", 64.0, 4.0))
     assert "FID (Inception): too few images for its 2,048 features" in said
     assert "FID (domain): too few images for its 64 features" in said
-    assert "too few" not in notes(*distances("domain", 65.0, 4.0))
+    assert "too few images for its 64" not in notes(*distances("domain", 65.0, 4.0))
+
+
+def test_the_other_scores_say_of_how_many_images_they_are_too() -> None:
+    lines = distances("domain", 2000.0, 0.1)
+    for name, value, floor in (
+        ("kid_domain", 0.2, 0.0123),
+        ("precision", 0.5, 0.987),
+        ("recall", 0.6, 0.976),
+    ):
+        own = seeds("gan", name, (value, value), kind="estimate", unit="1")
+        ideal = seeds("gan", f"{name}_floor", (floor, floor), kind="estimate", unit="1")
+        for line in own:
+            line |= {"n": 300, "std_error": 0.02}
+        for line in ideal:
+            line |= {"n": 250}
+        lines += own + ideal
+    said = notes(*lines)
+    assert (
+        "KID (domain): 300 generated against at most as many test images; 250 training images in place of "
+        "generated ones score 0.0123; standard errors over resamples of a single seed's images: 0.02."
+    ) in said
+    assert (
+        "precision, recall: 300 generated against as many test images; 250 training images in place of "
+        "generated ones score 0.987, 0.976;"
+    ) in said
+    assert "floor" not in table(*lines).to_markdown().split("FID (domain):")[0]
 
 
 def test_the_widths_are_those_of_the_feature_spaces() -> None:
