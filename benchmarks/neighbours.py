@@ -1,8 +1,8 @@
 """Exact nearest neighbours: speed and memory against scikit-learn's brute force and FAISS's flat index.
 
 `python benchmarks/neighbours.py` searches 60,000 images of 28 x 28 for 10,000 queries, the three interleaved
-in one run, after checking that all agree. Images are made up (blobs, with blank borders as MNIST has) unless
-`--data` names a folder with `train.npy` and `test.npy`. FAISS takes part where it is installed
+in one run, and checks that all find the same distances. Images are made up (blobs, with blank borders as
+MNIST has) unless `--data` names a folder with `train.npy` and `test.npy`. FAISS takes part where it is installed
 (`pip install faiss-cpu`; it is no dependency). Each library gets its own best form of the images, float32,
 outside the clock; ours is given bytes. Memory is what the process holds beyond its inputs at the peak of a
 search, not counting pages that merely map a file.
@@ -131,7 +131,7 @@ def compare(searches: dict[str, Search], repeats: int, clock: Callable[[], float
 
 
 def check(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """All agree to float32; where the index differs, it is a tie in float32."""
+    """All find the same distances, to the float32 that the others' are computed in."""
     distances = found["ours"][0]
     for name, (others, _) in found.items():
         worst = float(np.abs(others - distances).max() / distances.mean())

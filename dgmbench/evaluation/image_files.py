@@ -43,8 +43,9 @@ def read_images(path: Path, shape: Shape, levels: int | None = None) -> Tensor:
 
 def _read_folder(folder: Path, shape: Shape) -> Tensor:
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"--images {folder} holds no image files ({', '.join(SUFFIXES)})")
+    if len(files) < 2:
+        found = "only one image file" if files else f"no image files ({', '.join(SUFFIXES)})"
+        raise DataError(f"--images {folder} holds {found}; two or more are needed")
     return torch.stack([_read_file(file, shape) for file in files])
 
 
@@ -62,7 +63,10 @@ def _read_file(file: Path, shape: Shape) -> Tensor:
                     "resize the images first, as resizing is part of what is scored"
                 )
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
-    except OSError as error:
+    except DataError:
+        raise
+    # Pillow's readers fail in many ways, some of them with a warning that is an error (huge images).
+    except Exception as error:
         raise DataError(f"{file} cannot be read: {error}") from error
     return torch.from_numpy(pixels / 255).reshape(height, width, channels).permute(2, 0, 1)
 

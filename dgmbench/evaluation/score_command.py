@@ -95,8 +95,8 @@ def score_command(arguments: argparse.Namespace) -> None:
     limit = 2 if arguments.limit is None else arguments.limit
     if arguments.neighbours < 1 or min(limit, arguments.levels or 2) < 2:
         raise SettingsError("--neighbours is 1 or more, --limit and --levels are 2 or more")
-    if arguments.csv is not None and arguments.csv.is_dir():
-        raise SettingsError(f"--csv {arguments.csv} is a folder; name a file")
+    if arguments.csv is not None and (arguments.csv.is_dir() or not _folder_of(arguments.csv).is_dir()):
+        raise SettingsError(f"--csv {arguments.csv}: name a file in a folder that there is")
     samples = shuffled(read_images(arguments.images, spec.shape, arguments.levels))[: arguments.limit]
     _check_view(samples, view, spec.views)
     sets = _image_sets(_dataset(arguments), view, samples)
@@ -109,6 +109,10 @@ def score_command(arguments: argparse.Namespace) -> None:
         print(f"note: {note}")
     if arguments.csv is not None:
         write_records(arguments.csv, records)
+
+
+def _folder_of(path: Path) -> Path:
+    return path.expanduser().absolute().parent
 
 
 def _check_view(samples: Tensor, view: str, views: Sequence[str]) -> None:
@@ -241,7 +245,7 @@ def _record(arguments: argparse.Namespace, view: str, score: Score, device: torc
     return Record(
         dataset=arguments.dataset,
         view=view,
-        model=arguments.images.stem,
+        model=arguments.images.expanduser().resolve().stem,
         seed=0,
         metric=score.metric,
         value=score.value,

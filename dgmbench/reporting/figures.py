@@ -153,6 +153,11 @@ def learning_curves(runs: Sequence[Run], folder: Path) -> list[Picture]:
     _draw_curves(panels, path)
     models = ", ".join(dict.fromkeys(model for model, _ in panels))
     alt = f"Training and validation loss over steps of {models}, one thin line per seed"
+    if any(name == "discriminator_loss" for _, name in panels):
+        alt += (
+            ". A discriminator's loss in training has dropout and the gradient penalty in it, in validation "
+            "neither, and there it is against the averaged generator"
+        )
     return [Picture(path, "curves", dataset, view, "Learning curves", alt)]
 
 
@@ -172,7 +177,8 @@ def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]
             _draw_panel(axes, curves)
             title = model if name == "loss" else f"{model}: {name.replace('_', ' ')}"
             axes.set_title(title, fontsize=10, loc="left")
-            axes.set(xlabel="step", ylabel="nats per image")
+            # A GAN's losses are no likelihoods, and not all of them are in nats.
+            axes.set(xlabel="step", ylabel="loss" if name.endswith("_loss") else "nats per image")
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_axis_off()
         handles = [Line2D([], [], color=colour, label=split) for split, colour in _SPLIT_COLOURS.items()]

@@ -88,3 +88,20 @@ def _sheets(path: Path, described: Sequence[dict[str, Any]]) -> tuple[Sheet, ...
         Sheet(text["title"], images, int(text["levels"]), text.get("columns"))
         for text, images in zip(described, arrays, strict=True)
     )
+
+
+def to_markdown(findings: Sequence[ControlFinding]) -> str:
+    """Claim, outcome, sentence and table of each, as a page of Markdown."""
+    parts = []
+    for finding in findings:
+        parts += [f"## {finding.title}", f"Claim: {finding.claim} ({finding.source})",
+                  f"**{finding.outcome.capitalize()}.** {finding.sentence}"]  # fmt: skip
+        if finding.table:
+            head, *lines = finding.table
+            rows = [head, ["---"] * len(head), *lines]
+            parts.append("\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows))
+    return "\n\n".join(["# Controls", *parts]) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,7 +1,7 @@
 """Orders of two models that the literature reports, against ours: an interval of the difference each.
 
 The interval is Welch's, two-sided at 95 %: it speaks about retraining both models with other seeds. Without a
-second seed there is none, and the order counts as not separated, as it does where the interval holds zero.
+second seed there is none, and the order is not judged; where the interval holds zero it is not separated.
 Two models that both have an importance-sampled bound of the same images are compared by that: their ELBOs
 may be loose by different amounts. All others are compared by their headline figures.
 """
@@ -22,7 +22,7 @@ from dgmbench.reporting.inversions import HEADLINE
 if TYPE_CHECKING:
     from dgmbench.reporting.tables import Row, Table
 
-Verdict = Literal["as published", "reversed", "not separated"]
+Verdict = Literal["as published", "reversed", "not separated", "not judged"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Difference:
     @property
     def verdict(self) -> Verdict:
         """What it says of the claim that it is positive."""
-        if self.half_width is None or abs(self.mean) <= self.half_width:
+        if self.half_width is None:
+            return "not judged"
+        if abs(self.mean) <= self.half_width:
             return "not separated"
         return "as published" if self.mean > 0 else "reversed"
 
@@ -90,7 +92,7 @@ def _sentence(order: Mapping[str, Any], high: Cell, low: Cell) -> str:
     found = difference(high.values, low.values)
     digits = decimals(found.half_width or 0.0, high.unit)
     spread = "" if found.half_width is None else f" ± {number(found.half_width, digits)}"
-    one_seed = ", of one seed" if found.half_width is None else ""
+    one_seed = " with one seed, so without an interval over seeds" if found.half_width is None else ""
     return (
         f"{order['better']} ({high.text}) above {order['worse']} ({low.text}): {found.verdict} "
         f"(difference {number(found.mean, digits)}{spread} nats{one_seed}; {order['source']})."

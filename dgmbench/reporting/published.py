@@ -156,6 +156,10 @@ REFERENCES: tuple[Reference, ...] = (
     _bpd("gaussian", 4.70, _ORD, "V2"),
     *(_fid(d, "gan", v, s) for d, v, s in (
         ("mnist", 6.8, 0.5), ("fashion", 26.5, 1.6), ("cifar10", 58.5, 1.9), ("celeba", 55.0, 3.3))),
+    *(_fid(d, "gan_minimax", v, s) for d, v, s in (
+        ("mnist", 9.8, 0.9), ("fashion", 29.6, 1.6), ("cifar10", 72.7, 3.6), ("celeba", 65.6, 4.2))),
+    *(_fid(d, "gan_least_squares", v, s) for d, v, s in (
+        ("mnist", 7.8, 0.6), ("fashion", 30.7, 2.2), ("cifar10", 87.1, 47.5), ("celeba", 53.9, 2.8))),
     *(_fid(d, "wgan_gp", v, s) for d, v, s in (
         ("mnist", 20.3, 5.0), ("fashion", 24.5, 2.1), ("cifar10", 55.8, 0.9), ("celeba", 30.3, 1.0))),
     *(_fid(d, "vae_gray", v, s) for d, v, s in (

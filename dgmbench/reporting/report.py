@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dgmbench.files import replacing
+from dgmbench.files import replacing, write_text
 from dgmbench.reporting import figures, html, metrics, tables
-from dgmbench.reporting.findings import load_findings
+from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
 from dgmbench.reporting.load import load_left_out, load_manifests, load_runs, merge_results
 from dgmbench.results import COLUMNS
 
@@ -35,6 +35,7 @@ def write_report(
     compared = tables.comparisons(frame, models, manifests, params.get("orders") or ())
     out = Path(out_dir)
     written = tables.write_tables(compared, out / "tables")
+    written += _write_findings(findings, out / "tables")
     drawn = figures.draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)
     written += [picture.path for picture in drawn] + figures.write_curves(runs, out / "curves")
     _remove_others(out, written)
@@ -43,6 +44,17 @@ def write_report(
     left_out = load_left_out(results_root, datasets, models)
     html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out)
     return frame
+
+
+def _write_findings(findings: Sequence[ControlFinding], folder: Path) -> list[Path]:
+    """`<data set>-controls.md` for each data set with controls."""
+    own: dict[str, list[ControlFinding]] = {}
+    for finding in findings:
+        own.setdefault(finding.dataset, []).append(finding)
+    paths = [folder / f"{dataset}-controls.md" for dataset in own]
+    for path, found in zip(paths, own.values(), strict=True):
+        write_text(path, to_markdown(found))
+    return paths
 
 
 def _write_results(frame: pd.DataFrame, path: Path) -> None:

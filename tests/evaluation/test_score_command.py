@@ -124,8 +124,10 @@ def test_samples_of_one_view_are_not_scored_against_the_other(place: Path) -> No
 
 
 def test_what_would_fail_in_the_end_is_refused_at_first(place: Path) -> None:
-    with pytest.raises(SettingsError, match="--csv pictures is a folder"):
+    with pytest.raises(SettingsError, match="--csv pictures: name a file in a folder"):
         score("--images", "samples.npy", "--csv", "pictures")
+    with pytest.raises(SettingsError, match="name a file in a folder that there is"):
+        score("--images", "samples.npy", "--csv", "samples.npy/scores.csv")
     with pytest.raises(SettingsError, match="--limit and --levels are 2 or more"):
         score("--images", "samples.npy", "--limit", "1")
 
@@ -183,9 +185,18 @@ def test_unfit_files_are_refused(tmp_path: Path) -> None:
         read_images(tmp_path, SHAPE)
     with pytest.raises(DataError, match=r"neither a folder of images nor a \.npy file"):
         read_images(tmp_path / "nothing", SHAPE)
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match="holds only one image file"):
+        read_images(tmp_path, SHAPE)
     Image.fromarray(np.zeros((9, 8), dtype=np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"a\.png has 9x8 pixels and the data set 8x8; resize"):
         read_images(tmp_path, SHAPE)
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"a\.png cannot be read"):
         read_images(tmp_path, SHAPE)
+    # What Pillow takes for an attack, and what it fails to read with an error of another kind.
+    header = b"P5 20000 20000 255\n"
+    for content in (header + bytes(10), b"P5 8 8 255\n" + bytes(3)):
+        (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(DataError, match=r"a\.png"):
+            read_images(tmp_path, SHAPE)

@@ -16,7 +16,7 @@ from fabricate import VIEWS, fabricate, plant
 
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
-from dgmbench.reporting.findings import load_findings
+from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
 from dgmbench.reporting.html import duration, not_measured, render
 from dgmbench.reporting.load import load_manifests, load_runs, merge_results
 from dgmbench.reporting.metrics import headline_metrics
@@ -168,7 +168,8 @@ def test_files_beside_the_page(written: tuple[Path, Page]) -> None:
     assert set(frame["model"]) == {*VIEWS, "classifier", *parts}
     assert json.loads((out / "metrics.json").read_text()) == headline_metrics(frame)
     assert {p.name for p in (out / "tables").iterdir()} == {
-        f"digits-{view}.{suffix}" for view in ("binary", "gray") for suffix in ("csv", "md")
+        "digits-controls.md",
+        *(f"digits-{view}.{suffix}" for view in ("binary", "gray") for suffix in ("csv", "md")),
     }
 
 
@@ -261,3 +262,22 @@ def test_the_page_shows_what_evaluations_left_out(tmp_path: Path) -> None:
     write_json(tmp_path / "results" / "digits" / "vae" / "left-out.json", told)
     page = Page((write(tmp_path, settings) / "index.html").read_text(encoding="utf-8"))
     assert "c_t on digits left out for vae (seed 1): <few> samples." in page.text
+
+
+def test_controls_stand_beside_the_tables_as_a_page_that_git_can_keep(written: tuple[Path, Page]) -> None:
+    out, _ = written
+    page = (out / "tables" / "digits-controls.md").read_text(encoding="utf-8")
+    metrics = (out / "results.csv").read_text(encoding="utf-8")
+    assert "control/" in metrics and page.startswith("# Controls\n\n## ")
+    assert "Claim: " in page and (
+        "**Shown.**" in page or "**Not shown.**" in page or "**Undecided.**" in page
+    )
+
+
+def test_a_finding_s_table_is_one_of_markdown() -> None:
+    finding = ControlFinding("digits", "c", "T", "It is so", "A 2000", "shown", "It was.", (), (),
+                             (("objective", "runs"), ("a|b", "3")))  # fmt: skip
+    assert to_markdown([finding]) == (
+        "# Controls\n\n## T\n\nClaim: It is so (A 2000)\n\n**Shown.** It was.\n\n"
+        "| objective | runs |\n| --- | --- |\n| a\\|b | 3 |\n"
+    )

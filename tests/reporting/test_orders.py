@@ -44,7 +44,7 @@ def test_verdicts() -> None:
     assert Difference(1.0, 0.9).verdict == "as published"
     assert Difference(-1.0, 0.9).verdict == "reversed"
     assert Difference(1.0, 1.1).verdict == "not separated"
-    assert Difference(5.0, None).verdict == "not separated"
+    assert Difference(5.0, None).verdict == "not judged"
     assert difference([2.0, 2.0], [1.0, 1.0]) == Difference(1.0, 0.0)
     with pytest.raises(ValueError, match="at least one value"):
         difference([], [1.0])
@@ -57,7 +57,10 @@ def test_a_sentence_gives_both_figures_the_difference_and_the_source() -> None:
     assert f"{half:.1f} nats; somebody 2016)" in told
     assert "reversed" in remarks([-95.0, -96.0, -97.0], [-85.0, -86.0, -87.0])[0]
     assert "not separated" in remarks([-85.0, -95.0], [-96.0, -86.0])[0]
-    assert "not separated (difference 1.00 nats, of one seed;" in remarks([-85.0], [-86.0])[0]
+    assert (
+        "not judged (difference 1.00 nats with one seed, so without an interval over seeds;"
+        in remarks([-85.0], [-86.0])[0]
+    )
 
 
 def test_likelihoods_of_other_images_or_absent_models_are_not_compared() -> None:

@@ -207,7 +207,7 @@ TOPICAL = {
     "Likelihood": ("elbo", "log_likelihood_parzen", "bdmc_gap"),
     "Sample quality": ("fid_domain", "fid_domain_infinity", "recall", "class_histogram_distance"),
     "Sample quality in Inception features": ("fid_inception", "recall_inception"),
-    "Blur and diversity": ("pairwise_distance_ratio", "edge_sharpness_ratio_mean"),
+    "Blur, diversity and collapse": ("pairwise_distance_ratio", "edge_sharpness_ratio_mean"),
     "Memorisation": ("nn_distance_ratio_domain", "auth_pct", "c_t"),
     "Representation": ("active_units", "probe_accuracy_100"),
     "Cost": ("sampling_rate", "parameters"),
