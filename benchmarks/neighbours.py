@@ -2,10 +2,10 @@
 
 `python benchmarks/neighbours.py` searches 60,000 images of 28 x 28 for 10,000 queries, the three interleaved
 in one run, and checks that all find the same distances. Images are made up (blobs, with blank borders as
-MNIST has) unless `--data` names a folder with `train.npy` and `test.npy`. FAISS takes part where it is installed
-(`pip install faiss-cpu`; it is no dependency). Each library gets its own best form of the images, float32,
-outside the clock; ours is given bytes. Memory is what the process holds beyond its inputs at the peak of a
-search, not counting pages that merely map a file.
+MNIST has) unless `--data` names a folder with `train.npy` and `test.npy`. FAISS takes part where it is
+installed (`pip install faiss-cpu`; it is no dependency). Each library gets its own best form of the images,
+float32, outside the clock; ours is given bytes. Memory is what the process holds beyond its inputs at the
+peak of a search, not counting pages that merely map a file.
 
 `python benchmarks/neighbours.py --million` searches 1,000,000 memory-mapped images: time and memory.
 `--shifts` adds the cost of the shift-tolerant search, `--floats` that of float32 images.

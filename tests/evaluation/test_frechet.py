@@ -76,6 +76,14 @@ def test_the_distance_is_torch_fidelitys() -> None:
     assert fid(features, others) == pytest.approx(expected, rel=1e-4)
 
 
+def test_two_fixed_samples_have_the_distance_that_torch_fidelity_gives() -> None:
+    """torch-fidelity 0.4.0; it need not be installed."""
+    rng = np.random.default_rng(0)
+    real, generated = (torch.from_numpy(rng.standard_normal((400, 50))) for _ in range(2))
+    generated = 0.8 * generated + 0.1
+    assert fid(generated, real) == pytest.approx(5.28262807770804, rel=1e-9)
+
+
 def test_the_order_of_rows_does_not_matter_and_less_alike_is_further() -> None:
     features = draws(500, 8, 0)
     distances = [fid(features.flip(0), features + noise * draws(500, 8, 1)) for noise in (0.1, 0.5, 2.0)]

@@ -83,6 +83,14 @@ def test_subsets_are_torch_fidelitys() -> None:
     assert ours.std() == pytest.approx(out["kernel_inception_distance_std"], rel=1e-9)
 
 
+def test_two_fixed_samples_have_the_distance_that_torch_fidelity_gives() -> None:
+    """torch-fidelity 0.4.0 with one subset of all 400 rows; it need not be installed."""
+    rng = np.random.default_rng(0)
+    real, generated = (torch.from_numpy(rng.standard_normal((400, 50))) for _ in range(2))
+    generated = 0.8 * generated + 0.1
+    assert kernel_distance(generated, real).value == pytest.approx(0.03744703098380642, rel=1e-9)
+
+
 def test_unfit_inputs_are_refused() -> None:
     with pytest.raises(ValueError, match="n >= 2"):
         kernel_distance(draws(1, 4, 0), draws(9, 4, 0))

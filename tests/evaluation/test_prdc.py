@@ -85,6 +85,15 @@ def test_two_fixed_samples_have_the_numbers_that_prdc_gives() -> None:
     assert four(fidelity(generated, real, 5)) == pytest.approx(OF_PRDC, abs=1e-12)
 
 
+def test_two_fixed_samples_have_the_precision_and_recall_that_torch_fidelity_gives() -> None:
+    """torch-fidelity 0.4.0 with k = 5; it need not be installed."""
+    rng = np.random.default_rng(0)
+    real, generated = (torch.from_numpy(rng.standard_normal((400, 50))) for _ in range(2))
+    generated = 0.8 * generated + 0.1
+    found = fidelity(generated.float(), real.float(), 5)
+    assert (found.precision, found.recall) == pytest.approx((0.9925, 0.1425), abs=1e-6)
+
+
 def test_two_samples_of_10000_have_the_numbers_in_the_readme_of_prdc() -> None:
     """Precision .477, recall .471, density 1.056 and coverage .974 of one draw, d = 1000 and k = 5.
 
