@@ -171,7 +171,9 @@ def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]
 
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    with canvas(3.4 * columns + 0.3, 2.6 * rows + 0.5) as figure:
+    # Of very many panels, smaller ones: the picture stays below a megabyte.
+    scale = 1.0 if len(panels) <= 30 else 0.75
+    with canvas(scale * 3.4 * columns + 0.3, scale * 2.6 * rows + 0.5) as figure:
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, ((model, name), curves) in zip(grid.flat, panels.items(), strict=False):
             _draw_panel(axes, curves)
