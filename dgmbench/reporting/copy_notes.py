@@ -32,7 +32,7 @@ _OUGHT = {
 
 
 def planted_copies(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """How often each score raised the alarm on each case: columns metric, case, percent and n of samples.
+    """How often each score raised the alarm on each case: columns metric, case, percent and n of trials.
 
     Empty where the control was not carried out.
     """
@@ -97,13 +97,8 @@ def copy_notes(columns: Sequence[Column], records: pd.DataFrame, planted: pd.Dat
     notes = []
     failing = [column for column in columns if column.failing]
     if failing:
-        sizes = f"{int(planted['n'].min()):,}"
-        if planted["n"].nunique() > 1:
-            sizes += f" to {int(planted['n'].max()):,}"
-        flags = (
-            f"sets of {sizes} images; in brackets the share of trials in which it is noticed, at 5 % false "
-            "alarms"
-        )
+        trials = int(planted["n"].max())
+        flags = f"in brackets the share of {trials:,} trials in which it is noticed, at 5 % false alarms"
         notes.append(
             f"{FAILING} fails the control of planted copies among held-out gray images ({flags}): "
             + "; ".join(f"{column.label} {_told(planted, column.metric)}" for column in failing)

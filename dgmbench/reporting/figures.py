@@ -178,7 +178,7 @@ def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]
         for axes, ((model, name), curves) in zip(grid.flat, panels.items(), strict=False):
             _draw_panel(axes, curves)
             title = model if name == "loss" else f"{model}: {name.replace('_', ' ')}"
-            axes.set_title(title, fontsize=10, loc="left")
+            axes.set_title(title, fontsize=10 * scale, loc="left")
             # A GAN's losses are no likelihoods, and not all of them are in nats.
             axes.set(xlabel="step", ylabel="loss" if name.endswith("_loss") else "nats per image")
         for axes in list(grid.flat)[len(panels) :]:

@@ -18,7 +18,7 @@ def score(metric: str, value: float = 1.0, unit: str = "1") -> Lines:
 def flagged(metric: str, **percents: float) -> Lines:
     return [
         row(f"control/planted_copies/{case.replace('_of_', '_0.')}", 0, f"flagged_{metric}", percent,
-            view="gray", unit="percent", kind="estimate")
+            view="gray", unit="percent", kind="estimate", n=100)
         for case, percent in percents.items()
     ]  # fmt: skip
 
@@ -32,6 +32,7 @@ def test_a_score_that_misses_copies_says_so_in_its_heading_and_below() -> None:
     found = table(*score("c_t"), *flagged("c_t", **cases))
     assert found.columns[0].heading == "C_T ‡"
     (note,) = [note for note in found.footnotes if note.startswith("‡")]
+    assert "the share of 100 trials in which it is noticed" in note
     assert note.endswith("C_T misses copies: 5 % (30 %), all moved by a pixel (2 %).")
     assert "| C_T ‡ |" in found.to_markdown()
 
@@ -98,3 +99,18 @@ def test_how_authentic_held_out_images_are_is_a_footnote_and_no_column() -> None
     expected = "Of held-out images so many are authentic: authentic: 55.0 %; authentic (domain): 50.0 %."
     assert expected in found.footnotes
     assert found.columns[0].direction == "none"
+
+
+def test_a_distance_without_bias_fails_where_the_distance_does_and_the_untried_are_named() -> None:
+    """The control has too few images for the former."""
+    cases = {"copies_0": 5, "copies_1": 3, "noise": 100, "dropped_class": 81}
+    found = table(*score("fid_domain"), *score("fid_domain_infinity"), *score("precision_inception"),
+                  *flagged("fid_domain", **cases))  # fmt: skip
+    assert {c.metric: c.failing for c in found.columns} == {
+        "fid_domain": True,
+        "fid_domain_infinity": True,
+        "precision_inception": False,
+    }
+    (note,) = [note for note in found.footnotes if note.startswith("‡")]
+    assert "FID∞ (domain) misses: samples that are all copies (3 %)" in note
+    assert "No control has tried: precision (Inception)." in found.footnotes
