@@ -210,6 +210,7 @@ def test_collapse_is_told_once_it_lasts() -> None:
     assert isinstance(model, NoticesCollapse)
     assert model.collapse(curves(0.9, 0.5, 10)) is None
     assert model.collapse(curves(0.01, 0.5, 2)) is None
+    assert model.collapse(curves(0.01, 0.5, 3)) == "samples varied 0.01 times as much as images"
     assert "flat" in str(model.collapse(curves(0.9, 1e-5, 3)))
     assert model.collapse({}) is None
 
