@@ -207,12 +207,12 @@ def load_params(path: Path = PARAMS) -> Params:
     Raises:
         SettingsError: naming every bad key, the file and the nearest valid choice.
     """
-    return validate(_read_yaml(path), str(path))
+    return validate(read_yaml(path), str(path))
 
 
 def validate(raw: Any, where: str) -> Params:
     """Validate raw settings; `where` names their file in errors."""
-    params = _checked(Params, raw, "", where)
+    params = checked(Params, raw, "", where)
     _check_names(params, where)
     for name in params.models:
         settings = model_settings(params, name, where)
@@ -296,7 +296,7 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     if not isinstance(family, str) or family not in FAMILIES:
         raise SettingsError(f"{where}: '{key}.family' is {family!r}: {suggest(str(family), FAMILIES)}")
     model = family_class(family)
-    settings = _checked(model.Settings, block, key, where)
+    settings = checked(model.Settings, block, key, where)
     if settings.view not in model.views:
         possible = " or ".join(model.views)
         raise SettingsError(
@@ -323,7 +323,7 @@ def control_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any
     for dataset in params.datasets:
         if "gray" not in get_spec(dataset).views:
             raise SettingsError(f"{where}: 'controls.{name}' needs gray images, and {dataset} has none")
-    return _checked(control_class(name).Settings, params.controls[name], f"controls.{name}", where)
+    return checked(control_class(name).Settings, params.controls[name], f"controls.{name}", where)
 
 
 def _check_names(params: Params, where: str) -> None:
@@ -342,7 +342,8 @@ def _check_names(params: Params, where: str) -> None:
             raise SettingsError(f"{where}: a model cannot be called '{name}'; that name is taken")
 
 
-def _checked(schema: type[Any], raw: Any, key: str, where: str) -> Any:
+def checked(schema: type[Any], raw: Any, key: str, where: str) -> Any:
+    """An instance of `schema` from raw settings; raises SettingsError naming every bad key under `key`."""
     try:
         return schema.model_validate(raw)
     except ValidationError as error:
@@ -407,7 +408,7 @@ def _chain(name: str, folder: Path) -> list[dict[str, Any]]:
         if current not in pipeline_names(folder):
             raise SettingsError(f"unknown pipeline '{current}': {suggest(current, pipeline_names(folder))}")
         seen.append(current)
-        raw = dict(_read_yaml(Path(folder) / f"{current}.yaml"))
+        raw = dict(read_yaml(Path(folder) / f"{current}.yaml"))
         current = raw.pop("extends", None)
         chain.insert(0, raw)
     return chain
@@ -469,7 +470,8 @@ def mirror_of(params: Params) -> Path | None:
     return Path(named) if named else None
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The mapping in a YAML file; raises SettingsError for one that is missing or holds something else."""
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

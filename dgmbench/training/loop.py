@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,11 @@ class Images:
 
 @dataclass(frozen=True)
 class How:
-    """How a run is executed, as opposed to what is trained."""
+    """How a run is executed, as opposed to what is trained.
+
+    `watch` is called after each epoch with its number, the model and the best validation loss so far
+    (infinite where no loss ranks epochs). What it raises ends the training. quiet: no progress bar.
+    """
 
     device: torch.device
     precision: str = "float32"
@@ -68,6 +72,8 @@ class How:
     checkpoint_seconds: float = 30.0
     fingerprint: str = ""
     label: str = "training"
+    watch: Callable[[int, GenerativeModel, float], None] | None = None
+    quiet: bool = False
 
 
 @dataclass
@@ -205,7 +211,7 @@ class Trainer:
         self.started = self.saved_at = now
 
     def _epochs(self) -> None:
-        with bar(self.total_steps, self.how.label, self.progress.step) as shown:
+        with bar(self.total_steps, self.how.label, self.progress.step, quiet=self.how.quiet) as shown:
             while self.progress.status == "running" and self.progress.epoch < self.budget.epochs:
                 self._epoch(shown)
 
@@ -287,6 +293,8 @@ class Trainer:
             self._save()
         if self.interrupt.asked:
             self._stop()
+        if self.how.watch is not None and run.status == "running":
+            self.how.watch(run.epoch, self.model, run.best_loss)
 
     def _stop(self) -> None:
         raise KeyboardInterrupt(
@@ -407,16 +415,17 @@ def train(model: GenerativeModel, images: Images, budget: TrainingBudget, seed: 
     return Trainer(model, images, budget, seed, how).run()
 
 
-def bar(total: int, label: str, done: int = 0, unit: str = "step") -> tqdm[Any]:
+def bar(total: int, label: str, done: int = 0, unit: str = "step", *, quiet: bool = False) -> tqdm[Any]:
     """A progress bar with the remaining time; on a log file, a line now and then instead."""
-    quiet = not sys.stderr.isatty()
+    log = not sys.stderr.isatty()
     return tqdm(
         total=total,
         initial=done,
         desc=label,
         unit=unit,
         position=slot(),
-        mininterval=20 if quiet else 0.5,
+        mininterval=20 if log else 0.5,
         miniters=1,
-        ascii=quiet,
+        ascii=log,
+        disable=quiet,
     )

@@ -1,0 +1,106 @@
+"""The schema of a search file, `searches/<name>.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from dgmbench.errors import SettingsError, suggest
+from dgmbench.models.base import Strict
+from dgmbench.search.space import Choices, Range, with_settings
+from dgmbench.settings import PIPELINES, Params, checked, compose, model_settings, read_yaml, validate
+
+SEARCHES = Path("searches")
+
+Dimension = Annotated[Range | Choices, Field(union_mode="left_to_right")]
+
+
+class Entry(Strict):
+    """What is varied of one model entry, and how long one of its trainings is."""
+
+    epochs: PositiveInt | None = Field(None, description="of one training; null: a closed form has none")
+    objective: Literal["loss", "fid_domain"] = Field(
+        "loss", description="on validation images: the entry's own bound in nats, or domain FID of samples"
+    )
+    space: dict[str, Dimension] = Field({}, description="settings by dotted key; empty: none to search")
+
+
+class SearchSettings(Strict):
+    """Everything in a search file."""
+
+    pipeline: str = Field(description="whose entries and whose data are searched")
+    dataset: str
+    trials: PositiveInt = Field(description="settings tried of every entry, the committed ones included")
+    startup: PositiveInt = Field(6, description="trials drawn at random before the sampler learns")
+    confirmed: PositiveInt = Field(3, description="best trials that are trained again from the other seeds")
+    longer: PositiveInt = Field(4, description="how many times as long the chosen settings are trained")
+    trial_seed: NonNegativeInt = 100
+    confirming_seeds: list[NonNegativeInt] = Field([101, 102], min_length=1)
+    samples: PositiveInt = Field(2000, description="generated images behind a domain FID")
+    processes: PositiveInt = Field(2, description="entries searched at once")
+    entries: dict[str, Entry] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        seeds = [self.trial_seed, *self.confirming_seeds]
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"trial_seed and confirming_seeds name a seed twice: {seeds}")
+        return self
+
+
+def check(search: SearchSettings, where: str) -> Params:
+    """The settings of the pipeline that is searched, once every entry and dimension of the search fits them.
+
+    Raises:
+        SettingsError: for an entry that the pipeline lacks or that the search lacks, a data set that is not
+            the pipeline's, a setting or choice that the entry's family refuses, or a seed that is reported.
+    """
+    raw = compose(search.pipeline)
+    params = validate(raw, str(PIPELINES / f"{search.pipeline}.yaml"))
+    if search.dataset not in params.datasets:
+        raise SettingsError(
+            f"{where}: 'dataset' {search.dataset}: {suggest(search.dataset, params.datasets)}"
+        )
+    for name in search.entries.keys() - params.models.keys():
+        raise SettingsError(f"{where}: 'entries.{name}': no such model: {suggest(name, params.models)}")
+    missing = sorted(params.models.keys() - search.entries.keys())
+    if missing:
+        raise SettingsError(
+            f"{where}: 'entries' lacks {', '.join(missing)}: every entry gets the same search"
+        )
+    reported = {search.trial_seed, *search.confirming_seeds} & set(params.seeds)
+    if reported:
+        raise SettingsError(f"{where}: seeds {sorted(reported)} are reported by {search.pipeline}")
+    for name, entry in search.entries.items():
+        view = model_settings(params, name).view
+        if entry.objective == "fid_domain" and view != "gray":
+            raise SettingsError(
+                f"{where}: 'entries.{name}.objective': fid_domain is of gray images, not {view}"
+            )
+        for key, dimension in entry.space.items():
+            for value in dimension.examples():
+                _check_value(params, name, key, value, where)
+    return params
+
+
+def _check_value(params: Params, name: str, key: str, value: Any, where: str) -> None:
+    block = with_settings(params.models[name], {key: value})
+    changed = params.model_copy(update={"models": params.models | {name: block}})
+    try:
+        model_settings(changed, name)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: 'entries.{name}.space.{key}': {error}") from None
+
+
+def load_search(path: Path) -> SearchSettings:
+    """Read and validate a search file.
+
+    Raises:
+        SettingsError: naming every bad key, the file and the nearest valid choice.
+    """
+    if not path.exists():
+        names = [file.stem for file in path.parent.glob("*.yaml") if file.name != "dvc.yaml"]
+        raise SettingsError(f"no search '{path.stem}': {suggest(path.stem, names)}")
+    return checked(SearchSettings, read_yaml(path), "", str(path))
