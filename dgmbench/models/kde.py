@@ -20,6 +20,7 @@ from torch import Tensor
 from dgmbench.errors import SettingsError
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.settings.block import Pair
 
 # Points and centres of a block of distances: 8 MiB in float32.
 POINT_BLOCK, CENTRE_BLOCK = 512, 4096
@@ -28,7 +29,7 @@ POINT_BLOCK, CENTRE_BLOCK = 512, 4096
 class KDESettings(ModelSettings):
     """The logarithmic grid of kernel widths among which validation chooses."""
 
-    log10_widths: tuple[float, float] = Field(
+    log10_widths: Pair[float] = Field(
         (-2.0, -0.4), description="range of bandwidths (gray, pixel units) or flip probabilities (binary)"
     )
     widths: PositiveInt = Field(17, description="points of the grid")

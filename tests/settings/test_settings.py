@@ -18,7 +18,7 @@ from dgmbench.settings import (
     validate,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PIPELINES = ROOT / "pipelines"
 
 
@@ -76,7 +76,7 @@ def test_the_committed_settings_are_the_default_pipeline() -> None:
         ({"models__gan__training__select": "best"}, r"'models.gan.training.select' is 'best'"),
         ({"datasets": ["minst"]}, r"unknown data set 'minst' in 'datasets': did you mean 'mnist'\?"),
         ({"datasets": ["mnist_static"]}, r"'models.ppca.view' is 'gray', but mnist_static has only: binary"),
-        ({"seeds": [0, 0]}, r"'seeds' has the same entry twice"),
+        ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\]: The same entry twice: 0"),
         ({"evaluation__importance_samples": [0]}, r"'evaluation.importance_samples.0' is 0"),
         ({"models": {}}, r"'models' is \{\}"),
         (
