@@ -20,8 +20,6 @@ T = TypeVar("T")
 LARGEST_INT = 2**63 - 1
 # Files are called after models and pipelines; file systems allow 255 bytes.
 LONGEST_NAME = 64
-# Layers of a network, at most: more are a slip of the keyboard, and building them takes hours.
-DEEPEST = 1000
 _LONGEST_SHOWN = 60
 
 
@@ -58,7 +56,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAM
 Seed = Annotated[int, Field(ge=0, le=LARGEST_INT)]
 # The first of a row of seeds, which must all be seeds.
 FirstSeed = Annotated[int, Field(ge=0, le=2**62)]
-Depth = Annotated[int, Field(ge=1, le=DEEPEST)]
+# Layers of a network, points of a grid: more are a slip of the keyboard, and building them takes hours.
+Few = Annotated[int, Field(ge=1, le=1000)]
 
 
 def checked(schema: type[Any], raw: Any, key: str, where: str) -> Any:

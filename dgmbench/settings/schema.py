@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from dgmbench.settings.block import LONGEST_NAME, Distinct, Name, Pair, Seed, Strict
+from dgmbench.settings.block import LONGEST_NAME, Distinct, Few, Name, Pair, Seed, Strict
 
 
 class DataSettings(Strict):
@@ -56,7 +56,7 @@ class ParzenSettings(Strict):
     )
     valid_points: PositiveInt = Field(1000, description="validation images that choose the bandwidth")
     log10_bandwidths: Pair[float] = Field((-1.0, 0.0), description="range of the bandwidth grid")
-    bandwidths: PositiveInt = Field(10, description="points of the grid")
+    bandwidths: Few = Field(10, description="points of the grid")
 
 
 class AnnealingSettings(Strict):
@@ -72,7 +72,7 @@ class AnnealingSettings(Strict):
     log10_variances: Pair[float] = Field(
         (-3.0, -0.5), description="range of the observation variances tried for generators without one"
     )
-    variances: PositiveInt = Field(6, description="points of that grid; validation images choose")
+    variances: Few = Field(6, description="points of that grid; validation images choose")
     valid_points: PositiveInt = Field(50, description="validation images that choose it")
 
 

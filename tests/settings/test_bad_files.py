@@ -120,6 +120,10 @@ BAD: dict[str, tuple[bytes, str]] = {
         text_of(models="{p: {family: pixelcnn, view: gray, blocks: 1000000000}}"),
         "'models.p.blocks' is 1000000000: Input should be less than or equal to 1000",
     ),
+    "grid: endless": (
+        text_of(models="{k: {family: kde, view: gray, widths: 1000000000}}"),
+        "'models.k.widths' is 1000000000: Input should be less than or equal to 1000",
+    ),
     "width: overflow": (text_of(models=VAE % f"latent_dim: {2**62}"), "'models.vae' does not fit digits: "),
     # Names that files are made from.
     "model: long name": (text_of(models=f"{{{LONG}: {{}}}}"), "String should have at most 64 characters"),
