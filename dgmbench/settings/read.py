@@ -1,8 +1,8 @@
 """YAML read strictly: a duplicate key is an error, and so is a value that DVC would read differently.
 
 DVC reads the same files as YAML 1.2, PyYAML as YAML 1.1. Scalars are resolved here as both do; those that the
-two read differently (`yes`, `010`, `1_000`, `1:30`, `2024-01-01`) are refused, apart from `1e-3`, which is
-the number that DVC takes it for.
+two read differently (`yes`, `010`, `1_000`, `1:30`, `2024-01-01`, `=`) are refused, apart from `1e-3`, which
+is the number that DVC takes it for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SCALARS = {
     f"{_TAG}float": rf"{_FLOAT}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
     f"{_TAG}merge": r"<<",
     _UNCLEAR: (
-        r"(?i:yes|no|on|off)|[-+]?0[0-9_]+|[-+]?0[bBoOxX][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*_[0-9_.]*"
+        r"(?i:yes|no|on|off)|=|[-+]?0[0-9_]+|[-+]?0[bBoOxX][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*_[0-9_.]*"
         r"|[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"
     ),
 }

@@ -72,7 +72,7 @@ def _change(draw: st.DrawFn, node: Any) -> None:
         return
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(raw=mutated())
 def test_mutated_settings_validate_or_raise_settings_errors(raw: dict[str, Any]) -> None:
     try:

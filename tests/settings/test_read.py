@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from dgmbench.errors import SettingsError
 from dgmbench.settings import read_yaml
@@ -29,6 +30,8 @@ def read(tmp_path: Path, text: str) -> Any:
 def test_scalars(text: str, value: Any, tmp_path: Path) -> None:
     found = read(tmp_path, f"key: {text}\n")["key"]
     assert (found, type(found)) == (value, type(value))
+    # As DVC reads it.
+    assert YAML(typ="safe").load(f"key: {text}\n") == {"key": value}
 
 
 def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path) -> None:
