@@ -16,6 +16,7 @@ help:  ## this list
 
 benchmark: $(STAMP)  ## run the current pipeline, or PIPELINE=name (digits, digits-all, mnist, mnist-cpu, ...)
 	@test -z "$(PIPELINE)" || python -m dgmbench use $(PIPELINE)
+	@python -m dgmbench check
 	dvc repro
 
 test: $(STAMP) lint types unit  ## tests, linter and type checker

@@ -6,18 +6,22 @@ import argparse
 from pathlib import Path
 
 from dgmbench.commands import guarded
+from dgmbench.errors import SettingsError
 from dgmbench.evaluation.score_command import add_parser, score_command
 from dgmbench.files import write_text
 from dgmbench.settings import (
     PARAMS,
-    PIPELINES,
+    Params,
+    check_machine,
     compose,
     load_params,
     pipeline_names,
     render_params,
     select,
     validate,
+    where_of,
 )
+from dgmbench.settings.block import checked
 
 
 def main() -> None:
@@ -40,11 +44,13 @@ def main() -> None:
 
 def _use(arguments: argparse.Namespace) -> None:
     raw = compose(arguments.pipeline)
-    where = str(PIPELINES / f"{arguments.pipeline}.yaml")
+    where = where_of(arguments.pipeline)
     if arguments.models is not None or arguments.seeds is not None:
         raw = select(raw, arguments.models, arguments.seeds, where)
     # Not the pipeline's own name, so that a part of it does not overwrite the report of the whole.
-    raw["pipeline"] = arguments.name or raw["pipeline"]
+    raw["pipeline"] = raw["pipeline"] if arguments.name is None else arguments.name
+    if PARAMS.is_dir():
+        raise SettingsError(f"{PARAMS} is a folder, and settings go into a file of that name: move it away")
     validate(raw, where)
     write_text(PARAMS, render_params(raw, arguments.pipeline))
     print(
@@ -55,14 +61,15 @@ def _use(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     for name in pipeline_names():
-        raw = compose(name)
+        params = checked(Params, compose(name), "", where_of(name))
         print(
-            f"{name:12} {', '.join(raw['datasets'])}: {', '.join(raw['models'])} x {len(raw['seeds'])} seeds"
+            f"{name:12} {', '.join(params.datasets)}: {', '.join(params.models)} x {len(params.seeds)} seeds"
         )
 
 
 def _check(arguments: argparse.Namespace) -> None:
     params = load_params(arguments.params)
+    check_machine(params)
     print(f"{arguments.params} is valid: pipeline '{params.pipeline}'")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,13 +12,33 @@ from pathlib import Path
 from typing import Any
 
 
+def _target(path: Path) -> Path:
+    """The file that is written for `path`: what a link leads to, or the link where that is write-protected.
+
+    DVC protects the files of its cache, to which outputs may be links; nothing else may write into them.
+
+    Raises:
+        OSError: for links that lead in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    if not target.exists():
+        return target
+    ours = target.is_file() and target.stat().st_mode & 0o222
+    return target if ours else path
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; on success flush it to disk and rename it over `path`.
 
-    On any exception (a full disk included) the sibling is removed and `path` keeps its old content.
+    On any exception (a full disk included) the sibling is removed and `path` keeps its old content. Of a link
+    the target is written, and the link stays.
     """
-    path = Path(path)
+    path = _target(Path(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

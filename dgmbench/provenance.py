@@ -15,17 +15,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dgmbench", "stages")
-# Files that no result depends on by their text: the package's lazy alias, the table of model names (each
-# model's own file is hashed), the schema of settings (the values in force are recorded instead), the command
-# line, and this bookkeeping itself. Without this, one more registry line or metric setting would retrain
-# everything.
+# Files, and folders of files, that no result depends on by their text: the package's lazy alias, the table of
+# model names (each model's own file is hashed), the schema of settings (the values in force are recorded
+# instead), the command line, and this bookkeeping itself. Without this, one more registry line or metric
+# setting would retrain everything.
 NEUTRAL = (
     "dgmbench/__init__.py",
     "dgmbench/commands.py",
     "dgmbench/controls/registry.py",
     "dgmbench/models/registry.py",
     "dgmbench/provenance.py",
-    "dgmbench/settings.py",
+    "dgmbench/settings/",
 )
 
 
@@ -38,7 +38,7 @@ def closure(*modules: str, root: Path = ROOT) -> list[Path]:
     todo = [path for module in modules for path in _files_of(module, root)]
     while todo:
         path = todo.pop()
-        if path in found or path.relative_to(root).as_posix() in NEUTRAL:
+        if path in found or path.relative_to(root).as_posix().startswith(NEUTRAL):
             continue
         found.add(path)
         if path.name == "__init__.py":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
 from dgmbench.dependencies import write_dependencies
+from dgmbench.settings import check_machine
 from dgmbench.training.devices import choose_device
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     """Parse and call."""
     arguments = stage_parser(__doc__).parse_args()
     params = stage_settings(arguments)
+    check_machine(params)
     choose_device(params.training.device)
     write_dependencies(params)
 

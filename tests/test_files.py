@@ -23,6 +23,34 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    target, link, again = tmp_path / "far" / "target", tmp_path / "link", tmp_path / "again"
+    link.symlink_to("far/target")
+    again.symlink_to(link)
+    for path, text in ((link, "made"), (link, "new"), (again, "newer")):
+        write_text(path, text)
+        assert (target.read_text(), link.is_symlink(), again.is_symlink()) == (text, True, True)
+    assert sorted(tmp_path.rglob("*")) == sorted([tmp_path / "far", target, link, again])
+
+
+def test_a_link_into_protected_files_is_replaced(tmp_path: Path) -> None:
+    cached, link = tmp_path / "cached", tmp_path / "link"
+    cached.write_text("old")
+    cached.chmod(0o444)
+    link.symlink_to(cached)
+    write_text(link, "new")
+    assert (cached.read_text(), link.read_text(), link.is_symlink()) == ("old", "new", False)
+
+
+def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(OSError, match="symbolic links"):
+        write_text(tmp_path / "one", "text")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_json_round_trip_and_equal_hashes_of_equal_values(tmp_path: Path) -> None:
     value = {"b": [1, 2.5, None], "a": "é"}
     write_json(tmp_path / "deep" / "file.json", value)

@@ -39,6 +39,14 @@ def test_evaluation_depends_on_metrics_and_reports_on_templates() -> None:
     ]
 
 
+@pytest.mark.parametrize("stage", ["stages.train", "stages.evaluate", "stages.report"])
+def test_the_text_of_the_schema_is_no_dependency(stage: str) -> None:
+    """The values in force are; no file of the package, however it is imported."""
+    assert not [
+        name for name in names(stage, "dgmbench.settings.block") if name.startswith("dgmbench/settings")
+    ]
+
+
 def test_an_edit_changes_the_hash_of_what_imports_it_alone(tmp_path: Path) -> None:
     for package in ("dgmbench", "stages"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))

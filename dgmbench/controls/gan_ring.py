@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -32,6 +32,7 @@ from dgmbench.models.gan_objectives import (
     gradient_penalty,
 )
 from dgmbench.results import Record
+from dgmbench.settings.block import FirstSeed
 from dgmbench.training.seeding import generator_for, initialising
 
 AHEAD, IN_TURN = "ahead", "non_saturating"
@@ -57,9 +58,7 @@ class GANRingSettings(ControlSettings):
     samples: int = Field(5000, ge=100, description="of each trained generator, for its score")
     repetitions: int = Field(3, ge=2, description="trainings of each")
     # 0 to 2 were seen when the claim and `ahead` were settled on; these were not.
-    first_seed: NonNegativeInt = Field(
-        10, description="the seed of the first training, counted up from there"
-    )
+    first_seed: FirstSeed = Field(10, description="the seed of the first training, counted up from there")
 
 
 @dataclass(frozen=True)

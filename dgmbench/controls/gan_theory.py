@@ -28,6 +28,7 @@ from dgmbench.controls.known_densities import Game, Mixture
 from dgmbench.controls.outcomes import Interval, curve_of, judge, over_repetitions
 from dgmbench.models.base import mlp
 from dgmbench.results import Record
+from dgmbench.settings.block import Distinct
 from dgmbench.training.seeding import generator_for, initialising
 
 DATA = {
@@ -49,9 +50,9 @@ class GANTheorySettings(ControlSettings):
     steps: PositiveInt = Field(1500, description="of Adam, its step size falling to 0 by a cosine")
     batch_size: PositiveInt = Field(512, description="fresh draws of either density in a step")
     learning_rate: PositiveFloat = Field(5e-3, description="step size at the start")
-    draws: list[PositiveInt] = Field([30, 300, 3000], min_length=1, description="where they are limited")
-    units: list[PositiveInt] = Field([1, 2, 4], min_length=1, description="where they are limited")
-    looks: list[PositiveInt] = Field(
+    draws: Distinct[PositiveInt] = Field([30, 300, 3000], min_length=1, description="where they are limited")
+    units: Distinct[PositiveInt] = Field([1, 2, 4], min_length=1, description="where they are limited")
+    looks: Distinct[PositiveInt] = Field(
         [3, 10, 30, 100, 300, 1000], min_length=1, description="steps after which to look"
     )
     # Quadrature ends at 8 deviations.

@@ -31,6 +31,7 @@ from dgmbench.data.views import to_levels
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.ppca import PPCA
 from dgmbench.results import Record
+from dgmbench.settings.block import Distinct
 
 FLOOR, MODEL = "train", "ppca"
 
@@ -38,7 +39,7 @@ FLOOR, MODEL = "train", "ppca"
 class LookupTableSettings(GridSettings):
     """The tables, their widths, and the model that they are held against."""
 
-    sizes: list[PositiveInt] = Field(
+    sizes: Distinct[PositiveInt] = Field(
         [10, 100, 1000, 10_000], min_length=1, description="m; one beyond the training images stands for all"
     )
     narrow_levels: PositiveFloat = Field(1.0, description="the narrow width h, in intensity levels")

@@ -19,6 +19,7 @@ from dgmbench.evaluation.frechet import fid, frechet_distance, gaussian_statisti
 from dgmbench.evaluation.parzen import parzen_log_likelihood, select_bandwidth
 from dgmbench.models.ppca import PPCA, PPCASettings
 from dgmbench.results import Record
+from dgmbench.settings.block import Few, Pair
 
 # Images on a sheet, and bootstrap resamples of a domain FID.
 SHOWN = 36
@@ -31,8 +32,8 @@ MINI_BATCH = 4096
 class GridSettings(ControlSettings):
     """The bandwidths among which validation images choose, and how many images take part."""
 
-    log10_bandwidths: tuple[float, float] = Field((-1.5, 0.0), description="range of the bandwidth grid")
-    bandwidths: PositiveInt = Field(16, description="points of the grid")
+    log10_bandwidths: Pair[float] = Field((-1.5, 0.0), description="range of the bandwidth grid")
+    bandwidths: Few = Field(16, description="points of the grid")
     valid_points: PositiveInt = Field(500, description="validation points that choose the bandwidth")
     test_points: int = Field(1000, ge=2, description="test points that are scored")
 

@@ -29,6 +29,7 @@ from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
 from dgmbench.data.views import to_levels
 from dgmbench.models.ppca import PPCA
 from dgmbench.results import Record
+from dgmbench.settings.block import Distinct
 
 # Names of the model and of its rival without noise; and what rounding may add to a loss.
 P, RIVAL = "ppca", "ppca_small"
@@ -46,7 +47,7 @@ class NoiseMixtureSettings(ControlSettings):
     rival_latent_dims: list[PositiveInt] = Field(
         [10], min_length=1, description="of a PPCA without noise that is held against the mixture"
     )
-    shares: list[Share] = Field([0.5, 0.9, 0.99, 0.999], min_length=1, description="shares of noise e")
+    shares: Distinct[Share] = Field([0.5, 0.9, 0.99, 0.999], min_length=1, description="shares of noise e")
     judged_share: Share = Field(0.99, description="the one of them that the claim is judged at")
     fid_samples: int = Field(2000, ge=2, description="samples of each model for the domain FID")
 

@@ -20,12 +20,13 @@ from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
 from dgmbench.data.views import to_levels
 from dgmbench.evaluation.statistics import mean_and_interval
 from dgmbench.results import Record
+from dgmbench.settings.block import Distinct
 
 
 class ParzenKMeansSettings(GridSettings):
     """How many kernels, how often, and how long k-means runs."""
 
-    sizes: list[PositiveInt] = Field(
+    sizes: Distinct[PositiveInt] = Field(
         [100, 1000, 3000], min_length=1, description="m; one beyond the training images stands for all"
     )
     repetitions: int = Field(3, ge=2, description="k-means starts, and draws of training images, per m")

@@ -22,6 +22,7 @@ from dgmbench.controls.outcomes import Interval, curve_of, judge
 from dgmbench.evaluation.neighbours import NeighbourReport, nn_distance_ratio
 from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.results import Record
+from dgmbench.settings.block import Distinct
 
 # (down, right); the first four are the straight ones.
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -31,7 +32,9 @@ class PixelShiftSettings(ControlSettings):
     """The copies and their shifts."""
 
     images: int = Field(1000, ge=2, description="training images that are copied, and held-out images")
-    shifts: list[NonNegativeInt] = Field([0, 1, 2], min_length=1, description="pixels; 0 are plain copies")
+    shifts: Distinct[NonNegativeInt] = Field(
+        [0, 1, 2], min_length=1, description="pixels; 0 are plain copies"
+    )
     directions: Literal[4, 8] = Field(8, description="straight ones, or diagonal ones too; in equal shares")
     passing_ratio: PositiveFloat = Field(0.9, description="distance ratio from which copies pass as unseen")
     resamples: int = Field(200, ge=2, description="bootstrap resamples of the distance ratio")

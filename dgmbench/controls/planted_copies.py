@@ -37,6 +37,7 @@ from dgmbench.data.views import intensity
 from dgmbench.evaluation.copying import Cells
 from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.results import Kind, Record
+from dgmbench.settings.block import Distinct
 
 COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
 DROPPED = "dropped_class"
@@ -52,7 +53,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class PlantedCopiesSettings(ControlSettings):
     """The ladder of copies, and how often it is climbed."""
 
-    shares: list[Share] = Field([0.0, 0.01, 0.05, 0.2, 1.0], min_length=2, description="copies among samples")
+    shares: Distinct[Share] = Field(
+        [0.0, 0.01, 0.05, 0.2, 1.0], min_length=2, description="copies among samples"
+    )
     samples: int = Field(
         300, ge=30, description="at most half of the held-out images less the class that is left out"
     )

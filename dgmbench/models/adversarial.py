@@ -35,6 +35,7 @@ from dgmbench.models.gan_objectives import (
     gradient_penalty,
 )
 from dgmbench.models.layers.average import ParameterAverage
+from dgmbench.settings.block import Pair
 from dgmbench.terms import View
 
 # The strip of training progress: images of so many fixed z after 1, 2, 4, ... moves of the generator.
@@ -47,7 +48,7 @@ class AdversarialTraining(TrainingBudget):
     """A GAN's budget: Adam as in Radford et al. 2015, and the last epoch, since no loss ranks epochs."""
 
     learning_rate: float = Field(2e-4, gt=0, description="Adam's step size of both networks")
-    betas: tuple[MomentDecay, MomentDecay] = Field((0.5, 0.999), description="Adam's moment decays")
+    betas: Pair[MomentDecay] = Field((0.5, 0.999), description="Adam's moment decays")
     select: Literal["last"] = Field("last", description="only 'last': no loss ranks a GAN's epochs")
 
 

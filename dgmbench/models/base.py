@@ -13,8 +13,6 @@ from typing import Annotated, ClassVar, Literal, Protocol, Self, runtime_checkab
 
 import torch
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -23,6 +21,7 @@ from pydantic import (
 )
 from torch import Tensor, nn
 
+from dgmbench.settings.block import Pair, Strict
 from dgmbench.terms import Domain, View
 
 Activation = Literal["relu", "tanh", "leaky_relu", "softplus", "gelu"]
@@ -38,12 +37,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 MomentDecay = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Strict(BaseModel):
-    """A settings block: unknown keys are errors and values do not change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 class TrainingBudget(Strict):
     """How one model is trained: its length, optimiser and which parameters are kept."""
 
@@ -51,7 +44,7 @@ class TrainingBudget(Strict):
     batch_size: PositiveInt = Field(100, description="images per step")
     optimiser: Literal["adam", "rmsprop"] = Field("adam", description="rmsprop has no first moment")
     learning_rate: PositiveFloat = Field(1e-3, description="step size at the start")
-    betas: tuple[MomentDecay, MomentDecay] = Field(
+    betas: Pair[MomentDecay] = Field(
         (0.9, 0.999), description="decays of the first and second moment; rmsprop needs 0 for the first"
     )
     epsilon: PositiveFloat = Field(1e-8, description="what is added to the root of the second moment")

@@ -22,13 +22,14 @@ from dgmbench.models.layers.causal import (
     WideOddInt,
     columns,
 )
+from dgmbench.settings.block import Few
 
 
 class GatedPixelCNNSettings(AutoregressiveSettings):
     """Width and depth of the network."""
 
     features: PositiveInt = Field(32, description="p, features of either stack")
-    blocks: PositiveInt = Field(7, description="gated layers after the first")
+    blocks: Few = Field(7, description="gated layers after the first")
     kernel: WideOddInt = Field(3, description="size of the layers' convolutions, odd, at least 3")
     first_kernel: WideOddInt = Field(7, description="size of the first layer's convolutions, odd, at least 3")
 

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import torch
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from dgmbench.errors import SettingsError
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.settings.block import Few, Pair
 
 # Points and centres of a block of distances: 8 MiB in float32.
 POINT_BLOCK, CENTRE_BLOCK = 512, 4096
@@ -28,10 +29,10 @@ POINT_BLOCK, CENTRE_BLOCK = 512, 4096
 class KDESettings(ModelSettings):
     """The logarithmic grid of kernel widths among which validation chooses."""
 
-    log10_widths: tuple[float, float] = Field(
+    log10_widths: Pair[float] = Field(
         (-2.0, -0.4), description="range of bandwidths (gray, pixel units) or flip probabilities (binary)"
     )
-    widths: PositiveInt = Field(17, description="points of the grid")
+    widths: Few = Field(17, description="points of the grid")
 
     @model_validator(mode="after")
     def _probabilities_below_one_half(self) -> Self:

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from dgmbench.models.autoregressive import Autoregressive, AutoregressiveSettings
 from dgmbench.models.layers.causal import CachedConv, CachedPointwise, CausalConv, OddInt, WideOddInt
+from dgmbench.settings.block import Few
 
 
 class PixelCNNSettings(AutoregressiveSettings):
     """Width and depth of the network."""
 
     features: PositiveInt = Field(16, description="h; the residual stream has 2h features")
-    blocks: PositiveInt = Field(7, description="residual blocks")
+    blocks: Few = Field(7, description="residual blocks")
     kernel: OddInt = Field(3, description="size of the blocks' convolutions, odd")
     first_kernel: WideOddInt = Field(7, description="size of the first convolution, odd, 3 or more")
 

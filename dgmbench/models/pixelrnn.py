@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from dgmbench.models.autoregressive import Autoregressive, AutoregressiveSettings
 from dgmbench.models.layers.causal import CachedConv, CachedPointwise, CausalConv, WideOddInt
+from dgmbench.settings.block import Few
 
 
 class PixelRNNSettings(AutoregressiveSettings):
     """Width and depth of the network."""
 
     features: PositiveInt = Field(16, description="h; the residual stream has 2h features")
-    layers: PositiveInt = Field(7, description="LSTM layers")
+    layers: Few = Field(7, description="LSTM layers")
     first_kernel: WideOddInt = Field(7, description="size of the first convolution, odd, 3 or more")
     residual: bool = Field(True, description="each layer adds to its input instead of replacing it")
     skip: bool = Field(True, description="each layer also feeds the output directly")

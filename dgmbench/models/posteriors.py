@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat
 from dgmbench.models.base import ModelSettings
 from dgmbench.models.gamma_families import Beta, Dirichlet, Gamma
 from dgmbench.models.latent_families import Cauchy, Laplace, LatentFamily, Logistic, Normal, StudentT
+from dgmbench.settings.block import Pair
 
 FamilyName = Literal["normal", "laplace", "student_t", "logistic", "cauchy", "gamma", "beta", "dirichlet"]
 
@@ -18,7 +19,7 @@ class PosteriorSettings(ModelSettings):
 
     posterior: FamilyName = Field("normal", description="family of q(z|x); the prior is of the same one")
     degrees_of_freedom: float = Field(5.0, gt=2, description="student_t only: of posterior and prior")
-    prior_parameters: tuple[PositiveFloat, PositiveFloat] = Field(
+    prior_parameters: Pair[PositiveFloat] = Field(
         (1.0, 1.0),
         description="gamma: concentration and rate; beta: both concentrations; dirichlet: the first, of all",
     )

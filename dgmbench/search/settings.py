@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from dgmbench.errors import SettingsError, suggest
-from dgmbench.models.base import Strict
 from dgmbench.search.space import Choices, Range, with_settings
-from dgmbench.settings import PIPELINES, Params, checked, compose, model_settings, read_yaml, validate
+from dgmbench.settings import PIPELINES, Params, compose, model_settings, read_yaml, validate
+from dgmbench.settings.block import Strict, checked
 
 SEARCHES = Path("searches")
 

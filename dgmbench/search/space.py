@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, RootModel, model_validator
 
-from dgmbench.models.base import Strict
+from dgmbench.settings.block import Strict
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -24,9 +24,9 @@ def _odd(size: int) -> int:
     return size
 
 
-OddInt = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+OddInt = Annotated[int, Field(ge=1, le=999), AfterValidator(_odd)]
 # Behind mask A a kernel of one pixel sees nothing, and so does gated PixelCNN's vertical stack.
-WideOddInt = Annotated[int, Field(ge=3), AfterValidator(_odd)]
+WideOddInt = Annotated[int, Field(ge=3, le=999), AfterValidator(_odd)]
 
 
 class CausalConv(nn.Module):

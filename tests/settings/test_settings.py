@@ -1,25 +1,31 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
+from pydantic import BaseModel, ValidationError
 
+from dgmbench.controls.registry import CONTROLS, control_class
 from dgmbench.errors import SettingsError
-from dgmbench.models.registry import FAMILIES
+from dgmbench.models.registry import FAMILIES, family_class
 from dgmbench.settings import (
     compose,
     full_settings,
     load_params,
+    model_settings,
     pipeline_names,
     render_params,
     select,
     validate,
 )
+from dgmbench.settings.resolve import DVC_READS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PIPELINES = ROOT / "pipelines"
+CONTROL_SETTINGS = [control_class(name).Settings for name in CONTROLS]
 
 
 def raw(**changes: Any) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def test_the_committed_settings_are_the_default_pipeline() -> None:
         ({"models__gan__training__select": "best"}, r"'models.gan.training.select' is 'best'"),
         ({"datasets": ["minst"]}, r"unknown data set 'minst' in 'datasets': did you mean 'mnist'\?"),
         ({"datasets": ["mnist_static"]}, r"'models.ppca.view' is 'gray', but mnist_static has only: binary"),
-        ({"seeds": [0, 0]}, r"'seeds' has the same entry twice"),
+        ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\]: The same entry twice: 0"),
         ({"evaluation__importance_samples": [0]}, r"'evaluation.importance_samples.0' is 0"),
         ({"models": {}}, r"'models' is \{\}"),
         (
@@ -173,9 +179,93 @@ def test_a_part_of_a_pipeline_keeps_its_settings_and_gets_a_name_of_its_own() ->
         select(whole, ["vae_2"], None, "digits-all.yaml")
 
 
+def parameters_of_dvc() -> dict[str, set[str]]:
+    """The sections of params.yaml that each stage of dvc.yaml names."""
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    named = {
+        name: {key.partition(".")[0] for key in stage.get("params", [])}
+        for name, stage in yaml.safe_load(text)["stages"].items()
+    }
+    # Those that it takes values or the entries of a matrix from.
+    return named | {"": set(re.findall(r"\$\{([a-z]+)\}", text))}
+
+
 def test_the_report_depends_on_every_setting_that_it_reads() -> None:
-    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["report"]
-    assert {"pipeline", "datasets", "models", "controls", "orders"} <= set(stage["params"])
-    # DVC refuses a parameter that is not in the file.
-    for name in pipeline_names(PIPELINES):
-        assert set(stage["params"]) <= set(compose(name, PIPELINES))
+    assert {"pipeline", "datasets", "models", "controls", "orders"} <= parameters_of_dvc()["report"]
+
+
+def test_check_knows_what_dvc_needs() -> None:
+    assert set(DVC_READS) == set().union(*parameters_of_dvc().values())
+    assert set(DVC_READS) <= set(yaml.safe_load(render_params(compose("smoke", PIPELINES), "smoke")))
+
+
+SMALLEST = "datasets: [digits]\nseeds: [0]\nmodels: {ppca: {family: ppca, view: gray, latent_dims: [2]}}\n"
+
+
+@pytest.mark.parametrize("drawn", [None, 2, 500, 20_000])
+def test_defaults_agree_whatever_is_drawn(drawn: int | None, tmp_path: Path) -> None:
+    """A pipeline of data sets, seeds and models alone is whole, and so is its params.yaml."""
+    text = SMALLEST if drawn is None else f"{SMALLEST}sampling: {{n: {drawn}}}\n"
+    (tmp_path / "small.yaml").write_text(text)
+    (tmp_path / "params.yaml").write_text(render_params(compose("small", tmp_path), "small"))
+    params = load_params(tmp_path / "params.yaml")
+    drawn = params.sampling.n
+    assert params.evaluation.fid_samples == params.evaluation.parzen.samples == min(10_000, drawn)
+    assert params.evaluation.neighbour_samples == min(1000, drawn)
+
+
+@pytest.mark.parametrize("key", ["fid_samples", "neighbour_samples", "parzen"])
+def test_what_is_asked_for_is_not_cut(key: str) -> None:
+    asked = {key: {"samples": 600} if key == "parzen" else 600}
+    small = yaml.safe_load(SMALLEST) | {"pipeline": "small", "sampling": {"n": 500}, "evaluation": asked}
+    with pytest.raises(SettingsError, match=r"is 600, but only 500 \(sampling.n\) are drawn"):
+        validate(small, "small.yaml")
+
+
+def test_the_largest_seed_is_what_tables_hold() -> None:
+    small = yaml.safe_load(SMALLEST) | {"pipeline": "small"}
+    assert validate(small | {"seeds": [2**63 - 1]}, "small.yaml").seeds == [2**63 - 1]
+    for section in ("data", "evaluation", "classifier"):
+        with pytest.raises(SettingsError, match=rf"'{section}.seed' is 9223372036854775808"):
+            validate(small | {section: {"seed": 2**63}}, "small.yaml")
+
+
+def test_strict_types_take_integers_for_floats_and_lists_for_pairs() -> None:
+    settings = raw(models__vae__training__learning_rate=1, evaluation__parzen__log10_bandwidths=[-1, 0])
+    params = validate(settings, "params.yaml")
+    assert model_settings(params, "vae").training.learning_rate == 1.0
+    assert params.evaluation.parzen.log10_bandwidths == (-1.0, 0.0)
+
+
+@pytest.mark.parametrize("schema", [*(family_class(name).Settings for name in FAMILIES), *CONTROL_SETTINGS])
+def test_every_block_is_strict(schema: type[BaseModel]) -> None:
+    """No integer takes a bool, a float or text, at any depth; no float takes a bool or text."""
+    for path, kind in numbers_of(schema):
+        for value in (True, "1", 1.0, float("nan"), [1]):
+            if isinstance(value, float) and value == 1.0 and kind is float:
+                continue
+            block: Any = value
+            for key in reversed(path):
+                block = [block] if key == "" else {key: block}
+            with pytest.raises(ValidationError) as caught:
+                schema.model_validate(block)
+            found = [".".join(str(part) for part in error["loc"]) for error in caught.value.errors()]
+            assert ".".join(key or "0" for key in path) in found, (path, value)
+
+
+def numbers_of(schema: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], type]]:
+    """Where the integers and floats of a block stand; "" for the entries of a list."""
+    found: list[tuple[tuple[str, ...], type]] = []
+    for name, field in schema.model_fields.items():
+        found += numbers_in(field.annotation, (*above, name))
+    return found
+
+
+def numbers_in(annotation: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], type]]:
+    if annotation in (int, float):
+        return [(path, annotation)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return numbers_of(annotation, path)
+    entries = get_origin(annotation) in (list, tuple)
+    inside = get_args(annotation)[:1] if get_origin(annotation) is not Literal else ()
+    return [each for part in inside for each in numbers_in(part, (*path, "") if entries else path)]

@@ -1,0 +1,69 @@
+"""The settings of a pipeline: their schema, how pipelines compose, and errors that name the bad key.
+
+`params.yaml` is what DVC tracks and every stage reads; `python -m dgmbench use NAME` composes it from
+`pipelines/NAME.yaml`. The same schema serves a smoke test and a full run.
+"""
+
+from dgmbench.settings.compose import (
+    PIPELINES,
+    compose,
+    pipeline_names,
+    render_params,
+    select,
+    where_of,
+)
+from dgmbench.settings.machine import check_machine
+from dgmbench.settings.read import read_yaml
+from dgmbench.settings.resolve import (
+    PARAMS,
+    RESERVED,
+    classifier_views,
+    control_settings,
+    full_settings,
+    load_params,
+    mirror_of,
+    model_settings,
+    validate,
+)
+from dgmbench.settings.schema import (
+    AnnealingSettings,
+    ClassifierSettings,
+    DataSettings,
+    EvaluationSettings,
+    InceptionSettings,
+    Order,
+    Params,
+    ParzenSettings,
+    SamplingSettings,
+    TrainingSettings,
+)
+
+__all__ = [
+    "PARAMS",
+    "PIPELINES",
+    "RESERVED",
+    "AnnealingSettings",
+    "ClassifierSettings",
+    "DataSettings",
+    "EvaluationSettings",
+    "InceptionSettings",
+    "Order",
+    "Params",
+    "ParzenSettings",
+    "SamplingSettings",
+    "TrainingSettings",
+    "check_machine",
+    "classifier_views",
+    "compose",
+    "control_settings",
+    "full_settings",
+    "load_params",
+    "mirror_of",
+    "model_settings",
+    "pipeline_names",
+    "read_yaml",
+    "render_params",
+    "select",
+    "validate",
+    "where_of",
+]

@@ -1,0 +1,220 @@
+"""Whole settings: read, validated against families, data sets and each other, and with defaults filled in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dgmbench.errors import SettingsError, suggest
+from dgmbench.settings.block import checked, shown
+from dgmbench.settings.read import read_yaml
+from dgmbench.settings.schema import Order, Params
+
+PARAMS = Path("params.yaml")
+# Names under data/, runs/ and results/ that are not models.
+RESERVED = ("classifier",)
+# The sections of params.yaml that dvc.yaml names: DVC stops at one that is not there.
+DVC_READS = (
+    "pipeline",
+    "datasets",
+    "seeds",
+    "data",
+    "sampling",
+    "evaluation",
+    "classifier",
+    "models",
+    "controls",
+    "orders",
+)
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read and validate a settings file, model blocks included.
+
+    Raises:
+        SettingsError: naming every bad key, the file and the nearest valid choice.
+    """
+    raw = read_yaml(path)
+    checked(Params, raw, "", str(path))
+    missing = [key for key in DVC_READS if key not in raw]
+    if missing:
+        raise SettingsError(
+            "\n".join(
+                f"{path}: '{key}' is missing, which dvc.yaml reads: write `{key}: "
+                f"{'[]' if key == 'orders' else '{}'}`"
+                for key in missing
+            )
+        )
+    return validate(raw, str(path))
+
+
+def validate(raw: Any, where: str) -> Params:
+    """Validate raw settings; `where` names their file in errors."""
+    params = _fitted(checked(Params, raw, "", where))
+    _check_names(params, where)
+    for name in params.models:
+        settings = model_settings(params, name, where)
+        _check_views(params, name, settings.view, where)
+        _check_shapes(params, name, settings, where)
+    for name in params.controls:
+        control_settings(params, name, where)
+    for i, order in enumerate(params.orders):
+        _check_order(params, order, f"orders.{i}", where)
+    _check_counts(params, where)
+    _check_probes(params, where)
+    return params
+
+
+def _fitted(params: Params) -> Params:
+    """Settings whose defaults agree: no default asks for more images than `sampling.n`."""
+    drawn, evaluation = params.sampling.n, params.evaluation
+    parzen = evaluation.parzen
+    if "samples" not in parzen.model_fields_set:
+        parzen = parzen.model_copy(update={"samples": min(parzen.samples, drawn)})
+    counts = {"fid_samples", "neighbour_samples"} - evaluation.model_fields_set
+    fitted = {key: min(getattr(evaluation, key), drawn) for key in counts}
+    return params.model_copy(update={"evaluation": evaluation.model_copy(update=fitted | {"parzen": parzen})})
+
+
+def _check_names(params: Params, where: str) -> None:
+    from dgmbench.data.datasets import dataset_names
+
+    for name in params.datasets:
+        if name not in dataset_names():
+            raise SettingsError(
+                f"{where}: unknown data set {shown(name)} in 'datasets': {suggest(name, dataset_names())}"
+            )
+    for name in RESERVED:
+        if name in params.models:
+            raise SettingsError(f"{where}: a model cannot be called '{name}'; that name is taken")
+
+
+def _check_views(params: Params, name: str, view: str, where: str) -> None:
+    from dgmbench.data.datasets import get_spec
+
+    for dataset in params.datasets:
+        views = get_spec(dataset).views
+        if view not in views:
+            raise SettingsError(
+                f"{where}: 'models.{name}.view' is '{view}', but {dataset} has only: {', '.join(views)}"
+            )
+
+
+def _check_shapes(params: Params, name: str, settings: Any, where: str) -> None:
+    """Build the model, without memory for its parameters, on every data set's image shape."""
+    import torch
+
+    from dgmbench.data.datasets import get_spec
+    from dgmbench.models.registry import family_class
+
+    for dataset in params.datasets:
+        spec = get_spec(dataset)
+        try:
+            with torch.device("meta"):
+                family_class(settings.family)(settings, spec.shape, spec.levels)
+        # The others are torch's and NumPy's words for layers of more numbers than they can count.
+        except (SettingsError, ValueError, RuntimeError, TypeError, OverflowError, MemoryError) as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise SettingsError(f"{where}: 'models.{name}' does not fit {dataset}: {reason}") from None
+
+
+def _check_order(params: Params, order: Order, key: str, where: str) -> None:
+    views = {}
+    for role in ("better", "worse"):
+        name = getattr(order, role)
+        if name not in params.models:
+            raise SettingsError(f"{where}: '{key}.{role}': no model '{name}': {suggest(name, params.models)}")
+        views[name] = model_settings(params, name).view
+    if len(views) < 2:
+        raise SettingsError(f"{where}: '{key}' compares '{order.better}' with itself")
+    if len(set(views.values())) > 1:
+        raise SettingsError(f"{where}: '{key}' compares views: {views}; likelihoods of two views say nothing")
+
+
+def _check_counts(params: Params, where: str) -> None:
+    """Nothing can be scored that is not drawn."""
+    evaluation = params.evaluation
+    for key, count in (
+        ("evaluation.fid_samples", evaluation.fid_samples),
+        ("evaluation.neighbour_samples", evaluation.neighbour_samples),
+        ("evaluation.parzen.samples", evaluation.parzen.samples),
+    ):
+        if count > params.sampling.n:
+            raise SettingsError(
+                f"{where}: '{key}' is {count}, but only {params.sampling.n} (sampling.n) are drawn"
+            )
+
+
+def _check_probes(params: Params, where: str) -> None:
+    """Every label count has an image of each class, and fits into the pool that labels are drawn from."""
+    from dgmbench.data.datasets import get_spec
+
+    pool = params.evaluation.probe_pool
+    classes = max(get_spec(dataset).classes or 1 for dataset in params.datasets)
+    for i, count in enumerate(params.evaluation.probe_labels):
+        if not classes <= count <= pool:
+            raise SettingsError(
+                f"{where}: 'evaluation.probe_labels.{i}' is {count}: it should be from {classes}, a label "
+                f"for each class, to {pool} (evaluation.probe_pool)"
+            )
+
+
+def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
+    """The validated settings of model entry `name`, an instance of its family's `Settings`."""
+    from dgmbench.models.registry import FAMILIES, family_class
+
+    if name not in params.models:
+        raise SettingsError(f"{where}: no model '{name}': {suggest(name, params.models)}")
+    block = params.models[name]
+    key = f"models.{name}"
+    family = block.get("family")
+    if family is None:
+        raise SettingsError(f"{where}: '{key}.family' is missing. Valid: {', '.join(sorted(FAMILIES))}")
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise SettingsError(f"{where}: '{key}.family' is {shown(family)}: {suggest(str(family), FAMILIES)}")
+    model = family_class(family)
+    settings = checked(model.Settings, block, key, where)
+    if settings.view not in model.views:
+        possible = " or ".join(model.views)
+        raise SettingsError(
+            f"{where}: '{key}.view' is '{settings.view}', but {family} models {possible} images"
+        )
+    return settings
+
+
+def classifier_views(params: Params) -> list[str]:
+    """The views that need a domain classifier: those of the models, and gray for the controls."""
+    views = {model_settings(params, name).view for name in params.models}
+    return sorted(views | ({"gray"} if params.controls else set()))
+
+
+def control_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
+    """The validated settings of control `name`, an instance of its `Settings`."""
+    from dgmbench.controls.registry import CONTROLS, control_class
+    from dgmbench.data.datasets import get_spec
+
+    if name not in params.controls:
+        raise SettingsError(f"{where}: no control '{name}': {suggest(name, params.controls)}")
+    if name not in CONTROLS:
+        raise SettingsError(f"{where}: unknown control 'controls.{name}': {suggest(name, CONTROLS)}")
+    for dataset in params.datasets:
+        if "gray" not in get_spec(dataset).views:
+            raise SettingsError(f"{where}: 'controls.{name}' needs gray images, and {dataset} has none")
+    return checked(control_class(name).Settings, params.controls[name], f"controls.{name}", where)
+
+
+def full_settings(params: Params) -> dict[str, Any]:
+    """Every setting in force, defaults filled in, as plain values."""
+    filled = params.model_dump(mode="json")
+    filled["models"] = {name: model_settings(params, name).model_dump(mode="json") for name in params.models}
+    filled["controls"] = {
+        name: control_settings(params, name).model_dump(mode="json") for name in params.controls
+    }
+    return filled
+
+
+def mirror_of(params: Params) -> Path | None:
+    """The local mirror directory of the settings, or of DGMBENCH_MIRROR, or none."""
+    named = params.data.mirror or os.environ.get("DGMBENCH_MIRROR")
+    return Path(named) if named else None
