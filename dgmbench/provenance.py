@@ -17,12 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dgmbench", "stages")
 # Files that no result depends on by their text: the package's lazy alias, the table of model names (each
 # model's own file is hashed), the schema of settings (the values in force are recorded instead), the command
-# line, and this bookkeeping itself. Without this, one more registry line or metric setting would retrain
-# everything.
+# line, what ends a process, and this bookkeeping itself. Without this, one more registry line or metric
+# setting would retrain everything.
 NEUTRAL = (
     "dgmbench/__init__.py",
     "dgmbench/commands.py",
     "dgmbench/controls/registry.py",
+    "dgmbench/lifetime.py",
     "dgmbench/models/registry.py",
     "dgmbench/provenance.py",
     "dgmbench/settings.py",
