@@ -84,6 +84,7 @@ class Job:
     settings: ModelSettings
     device: torch.device
     code_sha256: str
+    commit: str | None
 
     @classmethod
     def of(cls, params: Params, dataset: str, model: str) -> Job:
@@ -91,7 +92,7 @@ class Job:
         settings = model_settings(params, model)
         device = set_up(params.training)
         code = sha256_json(training_code(settings.family))
-        return cls(params, dataset, model, load_dataset(dataset, DATA), settings, device, code)
+        return cls(params, dataset, model, load_dataset(dataset, DATA), settings, device, code, git_commit())
 
     def fingerprint(self, seed: int) -> str:
         """One hash of all that a run's numbers follow from; equal fingerprint, equal run (on CPU)."""
@@ -227,7 +228,7 @@ def _describe(
         "data_sha256": job.data.sha256,
         "code_sha256": job.code_sha256,
         "weights_sha256": sha256_file(folder / f"weights-{seed}.pt"),
-        "commit": git_commit(),
+        "commit": job.commit,
         "parameters": model.parameter_count(),
         "steps": outcome.steps,
         "selected_step": outcome.selected_step,
