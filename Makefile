@@ -9,15 +9,27 @@ export DVC_NO_ANALYTICS := 1
 # cuBLAS needs this for repeatable results; it changes nothing on a CPU.
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
 
-.PHONY: help benchmark test unit lint types check-metrics baseline ui lock clean
+.PHONY: help scm benchmark test unit lint types check-metrics baseline ui lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-benchmark: $(STAMP)  ## run the current pipeline, or PIPELINE=name (digits, digits-all, mnist, mnist-cpu, ...)
+benchmark: $(STAMP) scm  ## run the current pipeline, or PIPELINE=name (digits, digits-all, mnist, mnist-cpu, ...)
 	@test -z "$(PIPELINE)" || python -m dgmbench use $(PIPELINE)
 	@python -m dgmbench check
 	dvc repro
+
+# DVC refuses to run outside of git (a source archive) unless it is told so.
+scm:
+	@folder="$(CURDIR)"; while [ ! -e "$$folder/.git" ] && [ "$$folder" != / ]; do folder=$$(dirname "$$folder"); done; \
+	if [ -e "$$folder/.git" ]; then \
+		if grep -qs no_scm .dvc/config.local; then \
+			sed '/no_scm *=/d' .dvc/config.local > .dvc/config.new && mv .dvc/config.new .dvc/config.local; \
+		fi; \
+	elif ! grep -qs no_scm .dvc/config.local; then \
+		echo "no git repository here: DVC runs without one, and runs record no commit (.dvc/config.local)"; \
+		printf '[core]\n    no_scm = true\n' >> .dvc/config.local; \
+	fi
 
 test: $(STAMP) lint types unit  ## tests, linter and type checker
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import errno
+import contextlib
+import io
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
-from dgmbench.errors import DgmbenchError, SettingsError, suggest
+from dgmbench.errors import DgmbenchError, SettingsError, of_machine, suggest
 from dgmbench.settings import PARAMS, Params, load_params
 
 
@@ -39,22 +43,43 @@ def stage_settings(arguments: argparse.Namespace) -> Params:
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run an entry point: a user's error becomes a sentence and exit code 2, Ctrl-C exit code 130."""
+    """Run an entry point: a user's or the machine's error becomes a sentence and exit code 2, Ctrl-C 130.
+
+    What standard output cannot encode is printed as an escape; a closed pipe ends it without a word (141).
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("dgmbench").setLevel(logging.INFO)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
+        # Here and not at the interpreter's end, where a full disk would be a traceback.
+        sys.stdout.flush()
     except DgmbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        print(
-            f"error: no room left on the disk: {error}; make room and run the same command again",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        _stop(error)
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt as stop:
         print(f"{str(stop) or 'interrupted'}; the same command goes on from there", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        fault = of_machine(error)
+        if fault is None:
+            raise
+        _drop_output()
+        _stop(fault)
+
+
+def _stop(error: DgmbenchError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered for standard output go nowhere, in case that is what failed."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

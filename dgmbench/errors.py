@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import sys
 from collections.abc import Iterable
 
 
@@ -28,6 +30,49 @@ class CapabilityError(DgmbenchError):
 
 class TrackingError(DgmbenchError):
     """A tracking server that did not take the runs."""
+
+
+class MachineError(DgmbenchError):
+    """What the machine refused: room on a disk, a file, memory."""
+
+
+def of_machine(error: BaseException) -> MachineError | None:
+    """The sentence for a fault of the machine; None for any other error, whose traceback is wanted.
+
+    Faults are every `OSError`, and memory that could not be had: Python's or torch's error.
+    """
+    if _is_memory(error):
+        gist = (str(error).splitlines() or [""])[0]
+        return MachineError(f"memory ran out{gist and f' ({gist})'}; {LESS_MEMORY}")
+    if not isinstance(error, OSError):
+        return None
+    where = f"{error.filename}: " if error.filename is not None else ""
+    said = f"{where}{error.strerror}" if error.strerror else str(error) or type(error).__name__
+    return MachineError(f"{_PREFIXES.get(error.errno, '')}{said}{_ADVICE.get(error.errno, '')}")
+
+
+LESS_MEMORY = (
+    "training.processes: 1 needs the least, and a smaller sampling.batch_size, evaluation.batch_size or "
+    "training.batch_size of the model less still"
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_PREFIXES: dict[int | None, str] = dict.fromkeys(_FULL, "no room left on the disk: ")
+_ADVICE: dict[int | None, str] = {
+    **dict.fromkeys(_FULL, "; make room and run the same command again"),
+    **dict.fromkeys(_DENIED, "; give this user the right to it"),
+    errno.EMFILE: "; `ulimit -n 4096` allows more",
+}
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Python's error, the system's, or torch's: a class of its own on a GPU, a plain one on a CPU."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dgmbench", "stages")
 # Files, and folders of files, that no result depends on by their text: the package's lazy alias, the table of
 # model names (each model's own file is hashed), the schema of settings (the values in force are recorded
-# instead), the command line, and this bookkeeping itself. Without this, one more registry line or metric
-# setting would retrain everything.
+# instead), the command line, what ends a process, and this bookkeeping itself. Without this, one more
+# registry line or metric setting would retrain everything.
 NEUTRAL = (
     "dgmbench/__init__.py",
     "dgmbench/commands.py",
     "dgmbench/controls/registry.py",
+    "dgmbench/lifetime.py",
     "dgmbench/models/registry.py",
     "dgmbench/provenance.py",
     "dgmbench/settings/",
@@ -86,15 +89,39 @@ def _imports(path: Path) -> tuple[str, ...]:
 
 
 def git_commit(root: Path = ROOT) -> str | None:
-    """The checked-out commit, with ``-dirty`` if tracked source files differ from it; None outside git."""
+    """The checked-out commit, with ``-dirty`` if tracked source files differ from it.
+
+    None outside git, and where the sources are no part of the repository around them (an archive unpacked
+    in one). None too if git is missing or refuses, which is told on standard error.
+    """
     try:
+        if not _git(root, "ls-files", "--", *PACKAGES):
+            return None
         commit = _git(root, "rev-parse", "HEAD")
         dirty = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *PACKAGES)
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = _refusal(root, error)
+        if reason:
+            print(f"the commit is not recorded: {reason}", file=sys.stderr)
         return None
     return f"{commit}-dirty" if dirty else commit
 
 
+def _refusal(root: Path, error: OSError | subprocess.CalledProcessError) -> str | None:
+    """Git's own words and its advice in a line; None if there is simply no repository."""
+    if isinstance(error, OSError):
+        there = any((folder / ".git").exists() for folder in (root, *root.parents))
+        return f"git cannot be run ({error.strerror})" if there else None
+    said = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+    if any("not a git repository" in line for line in said):
+        return None
+    advice = next((f"; `{line}` allows it" for line in said if line.startswith("git config ")), "")
+    return f"git says '{said[0] if said else error}'{advice}"
+
+
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
+    )
     return done.stdout.strip()

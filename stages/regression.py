@@ -1,6 +1,7 @@
 """Compare the current pipeline's metrics with its committed baseline, or make them the new baseline.
 
-check exits with 1 if a metric is worse than seeds explain; make writes reports/<pipeline>/baseline.json.
+check exits with 1 if a metric is worse than seeds explain, and with 2 if it cannot compare (no run yet, a
+damaged file); make writes reports/<pipeline>/baseline.json.
 """
 
 from __future__ import annotations
@@ -9,14 +10,8 @@ import sys
 from pathlib import Path
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
-from dgmbench.reporting.regression import (
-    compare,
-    format_findings,
-    read_baseline,
-    regressions,
-    write_baseline,
-)
-from dgmbench.results import read_records
+from dgmbench.reporting.regression import compare, format_findings, regressions
+from dgmbench.reporting.regression_files import read_results, read_sound_baseline, write_sound_baseline
 
 
 def main() -> None:
@@ -25,12 +20,12 @@ def main() -> None:
     parser.add_argument("action", choices=("check", "make"), help="compare with the baseline, or write it")
     arguments = parser.parse_args()
     folder = Path("reports") / stage_settings(arguments).pipeline
-    frame, baseline = read_records(folder / "results.csv"), folder / "baseline.json"
+    frame, baseline = read_results(folder / "results.csv"), folder / "baseline.json"
     if arguments.action == "make":
-        write_baseline(frame, baseline)
+        write_sound_baseline(frame, baseline)
         print(f"wrote {baseline}")
         return
-    findings = compare(frame, read_baseline(baseline))
+    findings = compare(frame, read_sound_baseline(baseline))
     print(format_findings(findings))
     sys.exit(1 if regressions(findings) else 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -44,6 +43,21 @@ class LeftOut:
     seed: int
     metric: str
     reason: str
+
+
+def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
+    """A line for each metric and reason, with every model (ways of sampling) and seed that it holds for."""
+    of: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for each in left_out:
+        of.setdefault((each.metric, each.reason), {}).setdefault(each.model, []).append(each.seed)
+    return [
+        f"{metric} left out for {', '.join(_with_seeds(*item) for item in models.items())}: {reason}"
+        for (metric, reason), models in of.items()
+    ]
+
+
+def _with_seeds(model: str, seeds: list[int]) -> str:
+    return f"{model} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
 
 
 @dataclass
@@ -234,14 +248,8 @@ class Subject:
         return entry if self.way is None else f"{entry}/{self.way}"
 
     def leave_out(self, metric: str, reason: object) -> None:
-        """Say on standard error and keep for the report why `metric` is not measured."""
-        info = self.run.info
-        found = LeftOut(self.name, info["seed"], metric, str(reason))
-        print(
-            f"evaluate {info['dataset']} {found.model} seed {found.seed}: {metric} left out: {reason}",
-            file=sys.stderr,
-        )
-        self.left_out.append(found)
+        """Keep for the end of the evaluation and the report why `metric` is not measured."""
+        self.left_out.append(LeftOut(self.name, self.run.info["seed"], metric, str(reason)))
 
     def attempt(self, metric: str, found: Callable[[], Iterable[Found]]) -> Iterator[Found]:
         """What `found` yields until it fails: the failure of one metric must not cost the others."""

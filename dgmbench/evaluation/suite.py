@@ -35,7 +35,7 @@ from dgmbench.evaluation.quality import diversity, domain_quality, inception_qua
 from dgmbench.evaluation.saturation import saturation
 from dgmbench.evaluation.scores import wanted_inception
 from dgmbench.evaluation.sharpness import sharpness
-from dgmbench.evaluation.subject import LeftOut, Subject
+from dgmbench.evaluation.subject import LeftOut, Subject, left_out_lines
 from dgmbench.evaluation.svm_probe import svm_probes
 from dgmbench.files import write_json
 from dgmbench.models.base import CanEncode
@@ -167,15 +167,18 @@ def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
     try:
         inception = wanted_inception(params.evaluation.inception, device, mirror_of(params))
     except DataError as error:
-        print(error, file=sys.stderr)
         left_out += [LeftOut(model, seed, "Inception features", str(error)) for seed in params.seeds]
     found = for_each(
         lambda seed: evaluate_seed(params, dataset, model, seed, folder, device, inception),
         params.seeds,
         processes(params.training, device),
+        f"evaluate {dataset} {model} seed",
     )
     write_records(folder / "results.csv", [record for one in found for record in one.records])
     left_out += [each for one in found for each in one.left_out]
+    # Once for all seeds, and after the last progress bar.
+    for line in left_out_lines(left_out):
+        print(f"evaluate {dataset}: {line}", file=sys.stderr)
     write_json(folder / LEFT_OUT, [asdict(each) for each in left_out])
     shutil.rmtree(store_folder(dataset, model), ignore_errors=True)
     return folder

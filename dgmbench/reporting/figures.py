@@ -220,28 +220,9 @@ def _clip_start(axes: Axes, data: pd.DataFrame) -> None:
         axes.set_ylim(low - 0.06 * (high - low), high + 0.12 * (high - low))
 
 
-def curves_frame(runs: Sequence[Run]) -> pd.DataFrame:
-    """All learning curves in one long frame for `dvc plots`: step, value, panel, split, seed and more.
-
-    `panel` is `<dataset> / <model>: <name>`; `series` is one line, `<model> seed <s> <split>`.
-    """
-    columns = ["dataset", "model", "seed", "name", "split", "panel", "series", "step", "value"]
-    frames = []
-    for run in runs:
-        history = run.history()
-        part = history[history["name"].isin(curve_names(history))]
-        part = part.assign(dataset=run.dataset, model=run.model, seed=run.seed)
-        part["panel"] = f"{run.dataset} / {run.model}: " + part["name"]
-        part["series"] = f"{run.model} seed {run.seed} " + part["split"]
-        frames.append(part[columns])
-    filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
-
-
 def write_curves(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """`learning_curves.csv` of all runs, and `<dataset>-<model>.csv` of each model's full history."""
-    written = [folder / "learning_curves.csv"]
-    _write_csv(curves_frame(runs), written[0])
+    """`<dataset>-<model>.csv` of each model's full history, which `dvc plots` draws too."""
+    written = []
     for dataset, model in dict.fromkeys((run.dataset, run.model) for run in runs):
         own = [run for run in runs if (run.dataset, run.model) == (dataset, model)]
         frames = [frame.assign(seed=run.seed) for run in own if len(frame := run.history())]

@@ -17,7 +17,7 @@ import json
 import logging
 import math
 import os
-import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 
@@ -33,6 +32,14 @@ from dgmbench.errors import TrackingError
 from dgmbench.files import sha256_file, sha256_json, write_json
 from dgmbench.reporting import neighbours, pictures
 from dgmbench.reporting.load import Run, levels_of, load_manifests, load_neighbours, load_runs, merge_results
+from dgmbench.tracking.stores import (
+    artifacts_follow,
+    artifacts_of,
+    check_store,
+    explained,
+    store_errors,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -106,13 +113,12 @@ def sync(
     for uri in dict.fromkeys(ordered):
         try:
             report.stores.append(_sync_store(uri, wanted, notes))
-        except _store_errors() as error:
-            failures.append(f"{without_password(uri)}: {_first_line(error)}")
+        except store_errors() as error:
+            failures.append(f"{without_password(uri)}: {explained(uri, error)}")
     if failures:
         raise TrackingError(
-            f"MLflow did not take the runs at {'; '.join(failures)}. No result is lost: everything is in "
-            f"{results_root} and {runs_root}. When the store can be reached, run `python -m stages.track` "
-            "again."
+            f"MLflow did not take the runs at {'. At '.join(failures)}. No result is lost: everything is in "
+            f"{results_root} and {runs_root}, and `python -m stages.track` tries again."
         )
     return report
 
@@ -214,6 +220,7 @@ def _sync_store(uri: str, wanted: Sequence[_Entry], notes: Mapping[str, str]) ->
 
     began = time.monotonic()
     report = StoreReport(without_password(uri))
+    check_store(uri)
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     if uri.startswith(("http:", "https:")):
         with _limits(*_PROBE):
@@ -234,24 +241,18 @@ def _experiment(client: MlflowClient, uri: str, dataset: str, note: str) -> str:
     name = f"dgmbench-{dataset}"
     found = client.get_experiment_by_name(name)
     if found is None:
-        identity = str(client.create_experiment(name, _artifacts(uri, name)))
+        identity = str(client.create_experiment(name, artifacts_of(uri, name)))
         # Without it the UI takes the experiment for one of language-model traces and hides the metrics.
         client.set_experiment_tag(identity, "mlflow.experimentKind", "custom_model_development")
     else:
         identity = str(found.experiment_id)
+        if artifacts_follow(uri, name, found.artifact_location):
+            print(f"{without_password(uri)} has moved: artifacts of {name} are beside it", file=sys.stderr)
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(identity)
     if note and (found is None or found.tags.get("mlflow.note.content") != note):
         client.set_experiment_tag(identity, "mlflow.note.content", note)
     return identity
-
-
-def _artifacts(uri: str, experiment: str) -> str | None:
-    """`mlartifacts/` beside a SQLite file; a server decides for itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    database = Path(uri.removeprefix("sqlite:///").partition("?")[0])
-    return (database.resolve().parent / "mlartifacts" / experiment).as_uri()
 
 
 def _stored_runs(client: MlflowClient, experiment: str) -> dict[str, list[StoredRun]]:
@@ -406,14 +407,8 @@ def _quiet() -> None:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _store_errors() -> tuple[type[Exception], ...]:
-    """What a store that fails raises: MLflow's own, the database's, the network's and the disk's."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return (MlflowException, SQLAlchemyError, OSError)
+    # Prints a traceback for what is raised as well, and told by us.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -427,18 +422,3 @@ def _limits(retries: int, seconds: int) -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
-
-
-def without_password(uri: str) -> str:
-    """A URI that can be printed: user and password taken out."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
-
-
-def _first_line(error: Exception) -> str:
-    """The gist of an error, without passwords and the tail of causes that network libraries print."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = re.sub(r"//[^/@\s]+@", "//***@", lines[0])
-    return line if len(line) <= 200 else line[:199] + "…"

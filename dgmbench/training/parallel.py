@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -10,19 +9,20 @@ import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, TypeVar
 
-from dgmbench.errors import DgmbenchError
+from dgmbench.errors import LESS_MEMORY, DgmbenchError, of_machine
+from dgmbench.lifetime import end_with
 
 T = TypeVar("T")
 R = TypeVar("R")
 # Which of the processes side by side this one is: the row of its progress bar.
 _slot = 0
-_PR_SET_PDEATHSIG = 1
 
 
 class WorkerError(DgmbenchError):
-    """A process of several failed; its own message or traceback is on standard error."""
+    """A process of several was killed, or failed with a traceback, which is on standard error."""
 
 
 def slot() -> int:
@@ -30,31 +30,51 @@ def slot() -> int:
     return _slot
 
 
-def for_each(work: Callable[[T], R], items: Sequence[T], processes: int) -> list[R]:
+def for_each(work: Callable[[T], R], items: Sequence[T], processes: int, what: str) -> list[R]:
     """``[work(item) for item in items]``, at most `processes` of them at once.
 
     With more than one, each item runs in a fork of this process, which must not have started threads of
     its own. Ctrl-C is passed on and waited for, so that each can save its state; if this process is
-    killed, Linux kills the others with it.
+    killed, Linux kills the others with it. After a failure no item is started any more, and those in work
+    are waited for.
+
+    Args:
+        work: what is done with an item.
+        items: seeds, for one.
+        processes: how many at once.
+        what: names an item in errors, with the item after it: "train digits vae seed".
 
     Raises:
-        DgmbenchError: the first that an item raised; WorkerError if one failed in another way.
+        DgmbenchError: the first that an item raised; MachineError if the machine refused something;
+            WorkerError if a process was killed or failed in another way.
         KeyboardInterrupt: after all have stopped.
     """
     if processes <= 1 or len(items) <= 1:
-        return [work(item) for item in items]
-    return _Team(work, items, processes).run()
+        return [_named(work, item, what) for item in items]
+    return _Team(work, items, processes, what).run()
+
+
+def _named(work: Callable[[T], R], item: T, what: str) -> R:
+    """``work(item)``; a fault of the machine is told with the item's name."""
+    try:
+        return work(item)
+    except Exception as error:
+        fault = of_machine(error)
+        if fault is None:
+            raise
+        raise type(fault)(f"{what} {item}: {fault}") from error
 
 
 class _Team:
     """The items in work and those that wait."""
 
-    def __init__(self, work: Callable[[Any], Any], items: Sequence[Any], processes: int) -> None:
-        self.work, self.items, self.waiting = work, items, list(range(len(items)))
+    def __init__(self, work: Callable[[Any], Any], items: Sequence[Any], processes: int, what: str) -> None:
+        self.work, self.items, self.what, self.waiting = work, items, what, list(range(len(items)))
         self.free = list(range(processes))[::-1]
         self.running: dict[Connection, tuple[int, int, BaseProcess]] = {}
         self.results: dict[int, Any] = {}
         self.errors: list[BaseException] = []
+        self.kills = _kills_for_memory()
 
     def run(self) -> list[Any]:
         try:
@@ -75,7 +95,7 @@ class _Team:
         place = self.free.pop()
         context = multiprocessing.get_context("fork")
         ours, theirs = context.Pipe(duplex=False)
-        arguments = (self.work, self.items[index], place, theirs, os.getpid())
+        arguments = (self.work, self.items[index], self.what, place, theirs, os.getpid())
         process = context.Process(target=_run, args=arguments, daemon=False)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -95,8 +115,21 @@ class _Team:
         if done:
             self.results[index] = value
         else:
-            code = process.exitcode
-            self.errors.append(value or WorkerError(f"process {process.pid} ended with exit code {code}"))
+            self.errors.append(value or self._ended(index, process.exitcode or 0))
+
+    def _ended(self, index: int, code: int) -> WorkerError:
+        """What an exit code without a message says, and how to go on."""
+        name = f"{self.what} {self.items[index]}"
+        if code >= 0:
+            return WorkerError(f"{name}: its process ended with exit code {code}")
+        if -code != signal.SIGKILL:
+            return WorkerError(f"{name}: its process was ended by {signal.Signals(-code).name}")
+        sure = _kills_for_memory() > self.kills
+        why = "by the system, for memory" if sure else "probably by the system, for memory"
+        return WorkerError(
+            f"{name}: its process was killed, {why}; {LESS_MEMORY}. Then run the same command again: it goes "
+            "on from the last checkpoints, and nothing that is finished is lost"
+        )
 
     def _stop(self) -> None:
         """Pass Ctrl-C on, and wait until all have saved what they had; a second one is passed on too."""
@@ -112,24 +145,27 @@ class _Team:
             raise
 
 
-def _run(work: Callable[[Any], Any], item: Any, place: int, connection: Connection, parent: int) -> None:
+def _kills_for_memory() -> int:
+    """How many processes Linux has killed for want of memory since it started; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _run(
+    work: Callable[[Any], Any], item: Any, what: str, place: int, connection: Connection, parent: int
+) -> None:
     """The body of a process: report (True, result) or (False, the user's error)."""
     global _slot
     _slot = place
     # A group of its own: the terminal's Ctrl-C reaches the parent alone, which passes it on once.
     os.setpgrp()
-    _die_with(parent)
+    end_with(parent)
     try:
-        connection.send((True, work(item)))
+        connection.send((True, _named(work, item, what)))
     except DgmbenchError as error:
         connection.send((False, error))
     except KeyboardInterrupt:
         os._exit(130)
-
-
-def _die_with(parent: int) -> None:
-    """Be killed when the parent dies (Linux only; elsewhere a killed parent leaves its items to finish)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import os
+import platform
 import shutil
 import sys
 import time
@@ -82,6 +84,7 @@ class Job:
     settings: ModelSettings
     device: torch.device
     code_sha256: str
+    commit: str | None
 
     @classmethod
     def of(cls, params: Params, dataset: str, model: str) -> Job:
@@ -89,7 +92,7 @@ class Job:
         settings = model_settings(params, model)
         device = set_up(params.training)
         code = sha256_json(training_code(settings.family))
-        return cls(params, dataset, model, load_dataset(dataset, DATA), settings, device, code)
+        return cls(params, dataset, model, load_dataset(dataset, DATA), settings, device, code, git_commit())
 
     def fingerprint(self, seed: int) -> str:
         """One hash of all that a run's numbers follow from; equal fingerprint, equal run (on CPU)."""
@@ -125,7 +128,8 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         images = images_of(job.data, params.data.seed, job.device)
         at_once = processes(params.training, job.device)
-        for_each(lambda seed: run_seed(job, images, seed, folder), params.seeds, at_once)
+        what = f"train {dataset} {model} seed"
+        for_each(lambda seed: run_seed(job, images, seed, folder), params.seeds, at_once, what)
         shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
     return folder
 
@@ -134,18 +138,27 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
 def training_alone(dataset: str, model: str) -> Iterator[None]:
     """Hold the entry's lock, which the system frees even if this process is killed.
 
-    Raises:
-        CheckpointError: if another process is training the same entry here.
+    If another process trains the same entry here, wait for it and say so on standard error.
     """
     path = CHECKPOINTS / dataset / f"{model}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as handle:
+    with open(path, "a+", encoding="utf-8") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CheckpointError(
-                f"{dataset} {model} is being trained by another process ({path} is held)"
-            ) from None
+            handle.seek(0)
+            other = handle.read().strip() or "another process"
+            print(
+                f"{dataset} {model} is being trained by {other}; waiting until it ends. Ctrl-C stops the "
+                "waiting. If that process is ended instead (`kill` and its number), this one goes on from "
+                "its last checkpoint",
+                file=sys.stderr,
+                flush=True,
+            )
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()} on {platform.node()}\n")
+        handle.flush()
         yield
 
 
@@ -215,7 +228,7 @@ def _describe(
         "data_sha256": job.data.sha256,
         "code_sha256": job.code_sha256,
         "weights_sha256": sha256_file(folder / f"weights-{seed}.pt"),
-        "commit": git_commit(),
+        "commit": job.commit,
         "parameters": model.parameter_count(),
         "steps": outcome.steps,
         "selected_step": outcome.selected_step,

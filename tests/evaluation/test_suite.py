@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ def refused(subject: Subject, folder: Path) -> Iterator[Record]:
 
 
 def test_a_metric_that_fails_is_told_and_costs_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "completed"}
     run = SimpleNamespace(info=info, model=SimpleNamespace(view="gray"))
@@ -50,9 +51,32 @@ def test_a_metric_that_fails_is_told_and_costs_no_other(
         LeftOut("m", 3, "half", "images hold NaN or infinite values"),
         LeftOut("m", 3, "refused", "the classifier is damaged"),
     ]
-    told = capsys.readouterr().err
-    assert "evaluate d m seed 3: half left out: images hold NaN or infinite values" in told
-    assert "evaluate d m seed 3: refused left out: the classifier is damaged" in told
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_what_is_left_out_is_told_once_an_entry_after_everything_else(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def evaluated(params: Any, dataset: str, model: str, seed: int, *others: Any) -> suite.Evaluated:
+        print(f"progress of seed {seed}", file=sys.stderr)
+        same = [LeftOut(name, seed, "probes", "too few labels") for name in ("m", "m/way")]
+        return suite.Evaluated([], [*same, LeftOut("m", seed, "annealed", f"a reason of seed {seed}")])
+
+    monkeypatch.setattr(suite, "evaluate_seed", evaluated)
+    training = TrainingSettings(device="cpu", processes=at_once, threads=1)
+    evaluation = EvaluationSettings(inception=InceptionSettings(use=True, weights="none.pth"))
+    params: Any = SimpleNamespace(
+        training=training, evaluation=evaluation, data=SimpleNamespace(mirror=None), seeds=[3, 4]
+    )
+    suite.evaluate_entry(params, "d", "m")
+    lines = capfd.readouterr().err.splitlines()
+    assert sum("progress" in line for line in lines[:2]) == 2
+    assert "evaluate d: probes left out for m (seeds 3, 4), m/way (seeds 3, 4): too few labels" in lines[2:]
+    for seed in (3, 4):
+        assert f"evaluate d: annealed left out for m (seed {seed}): a reason of seed {seed}" in lines[2:]
+    assert sum("there is no file" in line for line in lines[2:]) == 1
 
 
 def test_a_metric_that_fails_in_one_way_of_sampling_costs_neither_others_nor_other_ways(

@@ -157,11 +157,17 @@ def test_git_sees_no_file_that_should_be_ignored(project: Project) -> None:
     assert {line[3:].split("/")[0] for line in changed} <= {"params.yaml", "dvc.lock", "reports"}
 
 
+def test_what_is_plotted_is_there_in_a_fresh_clone(project: Project) -> None:
+    curves = [str(path) for path in project.path("reports", "tiny", "curves").iterdir()]
+    assert curves
+    assert project.run("git", "check-ignore", *curves, expect=1) == ""
+
+
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.run("dvc", "metrics", "show", "--json").partition("\n")[0])
     metrics = shown[""]["data"]["reports/tiny/metrics.json"]["data"]
     assert "log_likelihood_bpd" in metrics["digits"]["ppca"]
-    project.run("dvc", "plots", "show")
+    assert "failed to load" not in project.run("dvc", "plots", "show")
     assert project.path("dvc_plots", "index.html").exists()
     shutil.rmtree(project.path("dvc_plots"))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,7 +17,6 @@ from dgmbench.reporting import pictures
 from dgmbench.reporting.canvas import Picture
 from dgmbench.reporting.figures import (
     curve_names,
-    curves_frame,
     draw_all,
     first_finished,
     learning_curves,
@@ -107,13 +107,12 @@ def test_held_out_images_are_of_the_view(tmp_path: Path) -> None:
 def test_curves_keep_their_steps(invented: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     root, settings = invented
     runs = load_runs(root / "runs", ["digits"], list(settings["models"]), [0, 1, 2])
-    frame = curves_frame(runs)
-    assert frame["series"].nunique() == 6 * 3 * 2
-    own = frame[(frame["series"] == "vae seed 1 valid") & (frame["name"] == "loss")]
+    paths = {path.name: path for path in write_curves(runs, tmp_path)}
+    assert set(paths) == {f"digits-{run.model}.csv" for run in runs}
+    frame = pd.read_csv(paths["digits-vae.csv"])
+    own = frame[(frame["seed"] == 1) & (frame["split"] == "valid") & (frame["name"] == "loss")]
     assert own["step"].tolist() == list(range(0, 1200, 100))
-    names = {path.name for path in write_curves(runs, tmp_path)}
-    assert {"learning_curves.csv", "digits-gan.csv"} <= names
-    assert {"step", "value", "panel", "split", "seed"} <= set(frame.columns)
+    assert {"step", "value", "name", "split", "seed"} <= set(frame.columns)
 
 
 def test_dvc_template_draws_a_line_per_seed_and_split() -> None:
@@ -122,7 +121,7 @@ def test_dvc_template_draws_a_line_per_seed_and_split() -> None:
     path = Path(figures.__file__).with_name("learning_curves.vega.json")
     template = json.loads(path.read_text(encoding="utf-8"))
     encoding = template["spec"]["encoding"]
-    assert template["facet"]["field"] == "panel"
+    assert template["facet"]["field"] == "name"
     assert encoding["color"]["field"] == "split"
     assert encoding["detail"][0]["field"] == "seed"
     assert template["data"]["values"] == "<DVC_METRIC_DATA>"

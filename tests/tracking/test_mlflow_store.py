@@ -23,8 +23,8 @@ from dgmbench.tracking.mlflow_store import (
     flatten,
     sync,
     tracking_uris,
-    without_password,
 )
+from dgmbench.tracking.stores import without_password
 
 
 class Project:

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import alive, until
 
 from dgmbench.errors import CheckpointError
 from dgmbench.settings import TrainingSettings
+from dgmbench.training import parallel
 from dgmbench.training.parallel import WorkerError, for_each, slot
 
 PROGRAM = """
@@ -31,7 +33,7 @@ def work(item):
         raise
 
 try:
-    for_each(work, [0, 1, 2], 2)
+    for_each(work, [0, 1, 2], 2, "item")
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -46,19 +48,9 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def gone(folder: Path) -> bool:
     pids = [int(path.read_text()) for path in folder.glob("pid-*")]
-    deadline = time.monotonic() + 20
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not any(alive(pid) for pid in pids)
+    return until(lambda: not any(alive(pid) for pid in pids), 20)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 5])
@@ -67,7 +59,7 @@ def test_results_come_in_the_order_of_the_items(processes: int) -> None:
         time.sleep(0.05 * (3 - item))
         return item, os.getpid()
 
-    found = for_each(work, [0, 1, 2], processes)
+    found = for_each(work, [0, 1, 2], processes, "item")
     assert [item for item, _ in found] == [0, 1, 2]
     assert (len({pid for _, pid in found}) == 3) == (processes > 1)
 
@@ -80,7 +72,7 @@ def test_never_more_at_once_than_asked_for_and_each_has_a_slot(tmp_path: Path) -
         (tmp_path / f"on-{item}").unlink()
         return together, slot()
 
-    found = for_each(work, list(range(6)), 2)
+    found = for_each(work, list(range(6)), 2, "item")
     assert max(together for together, _ in found) == 2
     assert {place for _, place in found} == {0, 1} and slot() == 0
 
@@ -93,7 +85,7 @@ def test_a_users_error_arrives_as_itself_and_stops_the_rest(tmp_path: Path) -> N
         time.sleep(0.3)
 
     with pytest.raises(CheckpointError, match=r"weights-0\.pt is damaged"):
-        for_each(work, list(range(8)), 2)
+        for_each(work, list(range(8)), 2, "item")
     assert not (tmp_path / "7").exists()
 
 
@@ -101,9 +93,48 @@ def test_any_other_failure_is_named_with_its_traceback(capfd: pytest.CaptureFixt
     def work(item: int) -> None:
         raise ZeroDivisionError("a defect")
 
-    with pytest.raises(WorkerError, match="exit code 1"):
-        for_each(work, [0, 1], 2)
+    with pytest.raises(WorkerError, match="item 0: its process ended with exit code 1"):
+        for_each(work, [0, 1], 2, "item")
     assert "ZeroDivisionError: a defect" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "kills", "expected"),
+    [
+        (signal.SIGKILL, [3, 3], "its process was killed, probably by the system, for memory"),
+        (signal.SIGKILL, [3, 4], "its process was killed, by the system, for memory"),
+        (signal.SIGTERM, [3, 3], "its process was ended by SIGTERM"),
+    ],
+)
+def test_a_killed_process_is_named_with_what_helps_and_the_others_finish(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    kills: list[int],
+    expected: str,
+) -> None:
+    counts = iter(kills)
+    monkeypatch.setattr(parallel, "_kills_for_memory", lambda: next(counts))
+
+    def work(seed: int) -> None:
+        if seed == 1:
+            os.kill(os.getpid(), number)
+        time.sleep(0.1)
+        (tmp_path / str(seed)).touch()
+
+    with pytest.raises(WorkerError) as caught:
+        for_each(work, [0, 1], 2, "train digits vae seed")
+    message = str(caught.value)
+    assert message.startswith(f"train digits vae seed 1: {expected}")
+    if number == signal.SIGKILL:
+        for wanted in ("training.processes: 1", "batch_size", "the same command again", "nothing that is"):
+            assert wanted in message
+    assert (tmp_path / "0").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/vmstat").exists(), reason="reads Linux's counters")
+def test_kills_for_memory_are_counted() -> None:
+    assert parallel._kills_for_memory() >= 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from processes import until
 
 import dgmbench
 from dgmbench.commands import guarded
@@ -42,15 +44,29 @@ def test_a_missing_run_lists_those_there_are(tmp_path: Path) -> None:
         dgmbench.load_run("digits", "gan", 0, runs=tmp_path)
 
 
-def test_two_trainings_of_one_entry_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_training_of_an_entry_waits_and_says_for_whom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
+    order: list[str] = []
+
+    def second() -> None:
+        with training_alone("digits", "vae"):
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
     with training_alone("digits", "vae"):
         with training_alone("digits", "gan"):
             pass
-        with pytest.raises(CheckpointError, match="digits vae is being trained by another process"):
-            training_alone("digits", "vae").__enter__()
-    with training_alone("digits", "vae"):
-        pass
+        assert capsys.readouterr().err == ""
+        waiting.start()
+        told: list[str] = []
+        assert until(lambda: told.append(capsys.readouterr().err) or "waiting" in "".join(told))
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]
+    assert f"digits vae is being trained by process {os.getpid()} on " in "".join(told)
+    assert "waiting until it ends" in "".join(told) and "`kill`" in "".join(told)
 
 
 def test_auto_finds_a_device_and_a_missing_gpu_is_named() -> None:
