@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -40,6 +41,10 @@ def stage_settings(arguments: argparse.Namespace) -> Params:
 
 def guarded(main: Callable[[], None]) -> None:
     """Run an entry point: a user's error becomes a sentence and exit code 2, Ctrl-C exit code 130."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal in ASCII, a file name that is no UTF-8: what cannot be shown is shown as an escape.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("dgmbench").setLevel(logging.INFO)
     try:
