@@ -47,7 +47,7 @@ def text_output(path: Path) -> Iterator[TextIO]:
 
     A regular file is replaced whole or not at all. A pipe, a terminal and `/dev/stdout` are written to. So is
     a file that standard output or error goes to, as a renamed one would part from what is printed.
-    Raises OSError where that cannot be done, and for a disk (a block device).
+    Raises OSError where that cannot be done, for a write-protected file, and for a disk (a block device).
     """
     how: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     try:
@@ -64,6 +64,8 @@ def text_output(path: Path) -> Iterator[TextIO]:
         with open(path, "w", **how) as handle:
             yield handle
     else:
+        if found is not None and not found.st_mode & 0o222:
+            raise PermissionError(errno.EACCES, "it is write-protected", str(path))
         with replacing(path) as aside, open(aside, "w", **how) as handle:
             yield handle
 

@@ -135,7 +135,7 @@ def _flattened(image: Image, file: Path, background: str) -> tuple[Image, bool]:
     pixels = np.asarray(composed)
     if (alpha != alpha[0, 0]).any() and (pixels == pixels[0, 0]).all():
         raise DataError(
-            f"{file}: the drawing is in alpha alone: composed on {background} nothing is left of it; try the "
-            "other --background, or write the files without alpha"
+            f"{file}: the drawing is in alpha alone: composed on {background} nothing is left of it; write "
+            "the files without alpha, or try the other --background"
         )
     return composed, bool((alpha < 255).any())

@@ -39,16 +39,21 @@ def test_the_file_is_there_even_if_nothing_can_be_printed(
     assert "pairwise_distance_ratio" in rows(Path("scores.csv"))
 
 
-@pytest.mark.parametrize("target", ["/dev/full", "/proc/new", "/proc/version", "/proc/self/fd/999", "socket"])
+@pytest.mark.parametrize(
+    "target", ["/dev/full", "/proc/new", "/proc/version", "/proc/self/fd/999", "socket", "kept"]
+)
 def test_what_cannot_be_written_to_is_a_sentence(
     place: Path, capsys: pytest.CaptureFixture[str], target: str
 ) -> None:
+    Path("kept").write_text("old")
+    Path("kept").chmod(0o444)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket")
         with pytest.raises(SystemExit) as stopped:
             score("--images", "samples.npy", "--csv", target)
     assert stopped.value.code == 2
     assert f"error: --csv {target} cannot be written: " in capsys.readouterr().err
+    assert Path("kept").read_text() == "old"
 
 
 def test_a_pipe_gets_the_rows(place: Path) -> None:
