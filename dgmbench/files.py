@@ -21,12 +21,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; on success flush it to disk and rename it over `path`.
 
     On any exception (a full disk included) the sibling is removed and `path` keeps its old content.
-    Raises OSError for a device, a pipe or a socket, which a file would take the place of.
     """
     path = Path(path)
-    _refuse_special(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _refuse_special(path)
     try:
         yield aside
         with open(aside, "rb+") as handle:
@@ -37,6 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _refuse_special(path: Path) -> None:
+    """Raise OSError for a device, a pipe or a socket, which a file would take the place of."""
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "it is no regular file, and none is put in its place", str(path))
 
