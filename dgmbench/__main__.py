@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dgmbench.commands import guarded
 from dgmbench.errors import SettingsError
-from dgmbench.evaluation.score_command import add_parser, score_command
+from dgmbench.evaluation.score.command import add_parser, score_command
 from dgmbench.files import write_text
 from dgmbench.settings import (
     PARAMS,

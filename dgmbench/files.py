@@ -6,10 +6,14 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import re
+import stat
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from dgmbench.errors import DataError
 
 
 def _target(path: Path) -> Path:
@@ -41,6 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path = _target(Path(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _refuse_special(path)
     try:
         yield aside
         with open(aside, "rb+") as handle:
@@ -48,6 +53,65 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _refuse_special(path: Path) -> None:
+    """Raise OSError for a device, a pipe or a socket, which a file would take the place of."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is no regular file, and none is put in its place", str(path))
+
+
+@contextmanager
+def text_output(path: Path) -> Iterator[TextIO]:
+    """A UTF-8 handle to `path`, whose characters that UTF-8 does not have are written as escapes.
+
+    A regular file is replaced whole or not at all. A pipe, a terminal and `/dev/stdout` are written to. So is
+    a file that standard output or error goes to, as a renamed one would part from what is printed.
+    Raises OSError where that cannot be done, for a write-protected file, and for a disk (a block device).
+    """
+    how: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        found = None
+    own = None if found is None else _own_stream(found)
+    if own is not None:
+        with open(os.dup(own), "w", **how) as handle:
+            yield handle
+    elif found is not None and (not stat.S_ISREG(found.st_mode) or _is_descriptor(path)):
+        if stat.S_ISBLK(found.st_mode):
+            raise OSError(errno.EINVAL, "it is a disk", str(path))
+        with open(path, "w", **how) as handle:
+            yield handle
+    else:
+        if found is not None and not found.st_mode & 0o222:
+            raise PermissionError(errno.EACCES, "it is write-protected", str(path))
+        with replacing(path) as aside, open(aside, "w", **how) as handle:
+            yield handle
+
+
+def _own_stream(found: os.stat_result) -> int | None:
+    """1 or 2 if standard output or error goes to that file."""
+    for descriptor in (1, 2):
+        try:
+            if os.path.samestat(found, os.fstat(descriptor)):
+                return descriptor
+        except OSError:  # closed
+            continue
+    return None
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Whether `path` names an open file: something in /dev/fd or /proc/<process>/fd."""
+    return re.fullmatch(r"/(dev|proc/.*)/fd", os.path.realpath(Path(path).parent)) is not None
+
+
+def expanded(path: Path | str) -> Path:
+    """`path` with `~` and `~user` replaced by that user's home. Raises DataError if there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DataError(f"{path}: there is no such user, or no home folder") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,6 +128,21 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """The parsed content of a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_object(path: Path, required: Collection[str] = ()) -> dict[str, Any]:
+    """The JSON object in a file. Raises ValueError, in a sentence, for another content or missing keys."""
+    try:
+        found = read_json(path)
+    except RecursionError:
+        raise ValueError("it is not JSON: nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"it is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds {type(found).__name__}, not an object")
+    if missing := sorted(set(required) - set(found)):
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    return found
 
 
 def sha256_file(path: Path) -> str:

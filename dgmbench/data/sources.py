@@ -18,6 +18,7 @@ from dgmbench.data.raw import Fetched, Limits, RawSet, SourceError, read_from
 from dgmbench.data.web import serve_plain, serve_torchvision
 from dgmbench.data.wheels import serve_wheel
 from dgmbench.errors import DataError
+from dgmbench.files import expanded
 
 log = logging.getLogger(__name__)
 MIRROR_VARIABLE = "DGMBENCH_MIRROR"
@@ -82,7 +83,7 @@ def _sources(
 ) -> list[Source]:
     sources = []
     if mirror is not None:
-        folder = Path(mirror).expanduser()
+        folder = expanded(mirror)
         sources.append(Source(f"mirror {folder}", partial(_serve_mirror, raw, folder), chosen=True))
     if cache.folder.is_dir():
         sources.append(Source(f"earlier downloads in {cache.folder}", cache.serve))

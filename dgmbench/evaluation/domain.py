@@ -14,9 +14,10 @@ from dgmbench.data.views import binarise, intensity
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
 from dgmbench.evaluation.statistics import binomial_std_error
-from dgmbench.files import read_json, sha256_file, write_json
+from dgmbench.files import read_object, sha256_file, write_json
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, classifier_views
+from dgmbench.training.checkpoints import load_tensors
 from dgmbench.training.devices import device_name, set_up
 from dgmbench.training.runs import DATA, RUNS, write_weights
 from dgmbench.training.seeding import derive_seed
@@ -36,17 +37,18 @@ def train_classifiers(params: Params, dataset: str, results: Path = Path("result
     views = classifier_views(params) if data.classes is not None else []
     if not views:
         print(f"{dataset} has no labels, hence no domain classifier, domain FID or probe", file=sys.stderr)
-    records = [_train_view(params, data, view, folder, device) for view in views]
+    records = [_train_view(params, data, view, device) for view in views]
     shape = {"image_shape": list(data.shape), "classes": data.classes}
-    weights = {view: sha256_file(_weights(folder, view)) for view in views}
+    weights = {view: sha256_file(weights_file(dataset, view)) for view in views}
     write_json(folder / "info.json", shape | {"weights_sha256": weights})
     (results / dataset / NAME).mkdir(parents=True, exist_ok=True)
     write_records(results / dataset / NAME / "results.csv", records)
     return folder
 
 
-def _weights(folder: Path, view: str) -> Path:
-    return folder / f"weights-{view}.pt"
+def weights_file(dataset: str, view: str) -> Path:
+    """Where the weights of a data set's classifier of a view are kept."""
+    return RUNS / dataset / NAME / f"weights-{view}.pt"
 
 
 def _view_of(view: str, levels: int) -> object:
@@ -55,7 +57,7 @@ def _view_of(view: str, levels: int) -> object:
     return lambda images, generator: intensity(images, levels)
 
 
-def _train_view(params: Params, data: Dataset, view: str, folder: Path, device: torch.device) -> Record:
+def _train_view(params: Params, data: Dataset, view: str, device: torch.device) -> Record:
     started = time.monotonic()
     labels = {split: torch.from_numpy(data.labels(split)) for split in ("train", "valid", "test")}
     print(f"train {data.name} classifier, {view} view", file=sys.stderr)
@@ -70,7 +72,7 @@ def _train_view(params: Params, data: Dataset, view: str, folder: Path, device: 
         device=device,
         batch_transform=_view_of(view, data.levels),  # type: ignore[arg-type]
     )
-    write_weights(_weights(folder, view), classifier)
+    write_weights(weights_file(data.name, view), classifier)
     accuracy = classifier.accuracy(_held_out(data, view, "test"), labels["test"])
     n = len(labels["test"])
     error = binomial_std_error(accuracy, n)
@@ -103,22 +105,26 @@ def load_classifier(dataset: str, view: str, device: torch.device) -> DomainClas
     Raises:
         CheckpointError: if it has not been trained, or its weights are not those that were written.
     """
-    folder = RUNS / dataset / NAME
-    if not (folder / "info.json").exists():
-        raise CheckpointError(
-            f"no classifier in {folder}; `python -m stages.classifier --dataset {dataset}` trains it"
-        )
-    info = read_json(folder / "info.json")
-    if info["classes"] is None:
-        return None
-    if view not in info["weights_sha256"]:
-        raise CheckpointError(
-            f"{folder} has no classifier of the {view} view; run the classifier stage again"
-        )
-    expected, path = info["weights_sha256"][view], _weights(folder, view)
-    found = sha256_file(path) if path.exists() else "no file"
+    path = RUNS / dataset / NAME / "info.json"
+    again = f"`python -m stages.classifier --dataset {dataset}` trains it"
+    if not path.exists():
+        raise CheckpointError(f"no classifier in {path.parent}; {again}")
+    try:
+        info = read_object(path, ("classes", "image_shape", "weights_sha256"))
+        if info["classes"] is None:
+            return None
+        expected = dict(info["weights_sha256"]).get(view)
+        classifier = DomainClassifier(tuple(info["image_shape"]), info["classes"])
+    except (OSError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} describes no classifier ({error}); {again}") from error
+    if expected is None:
+        raise CheckpointError(f"{path.parent} has no classifier of the {view} view; {again}")
+    weights = weights_file(dataset, view)
+    found = sha256_file(weights) if weights.exists() else "no file"
     if found != expected:
-        raise CheckpointError(f"{path} is damaged: expected SHA-256 {expected}, found {found}")
-    classifier = DomainClassifier(tuple(info["image_shape"]), info["classes"])
-    classifier.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        raise CheckpointError(f"{weights} is damaged: expected SHA-256 {expected}, found {found}; {again}")
+    try:
+        classifier.load_state_dict(load_tensors(weights, weights))
+    except RuntimeError as error:
+        raise CheckpointError(f"{weights} does not fit {path} ({error}); {again}") from error
     return classifier.to(device).eval()

@@ -85,6 +85,6 @@ def checked_pixels(images: Tensor) -> Tensor:
     for block in images.split(BLOCK):
         low, high = (float(value) for value in torch.aminmax(block))
         if not (low >= 0.0 and high <= 1.0):
-            what = "NaN" if low != low else f"values from {low:.4g} to {high:.4g}"
+            what = "NaN" if low != low else f"values from {low:.9g} to {high:.9g}"
             raise ValueError(f"images hold {what}; floats lie in [0, 1] (uint8 in 0..255)")
     return images.float()

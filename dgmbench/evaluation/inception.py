@@ -36,6 +36,7 @@ from dgmbench.data.sources import DEFAULT_LIMITS, MIRROR_VARIABLE, URL_VARIABLE
 from dgmbench.data.web import serve_plain
 from dgmbench.errors import DataError
 from dgmbench.evaluation.feature_spaces import checked_pixels
+from dgmbench.files import expanded
 
 WIDTH, SIDE, CLASSES = 2048, 299, 1008
 SETTING = "evaluation.inception.weights"
@@ -83,11 +84,11 @@ def load_weights(
     Raises DataError if `path` is missing or not the genuine file, or if nothing serves; it says what to do.
     """
     if path is not None:
-        return _from_path(Path(path).expanduser())
+        return _from_path(expanded(path))
     failures = []
     mirror = mirror or os.environ.get(MIRROR_VARIABLE) or None
     for root in (mirror, downloads):
-        folder = Path(root).expanduser() / published.folder if root is not None else None
+        folder = expanded(root) / published.folder if root is not None else None
         try:
             if folder is not None and (found := _held(folder)) is not None:
                 return found

@@ -33,24 +33,27 @@ def processes(settings: TrainingSettings, device: torch.device) -> int:
     return settings.processes if device.type == "cpu" else 1
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, option: str = "training.device") -> torch.device:
     """The device of a setting; ``auto`` takes a CUDA GPU if there is one, else the CPU.
+
+    option: what the setting is called in errors.
 
     Apple's GPUs are left out: they have no float64, which sums and closed forms here are made in.
 
     Raises:
-        SettingsError: for a device that this machine does not have.
+        SettingsError: for another name than auto, cpu, cuda or cuda:N, or a GPU that this machine lacks.
     """
+    try:
+        TrainingSettings(device=name)
+    except ValueError:
+        raise SettingsError(f"{option} is '{name}'. Valid: auto, cpu, cuda, cuda:N") from None
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
     gpus = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= gpus:
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= gpus:
         have = f"{gpus} CUDA GPU(s)" if gpus else "no CUDA GPU"
-        raise SettingsError(
-            f"training.device is '{name}', but this machine has {have}; 'auto' takes what there is"
-        )
-    return device
+        raise SettingsError(f"{option} is '{name}', but this machine has {have}; 'auto' takes what there is")
+    return torch.device(name)
 
 
 def device_name(device: torch.device) -> str:

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 import dgmbench
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.views import to_levels
-from dgmbench.errors import CheckpointError
-from dgmbench.files import read_json, replacing, sha256_file, sha256_json, write_json
+from dgmbench.errors import CheckpointError, SettingsError
+from dgmbench.files import read_object, replacing, sha256_file, sha256_json, write_json
 from dgmbench.models.base import CanSample, GenerativeModel, ModelSettings
 from dgmbench.models.registry import family_class, family_module
 from dgmbench.provenance import code_hash, git_commit
@@ -42,6 +42,18 @@ from dgmbench.training.seeding import generator_for, initialising
 CHECKPOINTS = Path("checkpoints")
 RUNS = Path("runs")
 DATA = Path("data")
+# What a run's description is read for.
+DESCRIBED = (
+    "dataset",
+    "model",
+    "seed",
+    "view",
+    "status",
+    "settings",
+    "image_shape",
+    "levels",
+    "weights_sha256",
+)
 
 
 def build(
@@ -271,15 +283,23 @@ class Run:
     folder: Path
 
     def samples(self) -> np.ndarray[Any, Any]:
-        """The generated images that were scored, uint8 levels ``[n, C, H, W]``."""
-        return np.load(self.folder / f"samples-{self.info['seed']}.npy", mmap_mode="r")
+        """The generated images that were scored, uint8 levels ``[n, C, H, W]``.
+
+        Raises:
+            CheckpointError: if there are none, or the file is damaged.
+        """
+        path = self.folder / f"samples-{self.info['seed']}.npy"
+        try:
+            return np.load(path, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise CheckpointError(f"{path} cannot be read ({error}); train this run again") from error
 
 
 def run_info(dataset: str, model: str, seed: int, runs: Path | str = RUNS) -> dict[str, Any]:
     """What ``run-<seed>.json`` says of a run.
 
     Raises:
-        CheckpointError: if there is no such run, with the runs that there are.
+        CheckpointError: if there is no such run, with the runs that there are, or the file is damaged.
     """
     path = Path(runs) / dataset / model / f"run-{seed}.json"
     if not path.exists():
@@ -289,7 +309,10 @@ def run_info(dataset: str, model: str, seed: int, runs: Path | str = RUNS) -> di
         raise CheckpointError(
             f"no run {path}. There are: {', '.join(there) or 'none'}; `dvc repro` trains them"
         )
-    return dict(read_json(path))
+    try:
+        return read_object(path, DESCRIBED)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); train this run again") from error
 
 
 def open_run(
@@ -298,7 +321,8 @@ def open_run(
     """A run with its trained model on `device`.
 
     Raises:
-        CheckpointError: if there is no such run, or its weights are not those that were written.
+        CheckpointError: if there is no such run, its description is damaged, or its weights are not those
+            that were written.
     """
     info = run_info(dataset, model, seed, runs)
     folder = Path(runs) / dataset / model
@@ -308,10 +332,15 @@ def open_run(
         raise CheckpointError(
             f"{weights} is damaged: expected SHA-256 {info['weights_sha256']}, found {found}"
         )
-    family = family_class(info["settings"]["family"])
-    settings = family.Settings.model_validate(info["settings"])
-    network = build(settings, tuple(info["image_shape"]), info["levels"])
-    network.load_state_dict(load_tensors(weights, weights))
+    try:
+        family = family_class(info["settings"]["family"])
+        settings = family.Settings.model_validate(info["settings"])
+        network = build(settings, tuple(info["image_shape"]), int(info["levels"]))
+        network.load_state_dict(load_tensors(weights, weights))
+    except (KeyError, TypeError, ValueError, RuntimeError, SettingsError) as error:
+        raise CheckpointError(
+            f"{folder / f'run-{seed}.json'} does not describe {weights.name} ({error}); train this run again"
+        ) from error
     return Run(network.eval().to(device), info, folder)
 
 

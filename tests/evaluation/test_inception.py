@@ -116,6 +116,7 @@ def test_building_leaves_global_randomness_and_pytorch_fid_alone(weights: Weight
     [
         (torch.full((2, 1, 8, 8), torch.nan), "NaN"),
         (torch.full((2, 1, 8, 8), 17.0), r"from 17 to 17.*\[0, 1\]"),
+        (torch.full((2, 1, 8, 8), 1.0000001), r"to 1\.00000012; floats lie in"),
         (-noise(2, 1, 8, 8), r"\[0, 1\]"),
         (torch.zeros(2, 1, 8, 8, dtype=torch.int64), "int64"),
         (noise(8, 8), r"\[n, C, H, W\]"),

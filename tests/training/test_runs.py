@@ -13,11 +13,11 @@ from processes import until
 import dgmbench
 from dgmbench.commands import guarded
 from dgmbench.errors import CheckpointError, SettingsError
-from dgmbench.files import write_text
+from dgmbench.files import read_json, sha256_file, write_json, write_text
 from dgmbench.models.vae import VAE, VAESettings
 from dgmbench.settings import TrainingSettings
 from dgmbench.training.devices import choose_device, set_up
-from dgmbench.training.runs import build, training_alone, write_weights
+from dgmbench.training.runs import build, open_run, training_alone, write_weights
 
 SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})
 
@@ -73,6 +73,65 @@ def test_auto_finds_a_device_and_a_missing_gpu_is_named() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(SettingsError, match=r"training.device is 'cuda:99', but this machine has"):
         choose_device("cuda:99")
+
+
+@pytest.mark.parametrize("name", ["foo", "cuda:x", "cuda:-1", "mps", "meta", "CPU", "cpu:0", ""])
+def test_a_device_of_another_kind_is_told_what_there_is(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"--device is '{name}'. Valid: auto, cpu, cuda, cuda:N"):
+        choose_device(name, "--device")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The folder of a sound run; yields where its description lies."""
+    folder = tmp_path / "digits" / "vae"
+    network = build(SETTINGS, (1, 2, 2), 17)
+    write_weights(folder / "weights-0.pt", network)
+    names = {"dataset": "digits", "model": "vae", "view": "binary", "status": "completed", "seed": 0}
+    form = {"settings": SETTINGS.model_dump(mode="json"), "image_shape": [1, 2, 2], "levels": 17}
+    write_json(folder / "run-0.json", names | form | {"weights_sha256": sha256_file(folder / "weights-0.pt")})
+    assert isinstance(dgmbench.load_run("digits", "vae", runs=tmp_path), VAE)
+    return folder / "run-0.json"
+
+
+@pytest.mark.parametrize("content", ["{", "", "[]", "5", "{}", "\xff", "[" * 100_000, None])
+def test_a_damaged_description_of_a_run_is_a_sentence(run: Path, content: str | None) -> None:
+    if content is None:
+        run.unlink()
+        run.mkdir()
+    else:
+        run.write_text(content, encoding="latin-1")
+    with pytest.raises(CheckpointError, match=r"run-0.json cannot be read .*; train this run again"):
+        dgmbench.load_run("digits", "vae", runs=run.parent.parent.parent)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": []},
+        {"settings": {}},
+        {"settings": {"family": "vea"}},
+        {"settings": {"family": "vae", "view": "binary", "hidden": "many"}},
+        {"settings": {"family": 5}},
+        {"image_shape": 5},
+        {"image_shape": ["a", "b", "c"]},
+        {"image_shape": [1, 3, 3]},
+        {"levels": "many"},
+    ],
+)
+def test_a_description_that_does_not_fit_its_weights_is_a_sentence(run: Path, change: dict) -> None:
+    write_json(run, read_json(run) | change)
+    with pytest.raises(CheckpointError, match=r"run-0.json does not describe weights-0.pt"):
+        dgmbench.load_run("digits", "vae", runs=run.parent.parent.parent)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no array", b"\x93NUMPY"])
+def test_samples_that_cannot_be_read_are_a_sentence(run: Path, content: bytes | None) -> None:
+    if content is not None:
+        (run.parent / "samples-0.npy").write_bytes(content)
+    found = open_run("digits", "vae", 0, runs=run.parent.parent.parent)
+    with pytest.raises(CheckpointError, match=r"samples-0.npy cannot be read"):
+        found.samples()
 
 
 @pytest.fixture

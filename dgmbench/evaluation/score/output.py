@@ -1,0 +1,110 @@
+"""What `score` prints and writes: the table, and a CSV file with the columns of results.csv and some more."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dgmbench.errors import SettingsError
+from dgmbench.evaluation.score.measures import Scored
+from dgmbench.evaluation.score.reference import Reference
+from dgmbench.files import expanded, text_output
+from dgmbench.results import COLUMNS, Record
+
+# What each value was measured against, and what is to be said of it.
+MORE_COLUMNS = ("data_sha256", "classifier_sha256", "classifier_accuracy", "note")
+SIGNS = {"higher": "higher is better", "lower": "lower is better", "one": "1 is ideal", "none": ""}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record, the words that its classifier is told by (none outside the domain space), and a CSV row."""
+
+    record: Record
+    judged_by: str
+    cells: dict[str, object]
+
+
+def rows(
+    found: Iterable[Scored], model: str, reference: Reference, cautions: Sequence[str], few: bool
+) -> list[Row]:
+    """A row for each score; `cautions` concern all of them, `few` makes each a heuristic."""
+    return [_row(scored, model, reference, cautions, few) for scored in found]
+
+
+def _row(scored: Scored, model: str, reference: Reference, cautions: Sequence[str], few: bool) -> Row:
+    score = scored.score
+    record = Record(
+        dataset=reference.data.name,
+        view=reference.view,
+        model=model,
+        seed=0,
+        metric=score.metric,
+        value=score.value,
+        std_error=score.std_error,
+        n=score.n,
+        unit="1",
+        kind="heuristic" if few and score.kind != "exact" else score.kind,
+        split="test",
+        seconds=0.0,
+        device=reference.device.type,
+    )
+    judge = reference.judge if scored.space == "domain" else None
+    more = (
+        reference.data.sha256,
+        judge.sha256 if judge else "",
+        judge.accuracy if judge else "",
+        "; ".join((*cautions, *scored.notes)),
+    )
+    cells = asdict(record) | dict(zip(MORE_COLUMNS, more, strict=True))
+    return Row(record, judge.words if judge else "", cells)
+
+
+def check_target(path: Path | None) -> Path | None:
+    """`--csv` with `~` replaced. Raises SettingsError for a folder, or a file in none."""
+    if path is None:
+        return None
+    target = expanded(path)
+    try:
+        fits = not target.is_dir() and target.absolute().parent.is_dir()
+    except OSError as error:
+        raise SettingsError(f"--csv {path}: {error}") from error
+    if not fits:
+        raise SettingsError(f"--csv {path}: name a file in a folder that there is")
+    return target
+
+
+def write_csv(path: Path, found: Sequence[Row]) -> None:
+    """Write all rows; a regular file whole or not at all. Raises SettingsError where it cannot be written."""
+    try:
+        with text_output(path) as handle:
+            writer = csv.DictWriter(handle, (*COLUMNS, *MORE_COLUMNS), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(row.cells for row in found)
+    except OSError as error:
+        raise SettingsError(f"--csv {path} cannot be written: {error.strerror or error}") from error
+
+
+def table(found: Sequence[Row]) -> list[str]:
+    """A line for each score, under a heading; numbers of images stand in the title instead."""
+    from dgmbench.reporting.vocabulary import direction, label
+
+    lines = [f"{'score':24} {'value':>10} {'std. error':>10} {'samples':>8}"]
+    for row in found:
+        record = row.record
+        if record.metric.startswith(("n_generated_", "n_real_")):
+            continue
+        error = "" if record.std_error is None else f"{record.std_error:.2g}"
+        floor = record.metric.endswith("_floor")
+        words = [
+            "what real images score" if floor else SIGNS[direction(record.metric, "1")],
+            "heuristic" if record.kind == "heuristic" else "",
+            row.judged_by,
+        ]
+        said = "; ".join(filter(None, words))
+        lines.append(
+            f"{label(record.metric):24} {record.value:10.4g} {error:>10} {record.n:8,}  {said}".rstrip()
+        )
+    return lines
