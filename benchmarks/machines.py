@@ -29,8 +29,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,17 @@ import torch
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.evaluation import suite
 from dgmbench.evaluation.class_coverage import coverage_of_classes
 from dgmbench.evaluation.class_shares import class_histogram
+from dgmbench.evaluation.completions import completions
 from dgmbench.evaluation.domain import load_classifier, train_classifiers
+from dgmbench.evaluation.generator_pictures import generator_pictures
+from dgmbench.evaluation.latent_pictures import pictures
+from dgmbench.evaluation.likelihood_metrics import annealed
 from dgmbench.evaluation.memorisation import memorisation_domain
 from dgmbench.evaluation.quality import domain_quality
 from dgmbench.evaluation.subject import Subject
-from dgmbench.evaluation.suite import evaluate_entry
 from dgmbench.files import write_text
 from dgmbench.reporting.load import CLASSIFIER, merge_results
 from dgmbench.reporting.metrics import comparable_records
@@ -61,8 +65,10 @@ DATA = "digits"
 CLOSED = ("ppca", "independent_gray", "independent", "gaussian_mixture", "bernoulli_mixture")
 TRAINED = ("vae", "vae_gray")
 # Models of the reduced pipeline, and for how many epochs.
-REDUCED = {"ppca": None, "independent": None, "vae": 100, "vae_gray": 100, "gan": 60, "pixelcnn": 10}
+REDUCED = {"ppca": None, "vae": 40, "pixelcnn": 3}
 MEASURES = (domain_quality, class_histogram, coverage_of_classes, memorisation_domain)
+# What makes pictures, and annealing, whose accepted and rejected steps are another run's on other machines.
+LEFT_OUT = (annealed, pictures, generator_pictures, completions)
 # glibc's names of what it chooses functions by.
 LIBC_512 = "-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX512CD"
 
@@ -95,10 +101,10 @@ def settings(folder: Path, models: tuple[str, ...], seeds: list[int], threads: i
     """Write the folder's params.yaml: digits with those models and seeds, costly bounds cut down."""
     raw = select(compose(DATA, ROOT / "pipelines"), models, seeds, "digits")
     raw["training"] |= {"device": "cpu", "checkpoint_seconds": 1e6, "threads": threads, "processes": 1}
-    raw["evaluation"] |= {"importance_samples": [10, 500], "elbo_samples": 20}
-    raw["evaluation"]["ais"] |= {
-        "points": 10, "simulated": 5, "chains": 4, "distributions": 60, "variances": 3, "valid_points": 5,
-    }  # fmt: skip
+    raw["evaluation"] |= {"importance_samples": [10, 100], "elbo_samples": 20, "probe_draws": 2}
+    raw["evaluation"]["parzen"] |= {"samples": 1000}
+    raw["sampling"] |= {"n": 1000}
+    raw["evaluation"] |= {"neighbour_samples": 1000}
     for name, epochs in REDUCED.items():
         if epochs is not None and name in raw["models"]:
             raw["models"][name]["training"]["epochs"] = epochs
@@ -117,44 +123,44 @@ def prepared(folder: Path) -> Params:
 def carry_out(folder: Path) -> None:
     """Every stage up to one table of results; what is trained already is taken as it is."""
     params = prepared(folder)
+    suite.METRICS = tuple(metric for metric in suite.METRICS if metric not in LEFT_OUT)
     if not Path("runs", DATA, CLASSIFIER).exists():
         train_classifiers(params, DATA)
     for model in params.models:
         if not Path("runs", DATA, model).exists():
             train_entry(params, DATA, model)
-        evaluate_entry(params, DATA, model)
+        suite.evaluate_entry(params, DATA, model)
     merge_results(Path("results"), [DATA], list(params.models)).to_csv("results.csv", index=False)
 
 
 def on_every_machine(
-    folder: Path, models: tuple[str, ...], seeds: list[int], shared: Path | None = None
+    folder: Path, models: tuple[str, ...], seeds: list[int], jobs: int, shared: Path | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Results by imitation and number of threads; `shared` is a folder whose data and runs are copied."""
-    frames = {}
-    for machine, variables in imitations().items():
-        for threads in (1, 2):
-            name = f"{machine}, {threads} thread{'s' if threads > 1 else ''}"
-            place = folder / f"{machine}-{threads}"
-            if not (place / "results.csv").exists():
-                shutil.rmtree(place, ignore_errors=True)
-                shutil.copytree(shared, place) if shared else place.mkdir(parents=True)
-                settings(place, models, seeds, threads)
-                started = time.monotonic()
-                in_process(place, variables | {"OMP_NUM_THREADS": str(threads)})
-                print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
-            frames[name] = read_records(place / "results.csv")
-    return frames
+    """Results by imitation and number of threads, `jobs` of them at a time; a shared folder is copied."""
+    places = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        for machine, variables in imitations().items():
+            for threads in (1, 2):
+                name, place = f"{machine}, threads: {threads}", folder / f"{machine}-{threads}"
+                places[name] = place
+                if not (place / "results.csv").exists():
+                    shutil.rmtree(place, ignore_errors=True)
+                    shutil.copytree(shared, place) if shared else place.mkdir(parents=True)
+                    settings(place, models, seeds, threads)
+                    pool.submit(in_process, place, variables | {"OMP_NUM_THREADS": str(threads)})
+    return {name: read_records(place / "results.csv") for name, place in places.items()}
 
 
 def in_process(folder: Path, variables: dict[str, str]) -> None:
     """`carry_out` in a process of its own, under environment variables."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    # Waiting threads leave the processor to others; numbers do not depend on it.
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"} | variables
     command = [sys.executable, __file__, "stages", "--folder", str(folder)]
     log = folder / "log.txt"
     with open(log, "w", encoding="utf-8") as handle:
         done = subprocess.run(command, env=environment, stdout=handle, stderr=subprocess.STDOUT)
     if done.returncode:
-        raise SystemExit(log.read_text(encoding="utf-8")[-3000:])
+        print(log.read_text(encoding="utf-8")[-3000:], file=sys.stderr)
 
 
 def classifiers(folder: Path, count: int) -> None:
@@ -209,14 +215,14 @@ def over_seeds() -> None:
             print(f"\n{path.parent.name}\n{several.groupby('key').tail(1).sort_index().to_string()}")
 
 
-def rounding(folder: Path) -> None:
+def rounding(folder: Path, jobs: int) -> None:
     """The largest difference of each metric from the first imitation's, over entries and imitations."""
     shared = folder / "shared"
     if not (shared / "results.csv").exists():
         shared.mkdir(parents=True, exist_ok=True)
         settings(shared, TRAINED, [0])
         in_process(shared, {"OMP_NUM_THREADS": "1"})
-    frames = on_every_machine(folder, CLOSED + TRAINED, [0], shared)
+    frames = on_every_machine(folder, CLOSED + TRAINED, [0], jobs, shared)
     names = list(frames)
     means = {name: mean_values(frame) for name, frame in frames.items()}
     differences = pd.DataFrame({name: (means[name] - means[names[0]]).abs() for name in names[1:]})
@@ -232,9 +238,9 @@ def mean_values(frame: pd.DataFrame) -> pd.Series:
     return comparable_records(frame).groupby(["key", "model"])["value"].mean()
 
 
-def verdict(folder: Path) -> None:
+def verdict(folder: Path, jobs: int) -> None:
     """What the regression check says on each imitation, the baseline being of the first."""
-    frames = on_every_machine(folder, tuple(REDUCED), [0, 1, 2])
+    frames = on_every_machine(folder, tuple(REDUCED), [0, 1, 2], jobs)
     baseline = make_baseline(next(iter(frames.values())))
     for name, frame in frames.items():
         findings = compare(frame, baseline)
@@ -250,6 +256,7 @@ def main() -> None:
     parser.add_argument("command", choices=("classifiers", "rounding", "seeds", "verdict", "stages"))
     parser.add_argument("--folder", type=Path, help="where to work; what is there already is not made again")
     parser.add_argument("--classifiers", type=int, default=8)
+    parser.add_argument("--jobs", type=int, default=1, help="imitations at a time")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as aside:
@@ -262,7 +269,7 @@ def main() -> None:
         elif arguments.command == "seeds":
             over_seeds()
         else:
-            {"rounding": rounding, "verdict": verdict}[arguments.command](folder)
+            {"rounding": rounding, "verdict": verdict}[arguments.command](folder, arguments.jobs)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,11 @@ def counts(frame: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     """Mean over seeds of every count (parameters, classes drawn), by data set, model and metric."""
     kept = headline_records(frame)
     kept = kept[kept["metric"].map(is_count).astype(bool)]
-    means = kept.groupby(["dataset", "model", "metric"], sort=False)["value"].mean()
-    return {(str(d), str(m), str(metric)): float(value) for (d, m, metric), value in means.items()}
+    found: dict[tuple[str, str, str], float] = {}
+    for names, records in kept.groupby(["dataset", "model", "metric"], sort=False):
+        dataset, model, metric = (str(name) for name in names)
+        found[dataset, model, metric] = float(records["value"].mean())
+    return found
 
 
 def is_trained(model: str) -> bool:
