@@ -66,9 +66,7 @@ KINDS: dict[str, Allowance] = {
     "recall": Allowance(Size(absolute=0.085), classifier=Size(absolute=0.07), rounding=IMAGES),
     "density": Allowance(Size(absolute=0.06), classifier=Size(absolute=0.05), rounding=IMAGES),
     "coverage": Allowance(Size(absolute=0.055), classifier=Size(absolute=0.031), rounding=IMAGES),
-    "class_histogram_distance": Allowance(
-        Size(absolute=0.05), classifier=Size(0.15, 0.018), rounding=IMAGES
-    ),
+    "class_histogram_distance": Allowance(Size(absolute=0.05), classifier=Size(0.15, 0.018), rounding=IMAGES),
     "effective_classes": Allowance(Size(0.15), classifier=Size(0.15)),
     "nn_distance_ratio_domain": Allowance(Size(0.02), classifier=Size(0.024)),
     "nn_distance_ratio": Allowance(Size(0.02)),

@@ -24,7 +24,7 @@ false alarms of a whole check, `FALSE_ALARMS`, over the number of comparisons, h
 bound): at most one check in a hundred on new machines or seeds fails without cause, fewer as metrics depend
 on each other. On one machine numbers repeat exactly.
 
-**Power.** With three seeds on both sides and 400 numbers, a loss of 3.4 d, or of 17 s where that is less, is
+**Power.** With three seeds on both sides and 400 numbers, a loss of 3.4 d, or of 18 s where that is less, is
 found half the time beyond rounding and classifier. More seeds in the baseline sharpen the check: 8 against 3
 find 5 s.
 """
