@@ -9,7 +9,7 @@ import pandas as pd
 
 from dgmbench.files import write_json
 from dgmbench.reporting.load import CLASSIFIER, CONTROL, FAILURES
-from dgmbench.reporting.vocabulary import headline_records
+from dgmbench.reporting.vocabulary import headline_records, is_count, is_hidden
 from dgmbench.results import TIMING_METRICS
 
 # More digits would show float noise between machines as a difference; fewer would hide small ones.
@@ -25,9 +25,13 @@ def metric_key(metric: str, unit: str, model: str = "", view: str = "") -> str:
 
 
 def comparable_records(frame: pd.DataFrame) -> pd.DataFrame:
-    """Headline records with their `key`, without timings and without the flags of failed seeds."""
+    """Headline records with their `key`.
+
+    Without timings, flags of failed seeds, counts, and what is hidden (floors, sizes, choices).
+    """
     kept = headline_records(frame)
     kept = kept[~kept["metric"].isin([*TIMING_METRICS, *FAILURES])]
+    kept = kept[~kept["metric"].map(lambda metric: is_count(metric) or is_hidden(metric)).astype(bool)]
     keys = [
         metric_key(*row)
         for row in zip(kept["metric"], kept["unit"], kept["model"], kept["view"], strict=True)
@@ -50,6 +54,17 @@ def headline_metrics(frame: pd.DataFrame) -> Headline:
         dataset, model, key = (str(name) for name in names)
         nested[dataset][model][key] = rounded(float(records["value"].mean()))
     return nested
+
+
+def counts(frame: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    """Mean over seeds of every count (parameters, classes drawn), by data set, model and metric."""
+    kept = headline_records(frame)
+    kept = kept[kept["metric"].map(is_count).astype(bool)]
+    found: dict[tuple[str, str, str], float] = {}
+    for names, records in kept.groupby(["dataset", "model", "metric"], sort=False):
+        dataset, model, metric = (str(name) for name in names)
+        found[dataset, model, metric] = float(records["value"].mean())
+    return found
 
 
 def is_trained(model: str) -> bool:

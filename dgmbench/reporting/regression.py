@@ -1,44 +1,28 @@
-"""Has a change made a number worse than retraining with other seeds would?
+"""Has a change made a number worse than another machine, or other seeds, would? See `tolerance.py`.
 
-**Tolerance.** A difference of two means is held against t(0.9995, n1 + n2 - 2) s sqrt(1/n1 + 1/n2), where s
-is the standard deviation pooled over the baseline's and the current seeds: the two-sided 99.9 % bound of the
-two-sample t test. With three seeds an estimate of s is itself noisy; the t quantile (8.6 at four degrees of
-freedom, against 3.3 for a known s) is exactly the allowance for that, and pooling both sides rather than
-trusting the baseline's three seeds (31.6 at two degrees of freedom) keeps the check from going blind.
-Models are not pooled with each other: a closed-form fit has no spread and a GAN has much. 99.9 % because
-about a hundred numbers are checked each time: a false alarm in some thirty runs (worse side only), if the
-seeds were drawn anew; on one machine they repeat exactly.
-
-**Floor.** Closed-form models have s = 0, so a relative 0.1 % is always allowed: other BLAS builds and thread
-counts differ by far less, and a difference that matters to a reader of the table is larger.
-
-**Masking.** One collapsed seed shifts the mean but widens s still more. So a spread that an F test at 99.9 %
-finds larger than the baseline's makes a worse mean a regression too.
-
-With one seed on both sides no spread is known; 2 % is allowed and the finding says so.
+Floors, numbers of images and what was chosen on validation images are not compared. Parameters and classes
+drawn are counts: a change of theirs is noted. A seed that diverges or collapses, a model or a metric that is
+missing, and a value that is not finite are regressions whatever the machine.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import fdtri, stdtrit
 
 from dgmbench.errors import SettingsError
 from dgmbench.files import read_json, write_json
-from dgmbench.reporting.metrics import comparable_records, diverged_counts, is_trained
+from dgmbench.reporting.metrics import comparable_records, counts, diverged_counts, is_trained
+from dgmbench.reporting.tolerance import level_of, tolerance
 from dgmbench.reporting.vocabulary import direction
 
-FORMAT = 1
-CONFIDENCE = 0.999
-RELATIVE_FLOOR = 1e-3
-BLIND_TOLERANCE = 0.02
+FORMAT = 2
 Severity = Literal["regression", "better", "note"]
 Baseline = dict[str, Any]
 
@@ -58,21 +42,33 @@ class Finding:
 
 
 def make_baseline(frame: pd.DataFrame) -> Baseline:
-    """Mean, standard deviation, number of seeds and direction of every metric, timings left out."""
+    """Mean, standard deviation, number of seeds and direction of every metric, and counts; no timings."""
     models: dict[str, dict[str, Any]] = {}
     for (dataset, model), count in diverged_counts(frame).items():
-        entry: dict[str, Any] = {"metrics": {}}
+        entry: dict[str, Any] = {"metrics": {}, "counts": {}}
         if is_trained(model):
             entry["diverged_seeds"] = count
         models.setdefault(dataset, {})[model] = entry
     for (dataset, model, key), records in _groups(frame):
         models[dataset][model]["metrics"][key] = _summary(records)
+    for (dataset, model, metric), value in counts(frame).items():
+        models[dataset][model]["counts"][metric] = value
     return {"format": FORMAT, "datasets": models}
 
 
 def write_baseline(frame: pd.DataFrame, path: Path) -> None:
-    """Write `make_baseline(frame)` as JSON."""
-    write_json(path, make_baseline(frame))
+    """Write `make_baseline(frame)` as JSON.
+
+    Raises `SettingsError` if a mean is not finite: no later value could be worse.
+    """
+    baseline = make_baseline(frame)
+    for dataset, models in baseline["datasets"].items():
+        for model, entry in models.items():
+            for metric, summary in entry["metrics"].items():
+                if not math.isfinite(summary["mean"]):
+                    where = f"{dataset}, {model}, {metric}"
+                    raise SettingsError(f"{where} is {summary['mean']}: such results are no baseline")
+    write_json(path, baseline)
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -81,7 +77,10 @@ def read_baseline(path: Path) -> Baseline:
         raise SettingsError(f"{path} is missing; make it from a run that you trust")
     baseline = read_json(path)
     if not isinstance(baseline, dict) or baseline.get("format") != FORMAT:
-        raise SettingsError(f"{path} is not a baseline of format {FORMAT}; make it anew")
+        raise SettingsError(
+            f"{path} is not a baseline of format {FORMAT}; make it anew from a run that you trust: "
+            "`make baseline` after `dvc repro`"
+        )
     return baseline
 
 
@@ -90,9 +89,10 @@ def compare(frame: pd.DataFrame, baseline: Baseline) -> list[Finding]:
     current = make_baseline(frame)["datasets"]
     expected = baseline["datasets"]
     findings: list[Finding] = []
+    level = level_of(sum(summary["direction"] != "none" for summary in _summaries(expected)))
     for dataset, models in expected.items():
         for model, entry in models.items():
-            findings += _compare_model(dataset, model, entry, current.get(dataset, {}).get(model))
+            findings += _compare_model(dataset, model, entry, current.get(dataset, {}).get(model), level)
     findings += _unknown_models(expected, current)
     rank = {"regression": 0, "better": 1, "note": 2}
     return sorted(findings, key=lambda finding: rank[finding.severity])
@@ -126,6 +126,12 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _summaries(datasets: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for models in datasets.values():
+        for entry in models.values():
+            yield from entry["metrics"].values()
+
+
 def _groups(frame: pd.DataFrame) -> Any:
     return comparable_records(frame).groupby(["dataset", "model", "key"], sort=False)
 
@@ -138,7 +144,7 @@ def _summary(records: pd.DataFrame) -> dict[str, Any]:
 
 
 def _compare_model(
-    dataset: str, model: str, expected: dict[str, Any], current: dict[str, Any] | None
+    dataset: str, model: str, expected: dict[str, Any], current: dict[str, Any] | None, level: float
 ) -> list[Finding]:
     if current is None:
         return [Finding("regression", dataset, model, "–", "the model is missing")]
@@ -150,10 +156,14 @@ def _compare_model(
                 Finding("regression", dataset, model, metric, "the metric is missing", before["mean"])
             )
         else:
-            findings += compare_metric(dataset, model, metric, before, now)
+            findings += compare_metric(dataset, model, metric, before, now, level)
     for metric in current["metrics"].keys() - expected["metrics"].keys():
         mean = current["metrics"][metric]["mean"]
         findings.append(Finding("note", dataset, model, metric, "new: not in the baseline", None, mean))
+    for metric, before in expected["counts"].items():
+        now = current["counts"].get(metric)
+        if now is not None and not math.isclose(now, before, rel_tol=1e-6):
+            findings.append(Finding("note", dataset, model, metric, "changed", before, now))
     return findings
 
 
@@ -169,25 +179,24 @@ def _compare_divergence(
 
 
 def compare_metric(
-    dataset: str, model: str, metric: str, before: dict[str, Any], now: dict[str, Any]
+    dataset: str, model: str, metric: str, before: dict[str, Any], now: dict[str, Any], level: float
 ) -> list[Finding]:
-    """Findings on one metric, given two summaries (`mean`, `sd`, `n`, and the baseline's `direction`)."""
-    allowed, basis = tolerance(before, now)
+    """Findings on one metric, given two summaries (`mean`, `sd`, `n`, and the baseline's `direction`).
+
+    level: probability of a false alarm in this comparison; see `tolerance.level_of`.
+    """
+    allowed, basis = tolerance(metric, before, now, level, trained=is_trained(model))
     loss = _loss(before["direction"], before["mean"], now["mean"])
     numbers = (before["mean"], now["mean"], allowed)
     if not math.isfinite(now["mean"]):
         return [Finding("regression", dataset, model, metric, "not a finite number", *numbers)]
-    widened = _spread_grew(before, now) and before["direction"] != "none"
-    if widened and loss > RELATIVE_FLOOR * abs(before["mean"]):
-        message = "worse, and the seeds disagree far more than they did (one may have collapsed)"
-        return [Finding("regression", dataset, model, metric, message, *numbers)]
     if abs(loss) <= allowed:
         return _fewer_seeds(dataset, model, metric, before, now)
     if before["direction"] == "none":
-        return [Finding("note", dataset, model, metric, f"changed ({basis})", *numbers)]
+        return [Finding("note", dataset, model, metric, f"changed (more than {basis})", *numbers)]
     if loss > 0:
-        return [Finding("regression", dataset, model, metric, f"worse ({basis})", *numbers)]
-    message = f"better than baseline: look why ({basis})"
+        return [Finding("regression", dataset, model, metric, f"worse than {basis} can make it", *numbers)]
+    message = f"better than {basis} can make it: look why"
     return [Finding("better", dataset, model, metric, message, *numbers)]
 
 
@@ -200,33 +209,11 @@ def _fewer_seeds(
     return [Finding("note", dataset, model, metric, message, before["mean"], now["mean"])]
 
 
-def tolerance(before: dict[str, Any], now: dict[str, Any]) -> tuple[float, str]:
-    """The largest difference of means put down to seeds, and in words where it comes from."""
-    floor = RELATIVE_FLOOR * abs(before["mean"]) + 1e-9
-    freedom = before["n"] + now["n"] - 2
-    if freedom < 1:
-        return BLIND_TOLERANCE * abs(before["mean"]) + 1e-9, "one seed: 2 % allowed"
-    squares = sum((s["n"] - 1) * (s["sd"] or 0.0) ** 2 for s in (before, now))
-    quantile = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
-    seeds = quantile * math.sqrt(squares / freedom) * math.sqrt(1 / before["n"] + 1 / now["n"])
-    if not math.isfinite(seeds) or seeds <= floor:
-        return floor, "0.1 % allowed"
-    return seeds, f"{before['n']} and {now['n']} seeds, 99.9 %"
-
-
 def _loss(way: str, before: float, now: float) -> float:
     """How much worse `now` is, negative when better; the plain difference where no way is better."""
     if way == "one":
         return abs(now - 1) - abs(before - 1)
     return before - now if way == "higher" else now - before
-
-
-def _spread_grew(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """One-sided F test of the variances at 99.9 %; the floor stands in for a baseline without spread."""
-    if before["n"] < 2 or now["n"] < 2:
-        return False
-    base = max(before["sd"], RELATIVE_FLOOR * abs(before["mean"]), 1e-9)
-    return bool((now["sd"] / base) ** 2 > fdtri(now["n"] - 1, before["n"] - 1, CONFIDENCE))
 
 
 def _unknown_models(expected: dict[str, Any], current: dict[str, Any]) -> list[Finding]:

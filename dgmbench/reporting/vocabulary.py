@@ -156,6 +156,7 @@ _HIGHER = ("log_likelihood", "elbo", "precision", "recall", "coverage",
 _LOWER = ("fid_", "kid_", "class_histogram_distance", "ssl_error", "training_seconds", "bdmc_gap")
 _HIDDEN = ("diverged", "collapsed", "parzen_bandwidth", "observation_variance", "ais_acceptance",
            "auth_pct_heldout", "n_generated_", "n_real_")  # fmt: skip
+_COUNTS = ("parameters", "class_coverage")
 # Ends the name of what training images score in the place of generated ones.
 FLOOR = "_floor"
 _ONE = (
@@ -209,6 +210,11 @@ def parzen_samples(metric: str) -> int | None:
 def is_hidden(metric: str) -> bool:
     """Whether a metric is left to results.csv and the footnotes: what was chosen, not what was measured."""
     return metric.startswith(_HIDDEN) or metric.endswith(FLOOR)
+
+
+def is_count(metric: str) -> bool:
+    """Whether a metric counts things, so that no spread over seeds says by how much it may change."""
+    return metric in _COUNTS
 
 
 def tightness(metric: str) -> int | None:

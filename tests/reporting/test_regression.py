@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from dgmbench.errors import SettingsError
+from dgmbench.reporting.allowances import allowance
 from dgmbench.reporting.load import merge_results
+from dgmbench.reporting.metrics import headline_metrics, metric_key
 from dgmbench.reporting.regression import (
     Finding,
     compare,
@@ -19,9 +21,14 @@ from dgmbench.reporting.regression import (
     make_baseline,
     read_baseline,
     regressions,
-    tolerance,
     write_baseline,
 )
+from dgmbench.reporting.tolerance import level_of
+from dgmbench.reporting.vocabulary import is_count, is_likelihood
+from dgmbench.results import read_records
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LEVEL = 1e-5
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def test_the_same_results_find_nothing(frame: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize(
     ("model", "metric", "worse"),
-    [("vae", "elbo", -5.0), ("vae", "fid_domain", 3.0), ("ppca", "log_likelihood_parzen", -0.2)],
+    [("vae", "elbo", -5.0), ("vae", "fid_domain", 20.0), ("ppca", "log_likelihood_parzen", -0.2)],
 )
 def test_a_planted_regression_is_found(frame: pd.DataFrame, model: str, metric: str, worse: float) -> None:
     baseline = make_baseline(frame)
@@ -60,6 +67,59 @@ def test_a_planted_regression_is_found(frame: pd.DataFrame, model: str, metric: 
     better = compare(shifted(frame, model, metric, -worse), baseline)
     assert not failing([f for f in better if f.metric == metric])
     assert any(f.severity == "better" and "look why" in f.message for f in better if f.metric == metric)
+
+
+def committed() -> pd.DataFrame:
+    """The results of the default benchmark, of every family."""
+    return read_records(ROOT / "reports" / "digits" / "results.csv")
+
+
+def on_another_machine(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Every number off by rounding, and every domain score by another classifier, which all seeds share."""
+    keys = [metric_key(*row) for row in zip(frame["metric"], frame["unit"], strict=True)]
+    kinds = [allowance(key.removesuffix("_floor")) for key in keys]
+    values = frame["value"].to_numpy()
+    off = [kind.rounding.of(value) for kind, value in zip(kinds, values, strict=True)]
+    moved = values + rng.uniform(-0.9, 0.9, len(values)) * off
+    # One draw for a score of a model, times the standard deviation at the mean over its seeds.
+    groups = frame.assign(key=keys).groupby(["view", "model", "key"])
+    draws = rng.normal(size=groups.ngroups)[groups.ngroup()]
+    means = groups["value"].transform("mean")
+    sizes = np.array([kind.classifier.of(mean) for kind, mean in zip(kinds, means, strict=True)])
+    counted = ~frame["metric"].map(is_count).astype(bool)
+    return frame.assign(value=np.where(counted, moved + draws * sizes, values))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_another_machine_is_not_a_regression(seed: int) -> None:
+    frame = committed()
+    other = on_another_machine(frame, np.random.default_rng(seed))
+    assert (other["value"] != frame["value"]).mean() > 0.8
+    assert failing(compare(other, make_baseline(frame))) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "lost"),
+    # A quarter of the epochs, a tenth of PixelCNN's: by validation curves of digits at 0324f7e.
+    [("vae", 0.9), ("vae_gray", 9.1), ("pixelcnn", 1.26)],
+)
+def test_a_model_that_is_trained_too_briefly_is_found(frame: pd.DataFrame, model: str, lost: float) -> None:
+    nats = (frame["model"] == model) & (frame["unit"] == "nats") & frame["metric"].map(is_likelihood)
+    shorter = frame.assign(value=frame["value"] - lost * nats)
+    found = failing(compare(shorter, make_baseline(frame)))
+    assert found and {name for name, _ in found} == {model}
+
+
+def test_half_the_training_is_found_from_a_baseline_of_eight_seeds() -> None:
+    # VAE on digits at 0324f7e: standard deviation .025 nats; half the epochs lose .27, .31 and .39.
+    before = {"mean": -22.14, "sd": 0.025, "direction": "higher"}
+    now = {"mean": -22.14 - 0.323, "sd": 0.063, "n": 3}
+    level = level_of(400)
+    few, many = (
+        compare_metric("d", "vae", "log_likelihood_is_5000", before | {"n": n}, now, level) for n in (3, 8)
+    )
+    assert not few
+    assert regressions(many)
 
 
 def test_a_control_that_changes_or_goes_missing_is_found(frame: pd.DataFrame) -> None:
@@ -70,51 +130,23 @@ def test_a_control_that_changes_or_goes_missing_is_found(frame: pd.DataFrame) ->
     assert failing(compare(frame[frame["model"] != part], baseline)) == [(part, "–")]
 
 
-def test_other_seeds_are_not_a_regression() -> None:
-    rng = np.random.default_rng(0)
-    alarms = 0
-    for _ in range(2000):
-        before, now = rng.normal(20, 1, 3), rng.normal(20, 1, 3)
-        found = compare_metric(
-            "d", "m", "fid_domain",
-            summary(float(before.mean()), float(before.std(ddof=1))),
-            summary(float(now.mean()), float(now.std(ddof=1))),
-        )  # fmt: skip
-        alarms += bool(regressions(found))
-    assert alarms <= 10  # 2000 x (0.05 % by the t test + at most 0.1 % by the F test), expectation 3
-
-
-def test_tolerance_by_hand() -> None:
-    # t(0.9995, 4) = 8.6103, pooled sd 1, sqrt(2/3)
-    allowed, _ = tolerance(summary(20.0, 1.0), summary(20.0, 1.0))
-    assert allowed == pytest.approx(8.6103 * (2 / 3) ** 0.5, rel=1e-4)
-
-
-def test_float_noise_of_a_closed_form_model_is_allowed() -> None:
-    assert compare_metric("d", "ppca", "x", summary(60.0, 0.0), summary(60.03, 0.0)) == []
-    assert regressions(compare_metric("d", "ppca", "x", summary(60.0, 0.0), summary(60.2, 0.0)))
-
-
 def test_one_collapsed_seed_does_not_hide_in_its_own_spread() -> None:
     now = np.array([20.0, 20.5, 500.0])
     found = compare_metric(
-        "d", "gan", "fid_domain", summary(20.0, 0.5), summary(float(now.mean()), float(now.std(ddof=1)))
+        "d",
+        "gan",
+        "fid_domain",
+        summary(20.0, 0.5),
+        summary(float(now.mean()), float(now.std(ddof=1))),
+        LEVEL,
     )
     assert regressions(found)
-    assert "collapsed" in found[0].message
 
 
 def test_a_metric_whose_best_is_one() -> None:
     before = summary(0.98, 0.01, direction="one")
-    assert regressions(compare_metric("d", "m", "nn", before, summary(0.5, 0.01)))
-    assert not regressions(compare_metric("d", "m", "nn", before, summary(1.0, 0.01)))
-
-
-def test_one_seed_says_so() -> None:
-    found = compare_metric("d", "m", "x", summary(100.0, None, 1), summary(103.0, None, 1))
-    assert regressions(found)
-    assert "one seed" in found[0].message
-    assert not compare_metric("d", "m", "x", summary(100.0, None, 1), summary(101.0, None, 1))
+    assert regressions(compare_metric("d", "m", "nn_distance_ratio", before, summary(0.5, 0.01), LEVEL))
+    assert not regressions(compare_metric("d", "m", "nn_distance_ratio", before, summary(1.0, 0.01), LEVEL))
 
 
 def test_missing_things_are_regressions_and_new_ones_notes(frame: pd.DataFrame) -> None:
@@ -141,9 +173,21 @@ def test_a_value_that_is_not_a_number_fails(frame: pd.DataFrame) -> None:
     assert ("vae", "fid_domain") in failing(found)
 
 
-def test_parameters_that_change_are_noted(frame: pd.DataFrame) -> None:
-    found = compare(shifted(frame, "vae", "parameters", 500.0), make_baseline(frame))
-    assert [(f.severity, f.metric) for f in found] == [("note", "parameters")]
+@pytest.mark.parametrize(
+    "metric", ["parameters", "class_coverage", "fid_domain_floor", "n_real_domain", "parzen_bandwidth"]
+)
+def test_counts_floors_and_choices_are_no_headline_and_no_regression(
+    frame: pd.DataFrame, metric: str
+) -> None:
+    def with_value(value: float) -> pd.DataFrame:
+        rows = frame[(frame["model"] == "vae") & (frame["metric"] == "parameters")]
+        others = frame[~((frame["model"] == "vae") & (frame["metric"] == metric))]
+        return pd.concat([others, rows.assign(metric=metric, value=value)], ignore_index=True)
+
+    before, after = with_value(0.9), with_value(0.1)
+    assert metric not in headline_metrics(before)["digits"]["vae"]
+    found = [(f.severity, f.metric, f.message) for f in compare(after, make_baseline(before))]
+    assert found == ([("note", metric, "changed")] if metric in ("parameters", "class_coverage") else [])
 
 
 def test_findings_are_readable(frame: pd.DataFrame) -> None:
@@ -158,6 +202,16 @@ def test_baseline_file(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert compare(frame, read_baseline(tmp_path / "b.json")) == []
     with pytest.raises(SettingsError, match="missing"):
         read_baseline(tmp_path / "none.json")
-    (tmp_path / "b.json").write_text("{}")
-    with pytest.raises(SettingsError, match="format"):
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"format": 1, "datasets": {}}'])
+def test_a_baseline_of_another_format_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(text)
+    with pytest.raises(SettingsError, match="not a baseline of format 2; make it anew"):
         read_baseline(tmp_path / "b.json")
+
+
+def test_results_that_are_not_finite_are_no_baseline(frame: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="digits, vae, fid_domain is nan"):
+        write_baseline(shifted(frame, "vae", "fid_domain", float("nan")), tmp_path / "b.json")
+    assert not (tmp_path / "b.json").exists()

@@ -1,0 +1,97 @@
+"""How much a metric may differ between two runs of the same code: the numbers, each with its source.
+
+Three things make a number differ, and each has a column here, per kind of metric:
+
+- **rounding**: other processors and thread counts add up in another order. Closed forms and evaluations of
+  given weights then differ in their last digits; a score that counts images differs by the few images that
+  lie on an edge. The largest difference found by `python benchmarks/machines.py rounding`, which imitates
+  processors with SSE4, AVX2 and AVX-512 and uses one thread and two.
+- **classifier**: scores in the domain classifier's features are by one classifier for all seeds, so its own
+  chance does not average out over them. Trained on another processor it drifts apart by rounding until it
+  is in effect a classifier of another seed. The standard deviation over eight classifiers that score the
+  same images, by `python benchmarks/machines.py classifiers`; the largest of any set of samples. It was
+  measured on digits, whose 1,197 training images leave a classifier more to chance than MNIST's do.
+- **seeds**: the largest standard deviation over training seeds that any entry of the committed reports has,
+  by `python benchmarks/machines.py seeds`. Entries whose seeds agree better are held to their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a value's size, a share of it and a constant in its unit, added."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+    def of(self, value: float) -> float:
+        """What this comes to at a value."""
+        return self.relative * abs(value) + self.absolute
+
+
+# Of what is computed from floats; and of what counts some of 300 images, as a share and in percent.
+DIGITS, IMAGES, PERCENT = Size(1e-3, 1e-9), Size(absolute=0.01), Size(absolute=1.0)
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """`rounding` bounds a difference; `seeds` and `classifier` are standard deviations."""
+
+    seeds: Size
+    classifier: Size = Size()
+    rounding: Size = DIGITS
+
+
+# A metric is of the first kind that its key begins with.
+KINDS: dict[str, Allowance] = {
+    "log_likelihood_parzen": Allowance(Size(absolute=0.8)),
+    "log_likelihood_ais": Allowance(Size(0.06)),
+    "log_likelihood": Allowance(Size(0.01)),
+    "elbo": Allowance(Size(0.01)),
+    "bdmc_gap": Allowance(Size(0.3, 0.15)),
+    "fid_domain_infinity": Allowance(Size(0.2, 1.25), classifier=Size(0.2, 0.35)),
+    "fid_inception_infinity": Allowance(Size(0.2, 1.25)),
+    "fid_domain": Allowance(Size(0.35), classifier=Size(0.17)),
+    "fid_": Allowance(Size(0.35)),
+    "kid_domain": Allowance(Size(0.06, 2.7), classifier=Size(0.5, 0.3)),
+    "kid_": Allowance(Size(0.06, 2.7)),
+    "precision_inception": Allowance(Size(absolute=0.04), rounding=IMAGES),
+    "recall_inception": Allowance(Size(absolute=0.085), rounding=IMAGES),
+    "density_inception": Allowance(Size(absolute=0.06), rounding=IMAGES),
+    "coverage_inception": Allowance(Size(absolute=0.055), rounding=IMAGES),
+    "precision": Allowance(Size(absolute=0.02), classifier=Size(absolute=0.035), rounding=IMAGES),
+    "recall": Allowance(Size(absolute=0.085), classifier=Size(absolute=0.07), rounding=IMAGES),
+    "density": Allowance(Size(absolute=0.06), classifier=Size(absolute=0.05), rounding=IMAGES),
+    "coverage": Allowance(Size(absolute=0.055), classifier=Size(absolute=0.031), rounding=IMAGES),
+    "class_histogram_distance": Allowance(Size(absolute=0.05), classifier=Size(0.15, 0.018), rounding=IMAGES),
+    "effective_classes": Allowance(Size(0.15), classifier=Size(0.15)),
+    "nn_distance_ratio_domain": Allowance(Size(0.02), classifier=Size(0.024)),
+    "nn_distance_ratio": Allowance(Size(0.02)),
+    "auth_pct_domain": Allowance(Size(absolute=2.0), classifier=Size(absolute=3.5), rounding=PERCENT),
+    "auth_pct": Allowance(Size(absolute=2.0), rounding=PERCENT),
+    "c_t_domain": Allowance(Size(absolute=0.6), classifier=Size(absolute=0.25)),
+    "c_t": Allowance(Size(absolute=0.3)),
+    "pairwise_distance_ratio": Allowance(Size(0.035)),
+    "high_frequency_ratio": Allowance(Size(0.03)),
+    "edge_sharpness_ratio": Allowance(Size(0.007)),
+    "probe_accuracy": Allowance(Size(absolute=4.0), rounding=PERCENT),
+    "svm_accuracy": Allowance(Size(absolute=4.0), rounding=PERCENT),
+    "ssl_error": Allowance(Size(absolute=4.0), rounding=PERCENT),
+    "test_accuracy": Allowance(Size(absolute=0.8), classifier=Size(absolute=0.8), rounding=PERCENT),
+}
+# Likelihoods in bits/dim, which lie farther from zero.
+BITS = {
+    "log_likelihood_ais": Allowance(Size(0.02)),
+    "": Allowance(Size(0.005)),
+}
+# A metric that is in neither table.
+UNKNOWN = Allowance(Size(0.1))
+
+
+def allowance(key: str) -> Allowance:
+    """The allowance of a metric by its key in metrics.json."""
+    kinds = BITS if key.endswith("_bpd") else KINDS
+    return next((kind for start, kind in kinds.items() if key.startswith(start)), UNKNOWN)
