@@ -27,12 +27,12 @@ from dgmbench.controls.base import Context, Control, ControlSettings, Finding, P
 from dgmbench.controls.gradient_noise import Estimator, Measured, measure, squared_bias
 from dgmbench.controls.outcomes import Interval, curve_of, judge
 from dgmbench.data.views import binarise
-from dgmbench.evaluation.statistics import mean_and_interval
 from dgmbench.models.base import gaussian_log_prob
 from dgmbench.models.discrete_gradients import Draws, reinforce, vimco
 from dgmbench.models.iwae import IWAE, IWAESettings
 from dgmbench.models.sigmoid_belief import SigmoidBelief, SigmoidBeliefSettings
 from dgmbench.results import Record
+from dgmbench.statistics import mean_and_interval
 from dgmbench.training.seeding import initialising
 
 # Each estimator, and the least noisy one known to have the same mean.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dgmbench.controls.base import Curve, Outcome
-from dgmbench.evaluation.statistics import mean_and_interval
+from dgmbench.statistics import mean_and_interval
 
 NORMAL_QUANTILE = 1.96
 

@@ -20,8 +20,8 @@ from dgmbench.controls.base import Context, Control, ControlSettings, Finding, P
 from dgmbench.controls.measures import SHOWN
 from dgmbench.controls.outcomes import Interval, curve_of, judge
 from dgmbench.evaluation.neighbours import NeighbourReport, nn_distance_ratio
-from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.results import Record
+from dgmbench.statistics import binomial_std_error
 
 # (down, right); the first four are the straight ones.
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))

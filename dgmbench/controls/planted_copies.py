@@ -35,8 +35,8 @@ from dgmbench.controls.outcomes import Interval, judge
 from dgmbench.controls.pixel_shift import shifted
 from dgmbench.data.views import intensity
 from dgmbench.evaluation.copying import Cells
-from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.results import Kind, Record
+from dgmbench.statistics import binomial_std_error
 
 COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
 DROPPED = "dropped_class"

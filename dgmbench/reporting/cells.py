@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dgmbench.evaluation.statistics import mean_and_interval
 from dgmbench.reporting import vocabulary as words
+from dgmbench.statistics import mean_and_interval
 
 CONFIDENCE = 0.95
 # After a likelihood of fewer images than the test split has.
