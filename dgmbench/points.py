@@ -3,8 +3,9 @@
 `points-<seed>.npz` in the folder of a model's results holds, by metric, a value for each test image that the
 metric covers. Their mean is the metric's value; their spread over the root of their number is its standard
 error over test images. For a likelihood these are the log-likelihoods of single images, in nats. For a score
-that is no mean over images (FID, KID, precision, ...) they are jackknife pseudo-values: what leaving out the
-image changes, scaled to the score's standard error over test images, around the score.
+that is no mean over images they are values around the score with the same property: by test image (FID, KID:
+the score's influence function), or by resample of the test images (precision, recall, density, coverage). So
+they pair models in the same way.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _VALUES, _IMAGES, _SCALE = "values/", "images/", "bits_per_nat"
 class Points:
     """Values of one metric by test image.
 
-    images: int64 [n], ascending places in the test split; values: float [n].
+    images: int64 [n], ascending places in the test split, or numbers of resamples beyond all of those.
+    values: float [n].
     """
 
     images: np.ndarray
@@ -44,6 +46,12 @@ class Points:
         places = np.arange(len(own)) if images is None else np.asarray(images)
         order = np.argsort(places, kind="stable")
         return cls(places[order], own[order])
+
+    def placed(self, rows: np.ndarray) -> Points:
+        """The same where image i is test image ``rows[i]``; resamples of all images stay what they are."""
+        if len(self.images) and self.images[-1] >= len(rows):
+            return self
+        return Points.of(self.values, rows[self.images])
 
     @property
     def std_error(self) -> float | None:
