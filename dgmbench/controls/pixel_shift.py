@@ -157,8 +157,8 @@ def _sentence(copies: _Copies) -> str:
 
 def _panels(checked: Sequence[_Copies]) -> list[Panel]:
     shifts = [float(copies.shift) for copies in checked]
-    ratio = curve_of("copies (95 %)", shifts, [copies.ratio for copies in checked])
-    recalled = curve_of("copies (95 %)", shifts, [copies.percent_interval for copies in checked])
+    ratio = curve_of("copies (95 % over images)", shifts, [copies.ratio for copies in checked])
+    recalled = curve_of("copies (95 % over images)", shifts, [copies.percent_interval for copies in checked])
     return [
         Panel(
             "Distance to the nearest training image",
