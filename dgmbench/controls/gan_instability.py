@@ -228,7 +228,9 @@ class GANInstability(Control[GANInstabilitySettings]):
         low, high = rate_interval(_successes(runs), len(runs))
         values = [run.fid for run in runs if run.fid is not None]
         others = Counter(run.outcome for run in runs if run.outcome != "success")
-        told = f"{_title(objective)} {_successes(runs)} (95 %: {100 * low:.0f} to {100 * high:.0f} %)"
+        told = (
+            f"{_title(objective)} {_successes(runs)} (95 % over runs: {100 * low:.0f} to {100 * high:.0f} %)"
+        )
         if values:
             told += f", FID {min(values):.1f} to {max(values):.1f}, median {statistics.median(values):.1f}"
         return told + "".join(f", {count} {name}" for name, count in others.items())
@@ -303,7 +305,7 @@ def _measured(context: Context, objective: str, seed: int, run: _Run, n: int) ->
 def _rate_panel(found: Mapping[Objective, Sequence[_Run]]) -> Panel:
     ends = [rate_interval(_successes(runs), len(runs)) for runs in found.values()]
     rates = [_successes(runs) / len(runs) for runs in found.values()]
-    curve = Curve("rate, 95 %", [float(place) for place in range(len(found))], rates,
+    curve = Curve("rate, 95 % over runs", [float(place) for place in range(len(found))], rates,
                   [low for low, _ in ends], [high for _, high in ends])  # fmt: skip
     return Panel("Success", "", "share of trainings", [curve], x_names=[_title(name) for name in found])
 

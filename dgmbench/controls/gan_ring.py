@@ -218,5 +218,7 @@ def _title(game: str) -> str:
 
 
 def _panel(title: str, axis: str, found: dict[str, Interval]) -> Panel:
-    curve = curve_of("mean, 95 %", [float(place) for place in range(len(found))], list(found.values()))
+    curve = curve_of(
+        "mean, 95 % over repetitions", [float(place) for place in range(len(found))], list(found.values())
+    )
     return Panel(title, "", axis, [curve], x_names=[_title(game) for game in found])

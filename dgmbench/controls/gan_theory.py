@@ -252,9 +252,10 @@ class GANTheory(Control[GANTheorySettings]):
         return " ".join(told) + (
             f" Kept short, it is farther away ({worst}); with the fewest draws it takes its value for "
             f"{own:.2f} and it is {real:.2f}. For densities {self.settings.shift:g} deviations apart the "
-            f"generator's minimax gradient falls {falls[0]} times (95 %: {falls[1]} to {falls[2]}) from step "
-            f"{min(self.settings.looks)} to step {self.settings.steps} of the discriminator, and the "
-            f"non-saturating one ends {times} times (95 %: {low} to {high}) as large."
+            f"generator's minimax gradient falls {falls[0]} times (95 % over repetitions: {falls[1]} to "
+            f"{falls[2]}) from step {min(self.settings.looks)} to step {self.settings.steps} of the "
+            "discriminator, and the "
+            f"non-saturating one ends {times} times (95 % over repetitions: {low} to {high}) as large."
         )
 
     def _told(self, found: _Found, dims: int) -> str:
@@ -299,7 +300,7 @@ class GANTheory(Control[GANTheorySettings]):
             counts = [float(subject.partition("_")[2]) for subject in subjects]
             free = found.interval("1d", "discriminator_error").mean
             levels = {"kept short of nothing": free, "tolerance": self.settings.tolerance}
-            curve = curve_of("mean, 95 %", counts, intervals)
+            curve = curve_of("mean, 95 % over repetitions", counts, intervals)
             yield Panel(f"Too few {source}", axis, "mean |D - D*|", [curve], levels, log_x=True)
 
     def _slope_panel(self, found: _Found) -> Panel:

@@ -27,12 +27,12 @@ from dgmbench.controls.base import Context, Control, ControlSettings, Finding, P
 from dgmbench.controls.gradient_noise import Estimator, Measured, measure, squared_bias
 from dgmbench.controls.outcomes import Interval, curve_of, judge
 from dgmbench.data.views import binarise
-from dgmbench.evaluation.statistics import mean_and_interval
 from dgmbench.models.base import gaussian_log_prob
 from dgmbench.models.discrete_gradients import Draws, reinforce, vimco
 from dgmbench.models.iwae import IWAE, IWAESettings
 from dgmbench.models.sigmoid_belief import SigmoidBelief, SigmoidBeliefSettings
 from dgmbench.results import Record
+from dgmbench.statistics import mean_and_interval
 from dgmbench.training.seeding import initialising
 
 # Each estimator, and the least noisy one known to have the same mean.
@@ -216,7 +216,9 @@ def _sentence(ratios: Mapping[str, Interval], found: Sequence[Mapping[str, Measu
     told = []
     for noisy, ratio in ratios.items():
         times, low, high = (_short(math.exp(value)) for value in (ratio.mean, ratio.low, ratio.high))
-        told.append(f"{TITLES[noisy]} {times} times {TITLES[CLAIMED[noisy]]} (95 %: {low} to {high})")
+        told.append(
+            f"{TITLES[noisy]} {times} times {TITLES[CLAIMED[noisy]]} (95 % over models: {low} to {high})"
+        )
     calmness, _ = mean_and_interval([each["concrete"].variance / each["nvil"].variance for each in found])
     return (
         f"Variance of the encoder's gradient at the same parameters: {'; '.join(told)}. Concrete's is "
@@ -230,8 +232,9 @@ def _told_bias(found: Sequence[Mapping[str, Measured]]) -> str:
         f"{100 * math.sqrt(max(value, 0.0)):.0f} %" for value in (squared.mean, squared.low, squared.high)
     )
     if squared.low <= 0:
-        return f"what its mean is off by cannot be told from chance (95 %: below {high} of the gradient)"
-    return f"its mean is off by {middle} of the gradient's length (95 %: {low} to {high})"
+        ends = f"(95 % over models: below {high} of the gradient)"
+        return f"what its mean is off by cannot be told from chance {ends}"
+    return f"its mean is off by {middle} of the gradient's length (95 % over models: {low} to {high})"
 
 
 def _short(value: float) -> str:

@@ -190,7 +190,7 @@ def _likelihood_panel(tables: Sequence[_Table], log_prob: Tensor) -> Panel:
 def _fid_panel(tables: Sequence[_Table], fids: Fids) -> Panel:
     sizes = [float(table.size) for table in tables]
     intervals = [fids.interval(table.name("narrow")) for table in tables]
-    curve = curve_of("samples at the narrow width (95 %)", sizes, intervals)
+    curve = curve_of("samples at the narrow width (95 % over images)", sizes, intervals)
     levels = {"PPCA": fids.values[MODEL], "training images": fids.values[FLOOR]}
     return Panel("Domain FID of samples", "images in the table", "domain FID", [curve], levels, log_x=True)
 

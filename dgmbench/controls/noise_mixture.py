@@ -181,7 +181,7 @@ def _sentence(found: _Likelihoods, fids: Fids | None, share: float) -> str:
 def _loss_panel(found: _Likelihoods) -> Panel:
     shares = list(found.mixtures)
     losses, places = [found.loss(share) for share in shares], [float(place) for place in range(len(shares))]
-    measured = curve_of("measured (95 %)", places, losses)
+    measured = curve_of("measured (95 % over test images)", places, losses)
     bound = Curve("bound log 1/(1 - e)", places, [-math.log1p(-share) for share in shares])
     names = [f"{100 * share:g} %" for share in shares]
     return Panel("What noise costs", "share of noise e", "nats lost", [measured, bound], x_names=names)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dgmbench.controls.base import Curve, Outcome
-from dgmbench.evaluation.statistics import mean_and_interval
+from dgmbench.statistics import mean_and_interval, sources
 
 NORMAL_QUANTILE = 1.96
 
@@ -51,13 +51,12 @@ class Interval:
 def mean_interval(values: Tensor) -> Interval:
     """Interval of the mean of ``values [repetitions, n]``, scores (or their differences) of n test points.
 
-    Two independent sources of chance, the repetition and the test points, added in quadrature (what a
-    repetition does to single points is in both, so the interval is rather too wide than too narrow). One
-    repetition has only the second.
+    Over repetitions and test points, which all repetitions share (see `dgmbench.statistics`); one repetition
+    has only the second.
     """
-    _, over_points = mean_and_interval(values.mean(0).tolist())
-    mean, over_repetitions = mean_and_interval(values.mean(1).tolist())
-    return Interval(mean, math.hypot(over_points or 0.0, over_repetitions or 0.0))
+    found = sources(values.numpy())
+    half = found.half_width()
+    return Interval(float(values.double().mean()), found.images.half_width() if half is None else half)
 
 
 def over_repetitions(values: Sequence[float]) -> Interval:

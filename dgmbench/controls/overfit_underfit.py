@@ -218,7 +218,7 @@ def _sentence(values: Values) -> str:
 
 def _panel(metric: str, values: Values) -> Panel:
     intervals = [over_repetitions(columns[metric]) for columns in values.values()]
-    curve = curve_of("mean, 95 %", [float(place) for place in range(len(values))], intervals)
+    curve = curve_of("mean, 95 % over repetitions", [float(place) for place in range(len(values))], intervals)
     sides = {**dict.fromkeys(OVERFIT, " (low: overfit)"), **dict.fromkeys(UNDERFIT, " (low: underfit)")}
     title = metric.replace("_", " ") + sides.get(metric, "")
     return Panel(title, "", metric.replace("_", " "), [curve], x_names=[TITLES[name] for name in values])

@@ -18,9 +18,9 @@ from dgmbench.controls.base import Context, Control, Finding, Panel, Sheet
 from dgmbench.controls.measures import SHOWN, GridSettings, ParzenScore, k_means, parzen_score
 from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
 from dgmbench.data.views import to_levels
-from dgmbench.evaluation.statistics import mean_and_interval
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
+from dgmbench.statistics import mean_and_interval
 
 
 class ParzenKMeansSettings(GridSettings):

@@ -20,9 +20,9 @@ from dgmbench.controls.base import Context, Control, ControlSettings, Finding, P
 from dgmbench.controls.measures import SHOWN
 from dgmbench.controls.outcomes import Interval, curve_of, judge
 from dgmbench.evaluation.neighbours import NeighbourReport, nn_distance_ratio
-from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
+from dgmbench.statistics import binomial_std_error
 
 # (down, right); the first four are the straight ones.
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -160,8 +160,8 @@ def _sentence(copies: _Copies) -> str:
 
 def _panels(checked: Sequence[_Copies]) -> list[Panel]:
     shifts = [float(copies.shift) for copies in checked]
-    ratio = curve_of("copies (95 %)", shifts, [copies.ratio for copies in checked])
-    recalled = curve_of("copies (95 %)", shifts, [copies.percent_interval for copies in checked])
+    ratio = curve_of("copies (95 % over images)", shifts, [copies.ratio for copies in checked])
+    recalled = curve_of("copies (95 % over images)", shifts, [copies.percent_interval for copies in checked])
     return [
         Panel(
             "Distance to the nearest training image",

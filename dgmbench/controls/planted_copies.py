@@ -35,9 +35,9 @@ from dgmbench.controls.outcomes import Interval, judge
 from dgmbench.controls.pixel_shift import shifted
 from dgmbench.data.views import intensity
 from dgmbench.evaluation.copying import Cells
-from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.results import Kind, Record
 from dgmbench.settings.block import Distinct
+from dgmbench.statistics import binomial_std_error
 
 COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
 DROPPED = "dropped_class"
@@ -260,7 +260,7 @@ def _panels(trials: Trials, shares: Sequence[float]) -> list[Panel]:
     ladders, besides = [], []
     for where, names_of in _by_space(trials).items():
         rungs = [_alarms(trials, score, percents, ladder) for score in names_of]
-        title, share = f"Planted copies, {where}", "alarms, % of splits (95 %)"
+        title, share = f"Planted copies, {where}", "alarms, % of splits (95 % over splits)"
         ladders.append(Panel(title, "percent of copies", share, rungs, level, log_x=True))
         beside = [_alarms(trials, score, places, others) for score in names_of]
         besides.append(Panel(f"Other samples, {where}", "", share, beside, level, x_names=names))

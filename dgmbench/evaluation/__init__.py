@@ -12,7 +12,4 @@
 | neighbours.py, copying.py | distance of samples to their nearest training images; AuthPct and C_T |
 | probe.py | a linear classifier on learned features, few labels |
 | classifier.py | the small network whose features the domain FID uses |
-| statistics.py | means and intervals over seeds |
-
-Nothing is imported here, so that the report can use `statistics` without loading torch.
 """

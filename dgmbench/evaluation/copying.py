@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.neighbour_search import QUERIES, nearest, nearest_other
-from dgmbench.evaluation.statistics import binomial_std_error
+from dgmbench.statistics import binomial_std_error
 
 # A cell counts when more than so many generated images fall into it (Meehan et al.'s experiments: tau 20/m).
 LEAST_GENERATED = 20

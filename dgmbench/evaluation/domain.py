@@ -13,10 +13,10 @@ from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.views import binarise, intensity
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
-from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.files import read_object, sha256_file, write_json
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, classifier_views
+from dgmbench.statistics import binomial_std_error
 from dgmbench.training.checkpoints import load_tensors
 from dgmbench.training.devices import device_name, set_up
 from dgmbench.training.runs import DATA, RUNS, write_weights

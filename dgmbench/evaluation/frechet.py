@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+# Rows weigh 1 + STEP or 1 - STEP where the curvature of the distance is measured.
+STEP = 0.5
 
 
 def gaussian_statistics(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,27 +62,99 @@ def fid(features_a: Tensor, features_b: Tensor) -> float:
     return _weighted_fid(sets, [torch.ones(len(features), dtype=torch.float64) for features in sets])
 
 
-def fid_std_error(
-    features_gen: Tensor, features_real: Tensor, n_resamples: int, rng: np.random.Generator
-) -> float:
-    """Bootstrap standard error of `fid`: both sets are resampled with replacement, `n_resamples` times.
+@dataclass(frozen=True)
+class FidErrors:
+    """How far a Fréchet distance may be off, from which images there are.
 
-    A resample is a reweighting, so it costs one product [f, n] x [n, f] and no copy of rows. Resampling
-    also raises the distance itself (repeated rows lower the rank), so only the spread is used.
-    Raises ValueError for fewer than two resamples.
+    std_error: over both sets. by_image: float64 [m], by real image with the generated ones given: values
+    around the distance whose mean has the standard error `over_real`.
     """
-    if n_resamples < 2:
-        raise ValueError(f"a standard error needs at least 2 resamples, not {n_resamples}")
-    sets = [_checked(features_gen), _checked(features_real)]
-    values = []
-    for _ in range(n_resamples):
-        values.append(_weighted_fid(sets, [_bootstrap_weights(len(features), rng) for features in sets]))
-    return float(np.std(values, ddof=1))
+
+    std_error: float
+    by_image: np.ndarray
+
+    @property
+    def over_real(self) -> float:
+        """Standard error over the real images alone."""
+        return float(self.by_image.std(ddof=1)) / math.sqrt(len(self.by_image))
 
 
-def _bootstrap_weights(n: int, rng: np.random.Generator) -> Tensor:
-    """How often each of n rows is drawn in n draws with replacement, float64 [n]."""
-    return torch.from_numpy(np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64))
+def fid_errors(generated: Tensor, real: Tensor, draws: int, rng: np.random.Generator) -> FidErrors:
+    """Errors of `fid` by its influence function, corrected for curvature.
+
+    The infinitesimal jackknife (Jaeckel 1972) estimates L + 2 Q, where L is the variance of the part of the
+    distance that is linear in the images and Q that of the quadratic part (Efron & Stein 1981); the
+    bootstrap estimates L + 3 Q. Near a distance of 0 the linear part vanishes, and the bootstrap's standard
+    error is 1.7 times too large. Q is measured: all rows are weighted by 1 + s/2 with random signs s,
+    `draws` times; Q is the variance, over (1/2)^4, of what the influence function does not predict. It is at
+    most half of L + 2 Q. Raises ValueError for fewer than two draws.
+    """
+    if draws < 2:
+        raise ValueError(f"the curvature takes at least 2 draws, not {draws}")
+    sets = [_checked(generated), _checked(real)]
+    ones = [torch.ones(len(features), dtype=torch.float64) for features in sets]
+    value, slopes = _weighted_fid(sets, ones), _influences(sets)
+    left: list[list[float]] = []
+    for _ in range(draws):
+        signs = [_signs(len(features), rng) for features in sets]
+        moved = [one + STEP * sign for one, sign in zip(ones, signs, strict=True)]
+        linear = [STEP * float(s @ slope) / len(s) for s, slope in zip(signs, slopes, strict=True)]
+        left.append(
+            [
+                _weighted_fid(sets, moved) - value - sum(linear),
+                _weighted_fid(sets, [ones[0], moved[1]]) - value - linear[1],
+            ]
+        )
+    curved = np.var(left, axis=0, ddof=1) / STEP**4
+    jackknife = [float(slope.var()) / len(slope) for slope in slopes]
+    both = _corrected(sum(jackknife), float(curved[0]))
+    shrunk = math.sqrt(_corrected(jackknife[1], float(curved[1])) / jackknife[1]) if jackknife[1] > 0 else 0.0
+    return FidErrors(math.sqrt(both), (value + shrunk * slopes[1]).numpy())
+
+
+def _corrected(jackknife: float, curved: float) -> float:
+    """L + Q from L + 2 Q and Q."""
+    return max(jackknife - curved, jackknife / 2)
+
+
+def _signs(n: int, rng: np.random.Generator) -> Tensor:
+    """Random signs of n rows, centred, so that weights keep their sum."""
+    signs = torch.from_numpy(rng.choice([-1.0, 1.0], n))
+    return signs - signs.mean()
+
+
+def _influences(sets: Sequence[Tensor]) -> list[Tensor]:
+    """The derivative of `fid` by the weight of each row over n, centred, [n] for either set.
+
+    That of tr C is |a - m|^2. That of tr (C1 C2)^(1/2) is half the quadratic form of the map A that turns the
+    one Gaussian into the other, (a - m)^T A (a - m) / 2; with fewer rows than features it comes from the
+    singular vectors of A1 A2^T, see `_weighted_fid`.
+    """
+    means = [features.mean(0) for features in sets]
+    centered = [features - mean for features, mean in zip(sets, means, strict=True)]
+    if max(len(features) for features in sets) > sets[0].shape[1]:
+        roots = [_square_root(rows.T @ rows / (len(rows) - 1)) for rows in centered]
+        forms = [_form(rows, roots[1 - k], roots[k]) for k, rows in enumerate(centered)]
+    else:
+        scaled = [rows / math.sqrt(len(rows) - 1) for rows in centered]
+        left, values, right = torch.linalg.svd(scaled[0] @ scaled[1].T, full_matrices=False)
+        pairs = zip(centered, (left, right.T), strict=True)
+        forms = [(vectors.square() @ values) * (len(rows) - 1) for rows, vectors in pairs]
+    apart = means[0] - means[1]
+    found = []
+    for rows, form, sign in zip(centered, forms, (2.0, -2.0), strict=True):
+        quadratic = (rows.square().sum(1) - form) * len(rows) / (len(rows) - 1)
+        slope = quadratic + sign * (rows @ apart)
+        found.append(slope - slope.mean())
+    return found
+
+
+def _form(rows: Tensor, root: Tensor, own: Tensor) -> Tensor:
+    """a^T A a of rows [n, f] with A = S (S C S)^(-1/2) S, S the other set's root and C = own own."""
+    values, vectors = torch.linalg.eigh(root @ own @ own @ root)
+    floor = values.abs().max() * len(values) * torch.finfo(torch.float64).eps
+    inverse = torch.where(values > floor, values, torch.inf).rsqrt()
+    return ((rows @ root @ vectors).square() * inverse).sum(1)
 
 
 def _weighted_statistics(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

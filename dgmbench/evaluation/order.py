@@ -31,14 +31,19 @@ def shuffled(images: Tensor) -> Tensor:
     return images[torch.tensor(order, dtype=torch.int64)]
 
 
-def drawn(sets: Sequence[Tensor], n: int, seed: int) -> list[Tensor]:
-    """At most n rows of each of some features [m, f], drawn at random by their place.
+def drawn_rows(sets: Sequence[Tensor], n: int, seed: int) -> list[Tensor]:
+    """At most n rows of each of some sets, drawn at random by their place, ascending int64.
 
     Not by their values, in which rounding could decide between near ties. So the order counts: that of
     samples is to be `shuffled`'s.
     """
     rng = np.random.default_rng(derive_seed("drawn", seed))
-    rows = [torch.from_numpy(np.sort(rng.permutation(len(features))[:n])) for features in sets]
+    return [torch.from_numpy(np.sort(rng.permutation(len(features))[:n])) for features in sets]
+
+
+def drawn(sets: Sequence[Tensor], n: int, seed: int) -> list[Tensor]:
+    """The features [m, f] of those rows."""
+    rows = drawn_rows(sets, n, seed)
     return [features[chosen] for features, chosen in zip(sets, rows, strict=True)]
 
 

@@ -13,27 +13,48 @@ rounding of a product count as equal.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+NAMES = ("precision", "recall", "density", "coverage")
 # Distances that are held at once: 64 MiB of float64, and a few copies.
 BLOCK_VALUES = 1 << 23
+# Half samples: groups with one half of the generated features each, draws of real ones in a group, and the
+# most rows of either.
+GROUPS, DRAWS, LARGEST = 4, 12, 1000
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The four numbers, and the standard error of each as a mean over its features.
-
-    Those of precision, recall and coverage are binomial; all take the balls as given, and so are too small.
-    """
+    """The four numbers; recalled: bool [m], which real features lie inside the generated union."""
 
     precision: float
     recall: float
     density: float
     coverage: float
+    recalled: np.ndarray
+
+    @property
+    def values(self) -> list[float]:
+        """In the order of `NAMES`."""
+        return [getattr(self, name) for name in NAMES]
+
+
+@dataclass(frozen=True)
+class FidelityErrors:
+    """How far each of the four may be off, from which images there are; by name.
+
+    std_errors: over both sets. by_resample: float64 [r], over the real images with generated ones given, of
+    all but recall: values around the score, one for each half of the real images, whose mean has that
+    standard error. Recall is a mean over real images, and the generated balls are given: see `recalled`.
+    """
+
     std_errors: dict[str, float]
+    by_resample: dict[str, np.ndarray]
 
 
 def fidelity(generated: Tensor, real: Tensor, k: int = 5) -> Fidelity:
@@ -59,19 +80,45 @@ def fidelity(generated: Tensor, real: Tensor, k: int = 5) -> Fidelity:
         counts.append(within.sum(1))
         covered |= within.any(0)
         recalled |= (squared <= fake_balls[rows][:, None] + slack).any(0)
-    return _summary(torch.cat(inside), recalled, torch.cat(counts), covered, k)
+    found = torch.cat(inside), recalled, torch.cat(counts).double() / k, covered
+    precision, recall, density, coverage = (float(part.double().mean()) for part in found)
+    return Fidelity(precision, recall, density, coverage, recalled.numpy())
 
 
-def _summary(inside: Tensor, recalled: Tensor, counts: Tensor, covered: Tensor, k: int) -> Fidelity:
-    values = {
-        "precision": inside.double(),
-        "recall": recalled.double(),
-        "density": counts.double() / k,
-        "coverage": covered.double(),
-    }
-    errors = {name: float(value.std() / len(value) ** 0.5) for name, value in values.items()}
-    means = {name: float(value.mean()) for name, value in values.items()}
-    return Fidelity(**means, std_errors=errors)
+def fidelity_errors(generated: Tensor, real: Tensor, found: Fidelity, k: int, seed: int) -> FidelityErrors:
+    """Errors of `found`, the four of features generated [n, f] and real [m, f], from their half samples.
+
+    The share of features inside balls looks binomial, but the balls depend on the images too: with the balls
+    as given, its error is too small by up to a half. Scores of random halves (of at most `LARGEST` rows)
+    scatter as those of other images would: their variance times b / (m - b), with b rows of m, is that of
+    the whole (Politis & Romano 1994). Where both sets are halved the error is up to a quarter too large, by
+    what a pair of a generated and a real image decides. The halves of the real images are those of `seed`
+    whatever the generated ones. Raises ValueError where a half has no more than k rows.
+    """
+    part = min(len(real) // 2, LARGEST)
+    own = round(len(generated) * part / len(real))
+    if min(part, own) <= k:
+        raise ValueError(f"halves of {len(generated)} and {len(real)} features have no {k} neighbours")
+    theirs, ours = (np.random.default_rng([seed, side]) for side in range(2))
+    fixed, free = [], []
+    for _ in range(GROUPS):
+        half = _rows(generated, own, ours)
+        fixed.append([fidelity(half, _rows(real, part, theirs), k).values for _ in range(DRAWS)])
+        free += [fidelity(_rows(generated, own, ours), _rows(real, part, theirs), k).values
+                 for _ in range(DRAWS // 2)]  # fmt: skip
+    scale = math.sqrt(part / (len(real) - part))
+    apart = np.array(fixed) - np.mean(fixed, axis=1, keepdims=True)
+    # Of r values whose mean is to have that error; each group has lost a degree of freedom to its own mean.
+    wider = scale * math.sqrt(DRAWS * (GROUPS * DRAWS - 1) / (DRAWS - 1))
+    around = found.values + wider * apart.reshape(-1, len(NAMES))
+    both = scale * np.std(free, axis=0, ddof=1)
+    by_resample = dict(zip(NAMES, around.T.copy(), strict=True))
+    del by_resample["recall"]
+    return FidelityErrors(dict(zip(NAMES, both.tolist(), strict=True)), by_resample)
+
+
+def _rows(features: Tensor, n: int, rng: np.random.Generator) -> Tensor:
+    return features[torch.from_numpy(rng.permutation(len(features))[:n])]
 
 
 class _Points:

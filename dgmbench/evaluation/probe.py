@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from dgmbench.errors import DataError
-from dgmbench.evaluation.statistics import binomial_std_error
+from dgmbench.statistics import binomial_std_error
 
 C_GRID: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 

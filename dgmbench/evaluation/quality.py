@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from dgmbench.data.views import intensity
@@ -42,13 +44,14 @@ def inception_quality(subject: Subject, folder: Path) -> Iterator[Record]:
         return
     generated = subject.embedded(space, subject.sample_pixels(limit))
     real = subject.embedded(space, subject.held_out_pixels(limit))
+    rows = subject.held_out_rows(limit).numpy()
 
     def train() -> Tensor:
         images = subject.raw("train")
         chosen = images[training_rows(len(images), len(generated), subject.settings.seed)]
         return subject.embedded(space, intensity(chosen, subject.levels))
 
-    yield from _in_space(subject, space, (generated, real), train, folder)
+    yield from _in_space(subject, space, (generated, real), train, folder, rows)
 
 
 def diversity(subject: Subject, folder: Path) -> Iterator[Record]:
@@ -64,8 +67,12 @@ def _in_space(
     sets: tuple[Tensor, Tensor],
     train: Callable[[], Tensor],
     folder: Path,
+    rows: np.ndarray[Any, Any] | None = None,
 ) -> Iterator[Record]:
-    """Records of features generated [n, f] against real [m, f]; `train` gives those of the floor."""
+    """Records of features generated [n, f] against real [m, f]; `train` gives those of the floor.
+
+    rows: which test images the real ones are, int64 [m]; None: all.
+    """
     generated, real = sets
     sizes = len(generated), len(real)
     settings = subject.settings
@@ -83,14 +90,17 @@ def _in_space(
         for score in subject.attempt(name, scores.__iter__):
             if score.arrays:
                 save_arrays(folder / f"fid-{space.name}-{subject.run.info['seed']}.npz", **score.arrays)
-            yield _record(subject, score)
+            yield _record(subject, score, rows)
 
 
-def _record(subject: Subject, score: Score) -> Record:
+def _record(subject: Subject, score: Score, rows: np.ndarray[Any, Any] | None = None) -> Record:
+    """Its error is over test images alone where that is known: the samples' is in the spread of seeds."""
+    if score.points is not None:
+        subject.points[score.metric, "1"] = score.points if rows is None else score.points.placed(rows)
     return subject.record(
         score.metric,
         score.value,
-        score.std_error,
+        score.over_test,
         n=score.n,
         unit="1",
         kind=score.kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,30 @@ from torch import Tensor
 
 from dgmbench.evaluation.diversity import pairwise_distance_ratio
 from dgmbench.evaluation.fid_bias import fid_curve, rows_needed
-from dgmbench.evaluation.frechet import fid, fid_std_error
+from dgmbench.evaluation.frechet import FidErrors, fid, fid_errors
 from dgmbench.evaluation.inception import InceptionSpace, load_weights
 from dgmbench.evaluation.kernel_distance import kernel_distance
-from dgmbench.evaluation.order import drawn, some_images
-from dgmbench.evaluation.prdc import fidelity
+from dgmbench.evaluation.order import drawn, drawn_rows, some_images
+from dgmbench.evaluation.prdc import NAMES, FidelityErrors, fidelity, fidelity_errors
+from dgmbench.points import Points
 from dgmbench.results import Kind
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 from dgmbench.training.seeding import derive_seed
 
 # Sizes of the curve of FID against n, and repeats: a distance takes seconds in 2048 features.
 CURVES = {"domain": (6, 4), "inception": (5, 1)}
-RESAMPLES = 20
+# Places of resamples among points lie from here to twice as far, beyond those of any test image.
+HALVES = 1 << 29
+# Draws behind the curvature of FID, in a space that does not set it.
+RESAMPLES = 40
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number, its standard error over samples, and the number n of generated images behind it.
+    """One number, its standard error over generated and test images, and the number n of generated ones.
 
-    arrays: what a figure of it is drawn from.
+    arrays: what a figure of it is drawn from. points: values around it by test image, or by resample of the
+    test images, with the generated images given; their standard error is over test images alone.
     """
 
     metric: str
@@ -43,6 +48,12 @@ class Score:
     n: int
     kind: Kind = "estimate"
     arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    points: Points | None = None
+
+    @property
+    def over_test(self) -> float | None:
+        """Standard error over test images alone, as far as it is known apart from the samples'."""
+        return self.std_error if self.points is None else self.points.std_error
 
 
 @dataclass(frozen=True)
@@ -76,9 +87,13 @@ class Floor:
             curve = fid_curve(train, real, rng, *CURVES[space])
             sizes, values = np.array(curve.sizes), np.array(curve.values)
         others: dict[str, tuple[float, int]] = {}
-        for measure in (_kernel, _fidelity):
-            with contextlib.suppress(ValueError):
-                others |= {name: (value, n) for name, value, _, n in measure(train, real, settings)}
+        with contextlib.suppress(ValueError):
+            mine, theirs = drawn((train, real), settings.kid_samples, settings.seed)
+            others["kid"] = kernel_distance(mine, theirs).value, len(mine)
+        with contextlib.suppress(ValueError):
+            mine, theirs = drawn((train, real), _alike(train, real, settings), settings.seed)
+            found = fidelity(mine, theirs, settings.prdc_neighbours)
+            others |= {name: (value, len(mine)) for name, value in zip(NAMES, found.values, strict=True)}
         return cls(value, len(train), sizes, values, others)
 
     @classmethod
@@ -126,65 +141,79 @@ def fid_scores(
     n = len(generated)
     rng = np.random.default_rng(derive_seed("fid", settings.seed))
     resamples = settings.inception.resamples if space == "inception" else RESAMPLES
-    error = fid_std_error(generated, real, resamples, rng)
-    yield Score(f"fid_{space}", fid(generated, real), error, n)
+    errors = fid_errors(generated, real, resamples, rng)
+    points = Points.of(errors.by_image)
+    yield Score(f"fid_{space}", fid(generated, real), errors.std_error, n, points=points)
     yield Score(f"n_generated_{space}", n, None, n, "exact")
     yield Score(f"n_real_{space}", len(real), None, n, "exact")
     yield Score(f"fid_{space}_floor", floor.value, None, floor.n)
     if min(n, len(real)) >= rows_needed(real.shape[1]):
-        yield _without_bias(space, generated, real, floor, error, rng)
+        yield _without_bias(space, generated, real, floor, errors, rng)
 
 
 def _without_bias(
-    space: str, generated: Tensor, real: Tensor, floor: Floor, error: float, rng: np.random.Generator
+    space: str, generated: Tensor, real: Tensor, floor: Floor, errors: FidErrors, rng: np.random.Generator
 ) -> Score:
     curve = fid_curve(generated, real, rng, *CURVES[space])
     arrays = {"n": np.array(curve.sizes), "fid": np.array(curve.values), "infinity": np.array(curve.infinity)}
     if len(floor.sizes):
         arrays |= {"floor_n": floor.sizes, "floor": floor.values}
     # Which images there are, and which rows of them were drawn for the curve.
-    error = math.hypot(error, curve.fit_error)
-    return Score(f"fid_{space}_infinity", curve.infinity, error, len(generated), arrays=arrays)
+    error = math.hypot(errors.std_error, curve.fit_error)
+    slopes = errors.by_image - errors.by_image.mean()
+    wider = math.hypot(errors.over_real, curve.fit_error) / errors.over_real if errors.over_real else 1.0
+    points = Points.of(curve.infinity + wider * slopes)
+    return Score(f"fid_{space}_infinity", curve.infinity, error, len(generated), arrays=arrays, points=points)
 
 
 def kernel_scores(
     space: str, generated: Tensor, real: Tensor, floor: Floor, settings: EvaluationSettings
 ) -> Iterator[Score]:
     """`kid_<space>` over all pairs of at most `kid_samples` of either set, and its floor."""
-    yield from _beside_floor(_kernel(generated, real, settings), floor, f"_{space}")
+    sets = generated, real
+    mine, theirs = drawn_rows(sets, settings.kid_samples, settings.seed)
+    found = kernel_distance(generated[mine], real[theirs])
+    points = Points.of(found.by_row, theirs)
+    yield from _beside_floor("kid", f"_{space}", floor, found.value, found.std_error, len(mine), points)
 
 
 def fidelity_scores(
     space: str, generated: Tensor, real: Tensor, floor: Floor, settings: EvaluationSettings
 ) -> Iterator[Score]:
-    """Precision, recall, density and coverage, from as many images of the one set as of the other; floors."""
-    suffix = "" if space == "domain" else f"_{space}"
-    yield from _beside_floor(_fidelity(generated, real, settings), floor, suffix)
+    """Precision, recall, density and coverage, from as many images of the one set as of the other; floors.
+
+    Their errors are left out where halves of the sets would be too small to have neighbours.
+    """
+    suffix, k = "" if space == "domain" else f"_{space}", settings.prdc_neighbours
+    mine, theirs = drawn_rows((generated, real), _alike(generated, real, settings), settings.seed)
+    sets, n = (generated[mine], real[theirs]), len(mine)
+    found = fidelity(*sets, k)
+    # The halves of the test images are drawn alike for all models, and are numbered beyond the images.
+    seed = derive_seed("halves", n, settings.seed)
+    try:
+        errors = fidelity_errors(*sets, found, k, seed)
+    except ValueError:
+        errors = FidelityErrors({}, {})
+    first = seed % HALVES + HALVES
+    points = {"recall": Points.of(found.recalled.astype(float), theirs)}
+    for name, around in errors.by_resample.items():
+        points[name] = Points(first + np.arange(len(around)), around)
+    for name, value in zip(NAMES, found.values, strict=True):
+        error = errors.std_errors.get(name)
+        yield from _beside_floor(name, suffix, floor, value, error, n, points.get(name))
 
 
-# Name, value, standard error, and images of either set.
-_Found = tuple[str, float, float | None, int]
+def _alike(generated: Tensor, real: Tensor, settings: EvaluationSettings) -> int:
+    return min(settings.prdc_samples, len(generated), len(real))
 
 
-def _kernel(generated: Tensor, real: Tensor, settings: EvaluationSettings) -> list[_Found]:
-    sets = drawn((generated, real), settings.kid_samples, settings.seed)
-    found = kernel_distance(*sets)
-    return [("kid", found.value, found.std_error, len(sets[0]))]
-
-
-def _fidelity(generated: Tensor, real: Tensor, settings: EvaluationSettings) -> list[_Found]:
-    n = min(settings.prdc_samples, len(generated), len(real))
-    chosen, held_out = drawn((generated, real), n, settings.seed)
-    found = fidelity(chosen, held_out, settings.prdc_neighbours)
-    return [(name, getattr(found, name), error, n) for name, error in found.std_errors.items()]
-
-
-def _beside_floor(found: Sequence[_Found], floor: Floor, suffix: str) -> Iterator[Score]:
-    for name, value, error, n in found:
-        yield Score(name + suffix, value, error, n)
-        if name in floor.others:
-            theirs, count = floor.others[name]
-            yield Score(f"{name}{suffix}_floor", theirs, None, count)
+def _beside_floor(
+    name: str, suffix: str, floor: Floor, value: float, error: float | None, n: int, points: Points | None
+) -> Iterator[Score]:
+    yield Score(name + suffix, value, error, n, points=points)
+    if name in floor.others:
+        theirs, count = floor.others[name]
+        yield Score(f"{name}{suffix}_floor", theirs, None, count)
 
 
 def diversity_score(generated: Tensor, real: Tensor, settings: EvaluationSettings) -> Score:

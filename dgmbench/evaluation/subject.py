@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from dgmbench.evaluation.likelihood import PointEstimates
 from dgmbench.evaluation.order import shuffled
 from dgmbench.evaluation.reference_cache import Arrays, ReferenceCache
 from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
+from dgmbench.points import Points, points_path, write_points
 from dgmbench.results import Kind, Record
 from dgmbench.settings import EvaluationSettings
 from dgmbench.training.devices import device_name, synchronize
@@ -86,6 +88,8 @@ class Subject:
     inception: FeatureSpace | None = None
     # What could not be measured: `LeftOut` by metric or group of them.
     left_out: list[LeftOut] = field(default_factory=list)
+    # Values by test image of what has been measured, by metric and unit.
+    points: dict[tuple[str, str], Points] = field(default_factory=dict)
 
     @property
     def view(self) -> str:
@@ -158,7 +162,7 @@ class Subject:
         if isinstance(model, SamplesInWays):
             for way in model.ways:
                 if way != model.way:
-                    yield replace(self, way=way)
+                    yield replace(self, way=way, points={})
 
     def features(self, split: str, limit: int | None = None) -> np.ndarray[Any, Any]:
         """The model's codes of the first `limit` images, float64 ``[n, f]``; each split is encoded once."""
@@ -289,25 +293,49 @@ class Subject:
         )
 
     def likelihood(
-        self, metric: str, estimates: PointEstimates, kind: Kind, seconds: float
+        self,
+        metric: str,
+        estimates: PointEstimates,
+        kind: Kind,
+        seconds: float,
+        images: Tensor | None = None,
     ) -> Iterator[Record]:
-        """Records of a likelihood in the model's domain, in nats and, on gray images, in bits/dim."""
+        """Records of a likelihood in the model's domain, in nats and, on gray images, in bits/dim.
+
+        images: int64 ``[n]``, the test images that the n estimates are of; None: the first n.
+        """
         if self.run.model.domain == "levels":
             nats = nats_from_levels(estimates.values, self.run.model.dims, self.data.levels)
-            return self.density(metric, PointEstimates(nats), kind, kind, seconds)
+            return self.density(metric, PointEstimates(nats), kind, kind, seconds, images)
         # An exact density of dequantised data is only a bound for the discrete image (Theis et al. 2016,
         # section 3.1), so its bits/dim are marked as one.
         discrete: Kind = "lower_bound" if kind == "exact" else kind
-        return self.density(metric, estimates, kind, discrete, seconds)
+        return self.density(metric, estimates, kind, discrete, seconds, images)
 
     def density(
-        self, metric: str, estimates: PointEstimates, kind: Kind, discrete_kind: Kind, seconds: float
+        self,
+        metric: str,
+        estimates: PointEstimates,
+        kind: Kind,
+        discrete_kind: Kind,
+        seconds: float,
+        images: Tensor | None = None,
     ) -> Iterator[Record]:
-        """Records of nats per image and, on gray images where they are of a density on [0,1]^d, bits/dim."""
+        """Records of nats per image and, on gray images where they are of a density on [0,1]^d, bits/dim.
+
+        Keeps the estimates of all images among the subject's points.
+        """
         mean, error, n = estimates.mean(), estimates.std_error(), len(estimates)
+        self.points[metric, "nats"] = Points.of(estimates.values, images)
         yield self.record(metric, mean, error, n=n, unit="nats", kind=kind, seconds=seconds)
         if self.view == "gray":
             dims, levels = self.run.model.dims, self.data.levels
             bits = bits_per_dim(mean, dims, levels)
             spread = None if error is None else error / (dims * math.log(2))
             yield self.record(metric, bits, spread, n=n, unit="bits_per_dim", kind=discrete_kind)
+
+    def write_points(self, folder: Path) -> None:
+        """Write the points of all that has been measured into ``points-<seed>.npz``."""
+        gray = self.view == "gray" and any(unit == "nats" for _, unit in self.points)
+        scale = -1.0 / (self.run.model.dims * math.log(2)) if gray else None
+        write_points(points_path(folder, self.run.info["seed"]), self.points, scale)

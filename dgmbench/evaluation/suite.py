@@ -122,6 +122,7 @@ def other_ways(subject: Subject, folder: Path) -> Iterator[Record]:
         assert variant.way is not None
         for metric in SAMPLE_METRICS:
             yield from variant.attempt(metric.__name__, partial(metric, variant, folder / variant.way))
+        variant.write_points(folder / variant.way)
         drawn = folder / variant.way / f"samples-{subject.run.info['seed']}.npz"
         save_arrays(drawn, samples=variant.samples[:SHOWN].numpy())
 
@@ -207,6 +208,7 @@ def evaluate_seed(
         subject.lap()
         # Whatever is left out, the regression check misses by name.
         records += subject.attempt(metric.__name__, partial(metric, subject, folder))
+    subject.write_points(folder)
     return Evaluated(records, subject.left_out)
 
 

@@ -17,10 +17,10 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from dgmbench.evaluation.probe import balanced_subset
-from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.base import CanEncode
 from dgmbench.results import Record
+from dgmbench.statistics import binomial_std_error
 from dgmbench.training.seeding import derive_seed
 
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -1,29 +1,31 @@
-"""Cells of a comparison: one metric of one model over its seeds, with interval, kind and rounding.
+"""Cells of a comparison: one metric of one model over its seeds, with intervals, kind and rounding.
 
-The interval of a mean over n seeds is the two-sided 95 % Student t interval, mean ± t(0.975, n - 1) s /
-sqrt(n), which speaks about retraining with another seed. With one seed there is no such interval; the cell
-then shows the standard error over test points, as `(se 0.40)`.
+A cell shows `mean ± b (c)`, halves of 95 % intervals: b over trainings and test images together, c over
+trainings alone, see `dgmbench.statistics`. In a metric that test images play no part in, or none that is
+known, it shows `mean ± c`. One seed says nothing about other trainings; the interval is then over test images
+alone, and the cell says `(1 seed)`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from dgmbench.evaluation.statistics import mean_and_interval
+from dgmbench.points import Points
 from dgmbench.reporting import vocabulary as words
+from dgmbench.statistics import Part, Sources, over_trainings, sources
 
-CONFIDENCE = 0.95
+# Points of the seeds of a model, by metric and unit.
+SeedPoints = Mapping[int, Mapping[tuple[str, str], Points]]
+
 # After a likelihood of fewer images than the test split has.
 PARTIAL = "†"
 # After the name of a metric that fails a control.
 FAILING = "‡"
-# Below this share of the mean, a spread is the rounding of the mean of equal values.
-_ROUND_OFF = 1e-12
 _DEFAULT_DECIMALS = {"nats": 2, "bits_per_dim": 3, "percent": 2, "seconds": 1, "images_per_second": 0}
 
 
@@ -75,10 +77,13 @@ class Column:
 
 @dataclass
 class Cell:
-    """One model's value in one column: mean over `n` seeds, half-width of its interval (None if n < 2).
+    """One model's value in one column: mean over `n` seeds.
 
-    images: how many items each seed's value averages, None where that is not known. partial: it is a
-    likelihood of fewer images than the test split has. values: of the seeds.
+    half_width: of its interval over trainings (None for one seed). combined: of the one over trainings and
+    test images; None for one seed, and where the images' part is none or not known. std_error: of the mean
+    over test images. images: how many items each seed's value averages, None where that is not known.
+    partial: it is a likelihood of fewer images than the test split has. values: of the seeds. points: values
+    [n, images] by test image (`rows`), or None. bound: it stands among other bounds, and names its own.
     """
 
     metric: str
@@ -92,96 +97,128 @@ class Cell:
     images: int | None = None
     partial: bool = False
     values: tuple[float, ...] = ()
+    combined: float | None = None
+    points: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    bound: str = ""
+
+    @property
+    def widest(self) -> float | None:
+        """Half the widest interval that is known: over trainings and test images, or over one of them."""
+        if self.combined is not None:
+            return self.combined
+        return self.half_width if self.n > 1 else self.over_images
+
+    @property
+    def over_images(self) -> float | None:
+        """Half the interval over test images alone."""
+        return None if self.std_error is None else Part(self.std_error**2).half_width()
 
     @property
     def text(self) -> str:
-        """`= −86.76 ± 0.30`, or for one seed `= −86.76 (se 0.40)`; the kind mark on likelihoods only."""
-        return self._number + (f" {PARTIAL}" if self.partial else "")
+        """`= −86.76 ± 0.39 (0.06)`, or for one seed `= −86.76 ± 0.39 (1 seed)`; kinds of likelihoods only."""
+        alone = "" if self.combined is None else f"({spread(self.half_width or 0.0, self.unit)})"
+        source = "(1 seed)" if self.n < 2 and not self._is_count else alone
+        return " ".join(part for part in (self.plain, source, self.bound, PARTIAL * self.partial) if part)
 
     @property
-    def _number(self) -> str:
-        mark = words.kind_mark(self.kind, self.unit) + " " if words.is_likelihood(self.metric) else ""
-        if self.metric == "parameters" and not self.half_width:
+    def plain(self) -> str:
+        """Mean and widest interval alone, `= −86.76 ± 0.39`, for sentences."""
+        if self._is_count:
             return f"{self.mean:,.0f}"
-        if self.half_width is None:
-            return mark + _one_seed_text(self.mean, self.std_error, self.unit)
-        digits = decimals(self.half_width, self.unit)
-        half = number(self.half_width, digits) if self.half_width else "0"
-        return f"{mark}{number(self.mean, digits)} ± {half}"
+        mark = words.kind_mark(self.kind, self.unit) + " " if words.is_likelihood(self.metric) else ""
+        shown = mark + number(self.mean, decimals(self.widest or 0.0, self.unit))
+        return shown if self.widest is None else f"{shown} ± {spread(self.widest, self.unit)}"
+
+    @property
+    def _is_count(self) -> bool:
+        return self.metric == "parameters" and not self.half_width
 
 
-def summarised(records: pd.DataFrame) -> Cell:
-    """The cell of one metric in one unit from its records, one a seed; seeds must agree on the kind."""
+def summarised(records: pd.DataFrame, points: SeedPoints | None = None) -> Cell:
+    """The cell of one metric in one unit from its records, one a seed; seeds must agree on the kind.
+
+    points: of the seeds, where there are any.
+    """
     metric, unit = str(records["metric"].iloc[0]), str(records["unit"].iloc[0])
     kinds = list(dict.fromkeys(records["kind"]))
     if len(kinds) > 1:
         raise ValueError(f"{metric}: seeds disagree on its kind ({', '.join(kinds)})")
     values = [float(value) for value in records["value"]]
-    std_error = float(records["std_error"].iloc[0]) if len(values) == 1 else math.nan
+    by_image, rows = _aligned(records, points or {})
+    found = _sources(metric, values, by_image, records["std_error"])
+    images = found.images.variance
     return Cell(
         metric=metric,
         unit=unit,
         kind=kinds[0],
         mean=float(np.mean(values)),
-        half_width=half_width(values),
-        std_error=None if math.isnan(std_error) else std_error,
+        half_width=None if found.trainings is None else found.trainings.half_width(),
+        std_error=math.sqrt(images) if images > 0 else None,
         n=len(values),
         images=int(records["n"].min()),
         values=tuple(values),
+        combined=found.half_width() if images > 0 else None,
+        points=by_image,
+        rows=rows,
     )
+
+
+def _aligned(records: pd.DataFrame, points: SeedPoints) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Values [seeds, n] and the n test images that they are of, if all seeds have them on the same images."""
+    key = str(records["metric"].iloc[0]), str(records["unit"].iloc[0])
+    own = [points[seed][key] for seed in records["seed"] if key in points.get(seed, {})]
+    if len(own) < len(records) or any(not np.array_equal(each.images, own[0].images) for each in own):
+        return None, None
+    values = np.stack([each.values for each in own])
+    if values.shape[1] < 2 or not np.isfinite(values).all():
+        return None, None
+    return values, own[0].images
+
+
+def _sources(
+    metric: str, values: Sequence[float], by_image: np.ndarray | None, errors: pd.Series[float]
+) -> Sources:
+    """From values by image, else from the standard errors of single seeds, which share the test images."""
+    trainings = over_trainings(values)
+    if by_image is not None:
+        found = sources(by_image)
+        return Sources(trainings, found.images, found.interaction)
+    known = errors.dropna().to_numpy(dtype=float)
+    if not words.is_over_test_images(metric) or len(known) < len(values):
+        return Sources(trainings)
+    return Sources(trainings, Part(float(np.square(known).mean())))
 
 
 def headline_metric(records: pd.DataFrame) -> str | None:
     """The metric behind a model's headline log-likelihood, given its records in one unit; None without any.
 
-    Only bounds over the largest number of images that the model has count, since others are of another
-    sample; of those the ones that most seeds have (a bound that one seed alone has is no comparison), and
-    of those the tightest: exact, else the higher of annealing and importance sampling with most draws, else
-    the ELBO.
+    Of the bounds that most seeds have (one that a single seed has is no comparison), the tightest: exact,
+    else importance sampling with most draws or annealing, else the ELBO. Of two that are alike in that, the
+    one over more images, and of those the higher. So a tight bound of fewer images, whose interval is the
+    wider, goes before a loose one of all.
     """
     bounds = records.loc[[words.tightness(str(metric)) is not None for metric in records["metric"]]]
-    bounds = bounds[bounds["n"] == bounds["n"].max()]
     ranks = {str(metric): _rank(str(metric), own) for metric, own in bounds.groupby("metric")}
     draws = [k for metric in ranks if (k := words.importance_draws(metric))]
     eligible = [metric for metric in ranks if words.importance_draws(metric) in (None, max(draws, default=0))]
     return max(eligible, key=ranks.__getitem__, default=None)
 
 
-def _rank(metric: str, records: pd.DataFrame) -> tuple[int, int, float]:
+def _rank(metric: str, records: pd.DataFrame) -> tuple[int, int, int, float]:
     sign = -1 if records["unit"].iloc[0] == "bits_per_dim" else 1
-    return records["seed"].nunique(), words.tightness(metric) or 0, sign * float(records["value"].mean())
+    tightness = words.tightness(metric) or 0
+    return (
+        records["seed"].nunique(),
+        tightness,
+        int(records["n"].min()),
+        sign * float(records["value"].mean()),
+    )
 
 
-def half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> float | None:
-    """Half-width of the Student t interval of a mean; None for fewer than two values."""
-    if len(values) < 2:
-        return None
-    if float(np.std(np.asarray(values), ddof=1)) <= _ROUND_OFF * abs(float(np.mean(values))):
-        return 0.0
-    return mean_and_interval(values, confidence)[1]
-
-
-def mark_best(column: Column, cells: Sequence[Cell]) -> None:
-    """Set `best` on the leading cell if its interval is clear of every other model's.
-
-    A cell without an interval (one seed) blocks the mark: nothing is known about its spread. So does a
-    leader whose likelihood is of other images than the rest.
-    """
-    if column.direction not in ("higher", "lower") or len(cells) < 2:
-        return
-    sign = 1 if column.direction == "higher" else -1
-    leader = max(cells, key=lambda cell: sign * cell.mean)
-    alike = {(cell.partial, cell.images if cell.partial else None) for cell in cells}
-    if len(alike) > 1 and leader.partial:
-        return
-    leader.best = all(is_clear(leader, cell, sign) for cell in cells if cell is not leader)
-
-
-def is_clear(leader: Cell, other: Cell, sign: int = 1) -> bool:
-    """Whether `leader` lies above (`sign` 1) or below (-1) `other`, intervals apart; unknown ones are not."""
-    if leader.half_width is None or other.half_width is None:
-        return False
-    return sign * (leader.mean - other.mean) > leader.half_width + other.half_width
+def spread(value: float, unit: str) -> str:
+    """Half an interval in two significant digits."""
+    return number(value, decimals(value, unit)) if value else "0"
 
 
 def decimals(spread: float, unit: str) -> int:
@@ -197,10 +234,3 @@ def decimals(spread: float, unit: str) -> int:
 def number(value: float, digits: int) -> str:
     """A rounded number with a true minus sign, which neither wraps nor reads as a hyphen."""
     return f"{round(value, digits):,.{max(0, digits)}f}".replace("-", "−")
-
-
-def _one_seed_text(mean: float, std_error: float | None, unit: str) -> str:
-    if std_error is None:
-        return f"{number(mean, decimals(0.0, unit))} (1 seed)"
-    digits = decimals(std_error, unit)
-    return f"{number(mean, digits)} (se {number(std_error, digits)})"

@@ -15,8 +15,8 @@ import pandas as pd
 
 from dgmbench.reporting import vocabulary as words
 from dgmbench.reporting.canvas import Picture, canvas, line_style, save, spoken
-from dgmbench.reporting.cells import half_width
 from dgmbench.reporting.load import is_compared
+from dgmbench.statistics import mean_and_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """A mean over seeds with the half-width of its 95 % interval (None for one seed), nats."""
+    """A mean over seeds with the half-width of its 95 % interval over trainings (None: one seed), nats."""
 
     mean: float
     half_width: float | None
@@ -49,7 +49,7 @@ class Ladder:
 
 
 def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], folder: Path) -> list[Picture]:
-    """One line per model that has importance-sampled bounds, with a band over seeds; none, no picture."""
+    """One line per model that has importance-sampled bounds, with a band over trainings; none, no picture."""
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
     part = words.headline_records(part[part["unit"] == "nats"])
     ladders = [found for model in models if (found := ladder(part[part["model"] == model], model))]
@@ -57,9 +57,8 @@ def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], fo
         return []
     path = folder / f"{dataset}-{view}-convergence.png"
     _draw(ladders, path)
-    alt = "Importance-sampled bounds over the number of draws, nats per test image. " + " ".join(
-        _spoken(found) for found in ladders
-    )
+    heading = "Importance-sampled bounds over the number of draws, nats per test image, 95 % over trainings. "
+    alt = heading + " ".join(_spoken(found) for found in ladders)
     return [Picture(path, "convergence", dataset, view, "Convergence of the bounds", alt)]
 
 
@@ -95,8 +94,7 @@ def _with_annealing(
 
 
 def _point(values: pd.Series) -> Point:
-    listed = [float(value) for value in values]
-    return Point(sum(listed) / len(listed), half_width(listed))
+    return Point(*mean_and_interval([float(value) for value in values]))
 
 
 def _draw(ladders: Sequence[Ladder], path: Path) -> None:

@@ -27,7 +27,7 @@ from dgmbench.reporting import (
 )
 from dgmbench.reporting.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
 from dgmbench.reporting.findings import ControlFinding
-from dgmbench.reporting.load import Run, held_out_images, levels_of, load_ways
+from dgmbench.reporting.load import Run, held_out_images, levels_of, load_points, load_ways
 from dgmbench.reporting.tables import comparison
 
 if TYPE_CHECKING:
@@ -48,13 +48,15 @@ def draw_all(
 ) -> list[Picture]:
     """Draw every figure into `folder`; returns them in the order that a report shows them."""
     drawn: list[Picture] = []
+    points = load_points(results_root, frame)
     for dataset, manifest in manifests.items():
         for view in ("binary", "gray"):
             own = [run for run in runs if (run.dataset, run.view) == (dataset, view)]
             if not own:
                 continue
             models = list(dict.fromkeys(run.model for run in own))
-            drawn += likelihoods.draw(comparison(frame, dataset, view, models, manifest), folder)
+            table = comparison(frame, dataset, view, models, manifest, points=points)
+            drawn += likelihoods.draw(table, folder)
             drawn += convergence.draw(frame, dataset, view, models, folder)
             drawn += quality.draw(frame, own, dataset, view, results_root, folder)
             drawn += class_figures.draw(own, dataset, view, results_root, folder)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dgmbench.reporting import vocabulary as words
 from dgmbench.reporting.cells import PARTIAL, Cell, Column
+from dgmbench.reporting.interval_notes import interval_notes
 
 if TYPE_CHECKING:
     from dgmbench.reporting.tables import Row, Table
@@ -29,14 +30,7 @@ def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
         if any(cell.kind == kind and words.is_likelihood(cell.metric) for cell in cells)
     ]
     notes += coverage_notes(table) + annealing_notes(table, records) + distance_notes(table, records)
-    if any(cell.half_width is not None for cell in cells):
-        notes.append("mean ± half-width of the 95 % Student t interval over seeds.")
-    if any(cell.half_width is None for cell in cells):
-        notes.append("(se …): one seed only; the standard error over test points, silent about other seeds.")
-    notes.append(
-        "Bold: best in its column, with an interval that overlaps no other model's. Where a rival shows only "
-        "a lower bound, its true likelihood may be higher."
-    )
+    notes += interval_notes(table)
     if any(row.note for row in table.rows):
         notes.append("Seeds that diverged or collapsed are left out of the means, which flatters the model.")
     return notes + _published(table)
@@ -60,7 +54,7 @@ def coverage_notes(table: Table) -> list[str]:
         partial = [cell for _, cell in _cells(table, column) if cell.partial]
         if partial and not column.tightest:
             count = _range(cell.images or 0 for cell in partial)
-            covered = f"{PARTIAL} {column.label}: first {count} of {table.test_images:,} test images"
+            covered = f"{PARTIAL} {column.label}: {count} of {table.test_images:,} test images"
             notes.append(f"{covered}; {_comparable(table, column)}.")
     return notes
 
@@ -71,7 +65,7 @@ def _headline_coverage(table: Table) -> list[str]:
     if column is None:
         return []
     shown = _cells(table, column)
-    said = [f"{row.model} ({words.label(cell.metric)}, first {cell.images:,})" for row, cell in shown
+    said = [f"{row.model} ({words.label(cell.metric)}, {cell.images:,})" for row, cell in shown
             if cell.partial]  # fmt: skip
     if not said:
         return []
@@ -152,7 +146,7 @@ def _distance_notes(space: str, records: pd.DataFrame) -> list[str]:
     counts = f"{_range(map(int, generated))} generated against {_range(map(int, real))} test images"
     floor = _all(records, f"{metric}_floor")
     real_ones = f"; {_floor_words(records, metric)} score {min(floor):.3g}" if floor else ""
-    notes = [f"{name}: {counts}{real_ones}."]
+    notes = [f"{name}: {counts}{real_ones}{_one_seed(records, [metric])}."]
     if min(generated + real) <= FEATURES[space]:
         notes.append(
             f"{name}: too few images for its {FEATURES[space]:,} features, so that covariances lack rank and "
@@ -163,11 +157,11 @@ def _distance_notes(space: str, records: pd.DataFrame) -> list[str]:
             f"{name}: too few images for its value without bias (FID∞), which takes four of either kind for "
             f"each of its {FEATURES[space]:,} features; compare it only where these numbers are equal."
         )
-    return notes + _resampled(metric, records) + _parts_notes(space, records)
+    return notes + _parts_notes(space, records)
 
 
 def _parts_notes(space: str, records: pd.DataFrame) -> list[str]:
-    """Of the other scores in a space: how many images, what real ones score, and the errors of resamples."""
+    """Of the other scores in a space: how many images, what real ones score, and errors over test images."""
     suffix = "" if space == "domain" else f"_{space}"
     notes = []
     for group in (
@@ -186,11 +180,14 @@ def _parts_notes(space: str, records: pd.DataFrame) -> list[str]:
             counts = records.loc[records["metric"].isin([m + words.FLOOR for m in there]), "n"].astype(int)
             scores = ", ".join(f"{floor[0]:.3g}" for floor in floors)
             note += f"; {_range(counts)} training images in place of generated ones score {scores}"
-        errors = own["std_error"].dropna()
-        if len(errors):
-            note += f"; standard errors over resamples of a single seed's images: {_span(errors)}"
-        notes.append(f"{note}.")
+        notes.append(f"{note}{_one_seed(records, there)}.")
     return notes
+
+
+def _one_seed(records: pd.DataFrame, metrics: Sequence[str]) -> str:
+    """The standard errors of single seeds' values over test images, which all seeds share."""
+    errors = records.loc[records["metric"].isin(metrics), "std_error"].dropna()
+    return f"; standard errors of one seed's value over test images: {_span(errors)}" if len(errors) else ""
 
 
 def _span(values: pd.Series[float]) -> str:
@@ -204,18 +201,6 @@ def _floor_words(records: pd.DataFrame, metric: str) -> str:
     if own[metric] == own[f"{metric}_floor"]:
         return "as many training images in place of generated ones"
     return f"{_range(own[f'{metric}_floor'])} training images (all that there are) in place of generated ones"
-
-
-def _resampled(metric: str, records: pd.DataFrame) -> list[str]:
-    """The bootstrap over images, which an interval over seeds holds in part: all are of one test set."""
-    errors = records.loc[(records["metric"] == metric) & records["std_error"].notna(), "std_error"]
-    if errors.empty:
-        return []
-    return [
-        f"{words.label(metric)}: over resamples of generated and test images a single seed's value has a "
-        f"standard error of {_span(errors)}; all seeds share the test images, so that their interval lacks "
-        "these."
-    ]
 
 
 def _all(records: pd.DataFrame, metric: str) -> list[float]:

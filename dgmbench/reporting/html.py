@@ -17,7 +17,7 @@ from dgmbench.reporting.canvas import Picture
 from dgmbench.reporting.cells import summarised
 from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.load import CLASSIFIER, Run
-from dgmbench.reporting.tables import Table
+from dgmbench.reporting.tables import LEGEND, Table
 
 TEMPLATE = "report.html.j2"
 _ROLES = (
@@ -63,6 +63,7 @@ def render(
         left_columns=_LEFT,
         hash_columns=_HASHES,
         version=__version__,
+        legend=LEGEND,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dgmbench.reporting.cells import Cell, Column, is_clear
+from dgmbench.reporting.cells import Cell, Column
+from dgmbench.reporting.comparisons import is_clear
 
 if TYPE_CHECKING:
     from dgmbench.reporting.tables import Row, Table
@@ -17,7 +18,8 @@ def inversion_note(table: Table) -> str:
     """One sentence on the models that Parzen orders against their likelihoods; empty if there are none.
 
     Parzen praises X above Y, although Y is surely better: Y's exact value or lower bound lies above X's
-    exact value. Either order counts only where the intervals over seeds are apart and the images the same.
+    exact value. Either order counts only where the interval of the difference, over trainings and the test
+    images that both have, leaves zero out.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[Column]] = {}
     for column in table.columns:
@@ -35,11 +37,7 @@ def _inverted(praised: Row, better: Row, parzen: str) -> bool:
     low, high = better.cells.get(HEADLINE), praised.cells.get(HEADLINE)
     if low is None or high is None or low.kind not in ("exact", "lower_bound") or high.kind != "exact":
         return False
-    return (
-        is_clear(praised.cells[parzen], better.cells[parzen])
-        and low.images == high.images
-        and is_clear(low, high)
-    )
+    return is_clear(praised.cells[parzen], better.cells[parzen]) and is_clear(low, high)
 
 
 def _words(table: Table, better: str, praised: Sequence[str], columns: Sequence[Column]) -> str:
@@ -56,7 +54,7 @@ def _words(table: Table, better: str, praised: Sequence[str], columns: Sequence[
 
 def _shown(cell: Cell) -> str:
     """A cell's number, with its sign of kind only where that says something: not the heuristic's star."""
-    return cell.text.removeprefix("* ")
+    return cell.plain.removeprefix("* ")
 
 
 def _listed(parts: Sequence[str]) -> str:

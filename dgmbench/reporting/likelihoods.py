@@ -33,7 +33,7 @@ def draw(table: Table, folder: Path) -> list[Picture]:
     titles = ["log-likelihood and bounds"] * bool(bounds) + ["Parzen window (heuristic)"] * bool(parzen)
     _draw(table, panels, titles, path)
     shown = "; ".join(_spoken(table, column) for panel in panels for column in panel)
-    alt = f"Likelihoods with 95 % intervals over seeds. {shown}"
+    alt = f"Likelihoods with 95 % intervals over trainings and test images. {shown}"
     return [Picture(path, "likelihoods", table.dataset, table.view, "Likelihoods", alt)]
 
 
@@ -89,7 +89,7 @@ def _draw_cell(axes: Axes, cell: Cell, y: int, tight: bool, seen: set[str]) -> N
     axes.errorbar(
         [cell.mean],
         [y],
-        xerr=[cell.half_width or 0.0],
+        xerr=[cell.widest or 0.0],
         fmt=marker,
         color=colour,
         markerfacecolor="white" if cell.partial else colour,
@@ -104,8 +104,8 @@ def _draw_cell(axes: Axes, cell: Cell, y: int, tight: bool, seen: set[str]) -> N
 
 def _write_gap(axes: Axes, cell: Cell, gap: Cell, y: int) -> None:
     """Beside an annealed bound, how far apart its two bounds are on simulated images."""
-    text = f"BDMC gap {number(gap.mean, min(2, decimals(gap.half_width or 0.0, gap.unit)))}"
-    where = (cell.mean + (cell.half_width or 0.0), y)
+    text = f"BDMC gap {number(gap.mean, min(2, decimals(gap.widest or 0.0, gap.unit)))}"
+    where = (cell.mean + (cell.widest or 0.0), y)
     axes.annotate(text, where, (6, -11), textcoords="offset points", fontsize=7.5, color=".35")
 
 

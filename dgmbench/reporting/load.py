@@ -12,9 +12,12 @@ import pandas as pd
 
 from dgmbench.errors import CheckpointError, DataError
 from dgmbench.files import read_json
+from dgmbench.points import Points, points_path, read_points
 from dgmbench.results import COLUMNS, read_records
 
 CLASSIFIER = "classifier"
+# Values by test image of (data set, model or way of sampling, seed), by metric and unit.
+RunPoints = Mapping[tuple[str, str, int], Mapping[tuple[str, str], Points]]
 # Records of a control carry the model name `control/<control>/<subject>`.
 CONTROL = "control/"
 # How a training can fail; also the metric of the one record that is then kept.
@@ -84,6 +87,17 @@ def merge_results(
         frames += [_control_records(results_root, dataset, control) for control in controls]
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(COLUMNS))
+
+
+def load_points(results_root: Path, frame: pd.DataFrame) -> RunPoints:
+    """What evaluations left by test image for the models of a frame of records."""
+    keys = frame.loc[is_compared(frame["model"]), ["dataset", "model", "seed"]].drop_duplicates()
+    found = {}
+    for dataset, model, seed in keys.itertuples(index=False):
+        points = read_points(points_path(Path(results_root) / dataset / model, int(seed)))
+        if points:
+            found[str(dataset), str(model), int(seed)] = points
+    return found
 
 
 def load_left_out(results_root: Path, datasets: Sequence[str], models: Sequence[str]) -> list[dict[str, Any]]:

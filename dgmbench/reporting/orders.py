@@ -1,68 +1,37 @@
 """Orders of two models that the literature reports, against ours: an interval of the difference each.
 
-The interval is Welch's, two-sided at 95 %: it speaks about retraining both models with other seeds. Without a
-second seed there is none, and the order is not judged; where the interval holds zero it is not separated.
-Two models that both have an importance-sampled bound of the same images are compared by that: their ELBOs
-may be loose by different amounts. All others are compared by their headline figures.
+Two models are compared by the tightest bound that both have, on the test images that both have, see
+`dgmbench.reporting.comparisons`. The interval is two-sided at 95 %, over trainings and test images. With one
+seed there is none, and the order is not judged; where the interval holds zero it is not separated.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from scipy.special import stdtrit
-
-from dgmbench.reporting.cells import CONFIDENCE, Cell, decimals, number
-from dgmbench.reporting.inversions import HEADLINE
+from dgmbench.reporting.cells import Cell, decimals, number, spread
+from dgmbench.reporting.comparisons import common_images, difference, like_with_like
+from dgmbench.reporting.vocabulary import label
+from dgmbench.statistics import Difference
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.tables import Row, Table
+    from dgmbench.reporting.tables import Table
 
 Verdict = Literal["as published", "reversed", "not separated", "not judged"]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Mean of one model's figures minus another's, and the half-width of its interval (None: one seed)."""
-
-    mean: float
-    half_width: float | None
-
-    @property
-    def verdict(self) -> Verdict:
-        """What it says of the claim that it is positive."""
-        if self.half_width is None:
-            return "not judged"
-        if abs(self.mean) <= self.half_width:
-            return "not separated"
-        return "as published" if self.mean > 0 else "reversed"
-
-
-def difference(better: Sequence[float], worse: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
-    """Of the means of two samples of seeds, with the interval of Welch (1947).
-
-    Equal values throughout leave an interval of no width. Raises ValueError on an empty sample.
-    """
-    if not better or not worse:
-        raise ValueError("a difference needs at least one value on either side")
-    mean = float(np.mean(better) - np.mean(worse))
-    if min(len(better), len(worse)) < 2:
-        return Difference(mean, None)
-    errors = [float(np.var(values, ddof=1)) / len(values) for values in (better, worse)]
-    total = sum(errors)
-    if total == 0.0:
-        return Difference(mean, 0.0)
-    sizes = (len(better), len(worse))
-    freedom = total**2 / sum(error**2 / (size - 1) for error, size in zip(errors, sizes, strict=True))
-    return Difference(mean, float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(total))
+def verdict(found: Difference) -> Verdict:
+    """What a difference says of the claim that it is positive."""
+    if found.half_width is None:
+        return "not judged"
+    if not found.is_clear:
+        return "not separated"
+    return "as published" if found.mean > 0 else "reversed"
 
 
 def order_notes(table: Table, orders: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence on each order whose models both are in the table with likelihoods of the same images.
+    """A sentence on each order whose models both are in the table and have a bound in common.
 
     orders: mappings of `better`, `worse` (model entries) and `source`.
     """
@@ -70,30 +39,34 @@ def order_notes(table: Table, orders: Sequence[Mapping[str, Any]]) -> list[str]:
     told = []
     for order in orders:
         better, worse = rows.get(order["better"]), rows.get(order["worse"])
-        cells = _comparable(better, worse) if better is not None and worse is not None else None
-        if cells is not None:
-            told.append(_sentence(order, *cells))
+        cells = None if better is None or worse is None else like_with_like(better, worse, "nats")
+        found = difference(*cells) if cells is not None else None
+        if cells is not None and found is not None:
+            told.append(_sentence(order, *cells, found))
     return told
 
 
-def _comparable(better: Row, worse: Row) -> tuple[Cell, Cell] | None:
-    """The pair's cells in the first column that both have, of the same images."""
-    sampled = [
-        key for key in better.cells if key.startswith("log_likelihood_is_") and key.endswith(" [nats]")
-    ]
-    for key in [*sampled, HEADLINE]:
-        high, low = better.cells.get(key), worse.cells.get(key)
-        if high is not None and low is not None and high.images == low.images:
-            return high, low
-    return None
-
-
-def _sentence(order: Mapping[str, Any], high: Cell, low: Cell) -> str:
-    found = difference(high.values, low.values)
+def _sentence(order: Mapping[str, Any], high: Cell, low: Cell, found: Difference) -> str:
     digits = decimals(found.half_width or 0.0, high.unit)
-    spread = "" if found.half_width is None else f" ± {number(found.half_width, digits)}"
-    one_seed = " with one seed, so without an interval over seeds" if found.half_width is None else ""
+    if found.half_width is None:
+        interval = " nats with one seed, so without an interval over trainings"
+    else:
+        interval = f" ± {spread(found.half_width, high.unit)} nats over {_over(high, low)}"
     return (
-        f"{order['better']} ({high.text}) above {order['worse']} ({low.text}): {found.verdict} "
-        f"(difference {number(found.mean, digits)}{spread} nats{one_seed}; {order['source']})."
+        f"{order['better']} ({_shown(high)}) above {order['worse']} ({_shown(low)}): {verdict(found)} "
+        f"(difference {number(found.mean, digits)}{interval}; {order['source']})."
     )
+
+
+def _over(high: Cell, low: Cell) -> str:
+    """What an interval is over, and how many images of those of the two that is, if not all."""
+    images = common_images(high, low)
+    if high.std_error is None and low.std_error is None:
+        return "trainings"
+    some = f"the {images:,} " if images < max(high.images or 0, low.images or 0) else ""
+    return f"trainings and {some}test images" + (" that both have" if some else "")
+
+
+def _shown(cell: Cell) -> str:
+    """A cell's number with the name of its bound: `IS-5000 ≥ −22.14 ± 0.39`."""
+    return cell.plain if cell.metric == "log_likelihood" else f"{label(cell.metric)} {cell.plain}"

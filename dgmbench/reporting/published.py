@@ -7,8 +7,12 @@ bits/dim keep theirs. A reference is context for a row, not a target: budgets di
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from dgmbench.reporting import vocabulary as words
+from dgmbench.reporting.cells import Column, number
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,17 @@ _PARZEN = "Parzen window on real-valued pixels, 10,000 samples, bandwidth from v
 
 
 def _nll(
-    dataset: str, model: str, nats: float, kind: str, protocol: str, source: str, flag: Literal["V", "V2"]
+    dataset: str,
+    model: str,
+    nats: float,
+    kind: str,
+    protocol: str,
+    source: str,
+    flag: Literal["V", "V2"],
+    metric: str = "log_likelihood",
 ) -> Reference:
     """A test negative log-likelihood in nats, stored with its sign turned."""
-    return Reference(
-        dataset, "binary", model, "log_likelihood", -nats, None, "nats", kind, protocol, source, flag
-    )
+    return Reference(dataset, "binary", model, metric, -nats, None, "nats", kind, protocol, source, flag)
 
 
 def _bpd(model: str, value: float, source: str, flag: Literal["V", "V2"]) -> Reference:
@@ -91,7 +100,7 @@ def _iwae_cells(dataset: str, binarisation: str, source: str, cells: str) -> tup
         layers, k = map(int, shape.split("/"))
         protocol = f"{binarisation}; {_iwae_protocol(layers, k)}"
         found += [
-            _nll(dataset, entry, float(nats), "lower_bound", protocol, source, "V")
+            _nll(dataset, entry, float(nats), "lower_bound", protocol, source, "V", "log_likelihood_is_5000")
             for entry in entries.split(",")
         ]
     return tuple(found)
@@ -170,3 +179,22 @@ REFERENCES: tuple[Reference, ...] = (
 def references(dataset: str, view: str, model: str) -> list[Reference]:
     """The published figures for one row of a table, in the order of `REFERENCES`."""
     return [r for r in REFERENCES if (r.dataset, r.view, r.model) == (dataset, view, model)]
+
+
+def reference_text(reference: Reference) -> str:
+    """A published value with kind mark, metric (unless the log-likelihood) and unit."""
+    digits = max(1, len(repr(reference.value).partition(".")[2]))
+    digits = max(2, digits) if reference.uncertainty is None else (0 if reference.value > 100 else 1)
+    likelihood = words.is_likelihood(reference.metric)
+    mark = words.kind_mark(reference.kind, reference.unit) + " " if likelihood else ""
+    name = "" if reference.metric == "log_likelihood" else words.label(reference.metric) + " "
+    spread = "" if reference.uncertainty is None else f" ± {reference.uncertainty:.{digits}f}"
+    unit = words.UNIT_WORDS[reference.unit]
+    return f"{name}{mark}{number(reference.value, digits)}{spread}" + (f" {unit}" if unit else "")
+
+
+def fits(reference: Reference, columns: Sequence[Column]) -> bool:
+    """Whether a published figure has a column to be read against: of its metric, or of all likelihoods."""
+    bound = words.tightness(reference.metric) is not None
+    metrics = {reference.metric, "log_likelihood"} if bound else {reference.metric}
+    return any(c.metric in metrics and c.unit == reference.unit for c in columns)

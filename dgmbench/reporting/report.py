@@ -11,7 +11,7 @@ import pandas as pd
 from dgmbench.files import replacing, write_text
 from dgmbench.reporting import figures, html, metrics, tables
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
-from dgmbench.reporting.load import load_left_out, load_manifests, load_runs, merge_results
+from dgmbench.reporting.load import load_left_out, load_manifests, load_points, load_runs, merge_results
 from dgmbench.results import COLUMNS
 
 _OWNED = ("tables", "figures", "curves")
@@ -32,7 +32,8 @@ def write_report(
     findings = load_findings(results_root, datasets, named)
     runs = load_runs(runs_root, datasets, models, seeds)
     manifests = load_manifests(data_root, datasets)
-    compared = tables.comparisons(frame, models, manifests, params.get("orders") or ())
+    points = load_points(results_root, frame)
+    compared = tables.comparisons(frame, models, manifests, params.get("orders") or (), points)
     out = Path(out_dir)
     written = tables.write_tables(compared, out / "tables")
     written += _write_findings(findings, out / "tables")

@@ -1,4 +1,4 @@
-"""The comparison: one table per (data set, view), with seed intervals and the kind of every likelihood.
+"""The comparison: one table per (data set, view), with intervals and the kind of every likelihood.
 
 Views and units never share a column. Parts of controls and the classifier are no models and have no row.
 """
@@ -16,23 +16,28 @@ import pandas as pd
 
 from dgmbench.files import write_text
 from dgmbench.reporting import vocabulary as words
-from dgmbench.reporting.cells import Cell, Column, headline_metric, mark_best, number, summarised
+from dgmbench.reporting.cells import Cell, Column, SeedPoints, headline_metric, summarised
+from dgmbench.reporting.comparisons import mark_best, name_bounds
 from dgmbench.reporting.copy_notes import copy_notes, fails, planted_copies
 from dgmbench.reporting.footnotes import footnotes
 from dgmbench.reporting.inversions import inversion_note
-from dgmbench.reporting.load import FAILURES, is_compared
+from dgmbench.reporting.load import FAILURES, RunPoints, is_compared
 from dgmbench.reporting.orders import order_notes
-from dgmbench.reporting.published import Reference, references
+from dgmbench.reporting.published import Reference, fits, reference_text, references
 
 
 @dataclass
 class Row:
-    """A model with its cells by column key, and what is to be said about it (failed seeds)."""
+    """A model with its cells by column key, and what is to be said about it (failed seeds).
+
+    bounds: all its likelihoods by unit (Parzen's is none), those that have no column included.
+    """
 
     model: str
     cells: dict[str, Cell] = field(default_factory=dict)
     note: str = ""
     published: list[Reference] = field(default_factory=list)
+    bounds: dict[str, list[Cell]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Section:
 
 # Columns of a section at most; a topic with more has several.
 WIDEST = 9
+LEGEND = (
+    "a ± b (c): b is over trainings (seeds) and test images together, c over trainings alone. "
+    "a ± c: over trainings alone. All are halves of 95 % intervals."
+)
+COMBINED = " half_width_95_with_images"
 
 
 @dataclass
@@ -99,7 +109,7 @@ class Table:
         tables = [part for section in self.sections for part in self._markdown_section(section)]
         notes = "\n".join(f"- {_escape(note)}" for note in [*self._view_note(), *self.footnotes])
         remarks = [_escape(remark) for remark in self.remarks]
-        return "\n\n".join([*tables, "## Notes", *remarks, notes]) + "\n"
+        return "\n\n".join([_escape(LEGEND), *tables, "## Notes", *remarks, notes]) + "\n"
 
     def _markdown_section(self, section: Section) -> list[str]:
         headings = ["model", *(c.heading for c in section.columns)] + ["published"] * section.published
@@ -119,10 +129,14 @@ class Table:
         return [name, *cells] + [_escape(self.published_text(row, section))] * section.published
 
     def to_csv(self) -> str:
-        """Numbers for programs: per column mean, half-width, kind, seeds; `repr` floats, empty if absent."""
+        """Numbers for programs, per column; `repr` floats, empty if absent.
+
+        Mean, half-width over trainings, standard error over test images, kind, metric, seeds, images, and
+        half-width over trainings and test images.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        parts = ("", " half_width_95", " std_error", " kind", " metric", " seeds", " images")
+        parts = ("", " half_width_95", " std_error", " kind", " metric", " seeds", " images", COMBINED)
         writer.writerow(
             ["model", "note", *(c.key + part for c in self.columns for part in parts), "published"]
         )
@@ -139,12 +153,14 @@ def comparison(
     models: Sequence[str] | None = None,
     manifest: Mapping[str, Any] | None = None,
     orders: Sequence[Mapping[str, Any]] = (),
+    points: RunPoints | None = None,
 ) -> Table:
     """The table of one data set and view; rows in the order of `models` (default: as in `frame`).
 
     Cells are means over the seeds that finished; a row says how many of its seeds failed. Without the data
     set's manifest the heading does not name the binarisation, and the likelihood over most images counts as
-    one over all of them. orders: those of the settings, each judged in a remark.
+    one over all of them. orders: those of the settings, each judged in a remark. points: values by test
+    image; without them models are compared as if they had been scored on test images of their own.
     """
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
     part = words.headline_records(part)
@@ -152,15 +168,24 @@ def comparison(
     planted = planted_copies(frame, dataset)
     columns = [replace(c, failing=fails(planted, c.metric)) for c in _columns(part)]
     test_images = _test_images(part, manifest)
-    rows = [_row(part[part["model"] == model], model, columns, test_images) for model in names]
+    rows = [
+        _row(part[part["model"] == model], model, columns, test_images, _own(points or {}, dataset, model))
+        for model in names
+    ]
     for column in columns:
-        mark_best(column, [row.cells[column.key] for row in rows if column.key in row.cells])
+        mark_best(column, rows)
+        if column.tightest:
+            name_bounds(column, rows)
     for row in rows:
-        row.published = [r for r in references(dataset, view, row.model) if _fits(r, columns)]
+        row.published = [r for r in references(dataset, view, row.model) if fits(r, columns)]
     table = Table(dataset, view, columns, rows, words.view_words(view, manifest), test_images)
     table.remarks = [note for note in [inversion_note(table), *order_notes(table, orders)] if note]
     table.footnotes = footnotes(table, part) + copy_notes(columns, part, planted)
     return table
+
+
+def _own(points: RunPoints, dataset: str, model: str) -> SeedPoints:
+    return {seed: own for (d, m, seed), own in points.items() if (d, m) == (dataset, model)}
 
 
 def _names(part: pd.DataFrame, models: Sequence[str] | None) -> list[str]:
@@ -176,12 +201,15 @@ def comparisons(
     models: Sequence[str] | None = None,
     manifests: Mapping[str, Mapping[str, Any]] | None = None,
     orders: Sequence[Mapping[str, Any]] = (),
+    points: RunPoints | None = None,
 ) -> list[Table]:
     """All tables of a merged frame: data sets in its order, `binary` before `gray`."""
     known = manifests or {}
     names = list(dict.fromkeys(frame.loc[is_compared(frame["model"]), "dataset"]))
     tables = [
-        comparison(frame, d, v, models, known.get(d), orders) for d in names for v in ("binary", "gray")
+        comparison(frame, d, v, models, known.get(d), orders, points)
+        for d in names
+        for v in ("binary", "gray")
     ]
     return [table for table in tables if table.rows]
 
@@ -224,7 +252,9 @@ def _columns(part: pd.DataFrame) -> list[Column]:
     return tightest + sorted(own, key=lambda c: (words.order(c.metric), c.unit))
 
 
-def _row(records: pd.DataFrame, model: str, columns: Sequence[Column], test_images: int) -> Row:
+def _row(
+    records: pd.DataFrame, model: str, columns: Sequence[Column], test_images: int, points: SeedPoints
+) -> Row:
     seeds = set(records["seed"])
     failed = {
         kind: set(records.loc[(records["metric"] == kind) & (records["value"] > 0), "seed"])
@@ -232,36 +262,22 @@ def _row(records: pd.DataFrame, model: str, columns: Sequence[Column], test_imag
     }
     note = ", ".join(f"{len(which)} of {len(seeds)} seeds {kind}" for kind, which in failed.items() if which)
     finished = records[~records["seed"].isin(set().union(*failed.values()))]
-    cells = {column.key: cell for column in columns if (cell := _cell(finished, column, test_images))}
-    return Row(model, cells, note)
-
-
-def _cell(records: pd.DataFrame, column: Column, test_images: int) -> Cell | None:
-    in_unit = records[records["unit"] == column.unit]
-    metric = headline_metric(in_unit) if column.tightest else column.metric
-    chosen = in_unit[in_unit["metric"] == metric]
-    if chosen.empty:
-        return None
-    cell = summarised(chosen)
-    cell.partial = words.is_likelihood(cell.metric) and (cell.images or 0) < test_images
-    return cell
-
-
-def reference_text(reference: Reference) -> str:
-    """A published value with kind mark, metric (unless the log-likelihood) and unit."""
-    digits = max(1, len(repr(reference.value).partition(".")[2]))
-    digits = max(2, digits) if reference.uncertainty is None else (0 if reference.value > 100 else 1)
-    likelihood = words.is_likelihood(reference.metric)
-    mark = words.kind_mark(reference.kind, reference.unit) + " " if likelihood else ""
-    name = "" if reference.metric == "log_likelihood" else words.label(reference.metric) + " "
-    spread = "" if reference.uncertainty is None else f" ± {reference.uncertainty:.{digits}f}"
-    unit = words.UNIT_WORDS[reference.unit]
-    return f"{name}{mark}{number(reference.value, digits)}{spread}" + (f" {unit}" if unit else "")
-
-
-def _fits(reference: Reference, columns: Sequence[Column]) -> bool:
-    """Whether a published figure has a column of its metric and unit to be read against."""
-    return any((c.metric, c.unit) == (reference.metric, reference.unit) for c in columns)
+    found: dict[tuple[str, str], Cell] = {}
+    for (metric, unit), own in finished.groupby(["metric", "unit"], sort=False):
+        cell = summarised(own, points)
+        cell.partial = words.is_likelihood(cell.metric) and (cell.images or 0) < test_images
+        found[str(metric), str(unit)] = cell
+    row = Row(model, note=note)
+    for (metric, unit), cell in found.items():
+        if words.tightness(metric) is not None:
+            row.bounds.setdefault(unit, []).append(cell)
+    for column in columns:
+        headline = headline_metric(finished[finished["unit"] == column.unit]) if column.tightest else None
+        chosen = found.get((headline or column.metric, column.unit))
+        if chosen is not None:
+            # The headline is a cell of its own: it may be the best where the same bound's column has none.
+            row.cells[column.key] = replace(chosen)
+    return row
 
 
 def _bold(cell: Cell | None) -> str:
@@ -278,6 +294,8 @@ def _escape(text: str) -> str:
 
 def _csv_cells(cell: Cell | None) -> list[str]:
     if cell is None:
-        return [""] * 7
-    optional = ["" if v is None else repr(v) for v in (cell.half_width, cell.std_error)]
-    return [repr(cell.mean), *optional, cell.kind, cell.metric, str(cell.n), str(cell.images)]
+        return [""] * 8
+    half, error, combined = (
+        "" if v is None else repr(v) for v in (cell.half_width, cell.std_error, cell.combined)
+    )
+    return [repr(cell.mean), half, error, cell.kind, cell.metric, str(cell.n), str(cell.images), combined]

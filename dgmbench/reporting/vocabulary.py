@@ -73,9 +73,8 @@ _LABELS = {
     "c_t_domain": "C_T (domain)",
 }
 _EXPLANATIONS = {
-    "log_likelihood": "mean log-likelihood of a test image; each model's tightest figure among those that "
-    "cover most test images (exact, else the higher of annealed and importance-sampled with most draws, "
-    "else ELBO)",
+    "log_likelihood": "mean log-likelihood of a test image; each model's tightest figure (exact, else "
+    "annealed or importance-sampled with most draws, else ELBO; of two alike, the one over more images)",
     "elbo": "evidence lower bound, the VAE's own objective",
     "log_likelihood_ais": "annealed importance sampling, a lower bound in expectation; for a generator "
     "without observation model it is of the generator plus Gaussian noise, variance chosen on validation "
@@ -97,9 +96,9 @@ _EXPLANATIONS = {
     "not comparable with Inception FIDs or across data sets",
     "fid_inception": "Fréchet distance in Inception features (pytorch-fid's network), gray images repeated "
     "over three channels",
-    "fid_domain_infinity": "FID (domain) carried on to infinitely many samples, a line in 1/n (Chong & "
-    "Forsyth 2020): without what FID owes to the number of samples; either sign is possible",
-    "fid_inception_infinity": "FID (Inception) carried on to infinitely many samples, a line in 1/n",
+    "fid_domain_infinity": "FID (domain) extrapolated to infinite n, by a line in 1/n (Chong & Forsyth "
+    "2020): without the bias of finite n; its error can make it negative",
+    "fid_inception_infinity": "FID (Inception) extrapolated to infinite n, by a line in 1/n",
     "kid_domain": "squared maximum mean discrepancy with the cubic kernel (Binkowski et al. 2018) in the "
     "domain classifier's features; without bias, so that it may be below 0",
     "kid_inception": "the same in Inception features",
@@ -157,6 +156,12 @@ _LOWER = ("fid_", "kid_", "class_histogram_distance", "ssl_error", "training_sec
 _HIDDEN = ("diverged", "collapsed", "parzen_bandwidth", "observation_variance", "ais_acceptance",
            "auth_pct_heldout", "n_generated_", "n_real_")  # fmt: skip
 _COUNTS = ("parameters", "class_coverage")
+# Scores whose standard error in results.csv is over test images. Of the others, test images play no part
+# (costs, the classes of samples) or their part is not known.
+_OVER_TEST_IMAGES = ("log_likelihood", "elbo", "ais_gain", "ais_error", "fid_", "kid_", "precision", "recall",
+                     "density", "coverage", "class_histogram_distance", "pairwise_distance_ratio",
+                     "high_frequency_ratio", "edge_sharpness_ratio", "nn_distance_ratio", "c_t",
+                     "probe_accuracy", "svm_accuracy", "ssl_error", "test_accuracy")  # fmt: skip
 # Ends the name of what training images score in the place of generated ones.
 FLOOR = "_floor"
 _ONE = (
@@ -215,6 +220,11 @@ def is_hidden(metric: str) -> bool:
 def is_count(metric: str) -> bool:
     """Whether a metric counts things, so that no spread over seeds says by how much it may change."""
     return metric in _COUNTS
+
+
+def is_over_test_images(metric: str) -> bool:
+    """Whether the standard error of a metric's record is over test images, which all seeds share."""
+    return metric.startswith(_OVER_TEST_IMAGES) and not metric.endswith(FLOOR)
 
 
 def tightness(metric: str) -> int | None:

@@ -16,6 +16,7 @@ from dgmbench.controls.outcomes import (
     rate_difference,
     rate_interval,
 )
+from dgmbench.statistics import sources
 
 
 def test_one_repetition_gives_the_t_interval_of_the_points() -> None:
@@ -26,14 +27,10 @@ def test_one_repetition_gives_the_t_interval_of_the_points() -> None:
     assert (found.low, found.high) == pytest.approx(expected)
 
 
-def test_repetitions_and_points_add_in_quadrature() -> None:
+def test_repetitions_and_points_are_those_of_the_statistics() -> None:
     values = torch.randn(4, 50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     found = mean_interval(values)
-    halves = [
-        stats.t.ppf(0.975, len(means) - 1) * stats.sem(means)
-        for means in (values.mean(0).numpy(), values.mean(1).numpy())
-    ]
-    assert found.half == pytest.approx(np.hypot(*halves))
+    assert found.half == sources(values.numpy()).half_width()
     assert found.mean == pytest.approx(float(values.mean()))
 
 

@@ -57,6 +57,19 @@ def test_the_mean_over_samples_is_the_distance_of_the_distributions_and_the_erro
     assert np.sqrt(np.mean([each.std_error**2 for each in found])) == pytest.approx(values.std(), rel=0.15)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.15, 1.0])
+def test_the_errors_are_the_spread_over_independent_sets(shift: float) -> None:
+    """Where the projection vanishes, and where it does not; over both sets, and over y with x given."""
+    pairs = [(draws(120, 8, s), shift + draws(60, 8, 999 + s)) for s in range(250)]
+    found = [kernel_distance(*pair) for pair in pairs]
+    both = np.sqrt(np.mean([each.std_error**2 for each in found]))
+    assert both == pytest.approx(np.std([each.value for each in found], ddof=1), rel=0.2)
+    over_y = [[kernel_distance(x, y).value for _, y in pairs[50:150]] for x, _ in pairs[:4]]
+    by_row = np.sqrt(np.mean([each.by_row.var(ddof=1) / 60 for each in found]))
+    assert by_row == pytest.approx(np.sqrt(np.mean(np.var(over_y, axis=1, ddof=1))), rel=0.2)
+    assert found[0].by_row.mean() == pytest.approx(found[0].value)
+
+
 def test_without_a_difference_it_is_nought_on_average_and_of_either_sign() -> None:
     values = np.array([kernel_distance(draws(30, 5, s), draws(30, 5, 999 + s)).value for s in range(200)])
     assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))

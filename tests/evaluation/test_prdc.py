@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation import prdc as module
-from dgmbench.evaluation.prdc import Fidelity, fidelity
+from dgmbench.evaluation.prdc import Fidelity, fidelity, fidelity_errors
 
 NAMES = ("precision", "recall", "density", "coverage")
 
@@ -63,7 +63,6 @@ def test_a_set_against_itself_is_perfect() -> None:
     real = draws(200, 8, 0)
     found = fidelity(real.flip(0), real, 5)
     assert four(found) == pytest.approx([1.0, 1.0, 1.0, 1.0], abs=1e-12)
-    assert found.std_errors["precision"] == 0.0
 
 
 def test_two_samples_of_one_gaussian_in_1000_dimensions_have_the_expected_density_and_coverage() -> None:
@@ -145,3 +144,35 @@ def test_unfit_inputs_are_refused() -> None:
         fidelity(draws(9, 4, 0), torch.full((9, 4), torch.nan))
     with pytest.raises(ValueError, match="4 and 3 values wide"):
         fidelity(draws(9, 4, 0), draws(9, 3, 0))
+
+
+@pytest.mark.parametrize("scale", [0.9, 1.1])
+def test_the_errors_are_the_spread_over_independent_sets(scale: float) -> None:
+    """Over both sets, and over real images with the generated ones given: the balls are images too."""
+    n, width, repeats = 120, 12, 80
+    sets = [(scale * draws(n, width, s), draws(n, width, 999 + s)) for s in range(repeats)]
+    own = [fidelity(*pair) for pair in sets]
+    found = [fidelity_errors(*sets[s], own[s], 5, s) for s in range(6)]
+    both = np.std([four(each) for each in own], axis=0, ddof=1)
+    given = [[four(fidelity(x, y)) for _, y in sets] for x, _ in sets[:2]]
+    over_real = np.sqrt(np.mean(np.var(given, axis=1, ddof=1), axis=0))
+    for place, name in enumerate(NAMES):
+        error = np.sqrt(np.mean([each.std_errors[name] ** 2 for each in found]))
+        assert 0.7 * both[place] - 0.002 < error < 1.6 * both[place] + 0.002, name
+        if name == "recall":
+            squares = [each.recalled.var(ddof=1) / n for each in own]
+        else:
+            squares = [each.by_resample[name].var(ddof=1) / 48 for each in found]
+        assert np.sqrt(np.mean(squares)) == pytest.approx(over_real[place], rel=0.4, abs=0.002), name
+
+
+def test_halves_of_the_real_images_are_the_same_for_all_models() -> None:
+    """So that what they contribute to two models' scores cancels in a difference."""
+    real, mine, theirs = draws(200, 8, 0), draws(200, 8, 1), draws(200, 8, 2)
+    first, second = (fidelity_errors(x, real, fidelity(x, real), 5, 7).by_resample for x in (mine, theirs))
+    assert np.corrcoef(first["density"], second["density"])[0, 1] > 0.5
+    again = fidelity_errors(mine, real, fidelity(mine, real), 5, 7).by_resample
+    np.testing.assert_array_equal(first["density"], again["density"])
+    assert first["density"].mean() == pytest.approx(fidelity(mine, real).density)
+    with pytest.raises(ValueError, match="no 5 neighbours"):
+        fidelity_errors(draws(11, 4, 0), draws(11, 4, 1), fidelity(draws(11, 4, 0), draws(11, 4, 1)), 5, 0)

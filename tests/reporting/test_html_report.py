@@ -107,7 +107,7 @@ def test_a_control_is_told_with_its_claim_outcome_and_numbers(written: tuple[Pat
     assert "A metric is fooled by planted copies. (Nobody et al. 2016, section 3)" in text
     assert "Copies score 12.0 nats, 3.0 above the truth." in text
     # A row of its numbers, cell by cell.
-    assert re.search(r"copies, m=100Parzen \(nats\)\* 1[12]\.\d+ ± \d\.\d+heuristic3300", text)
+    assert re.search(r"copies, m=100Parzen \(nats\)\* 1[12]\.\d+ ± \d\.\d+ \(\d\.\d+\)heuristic3300", text)
     badges = [a["class"] for tag, a in written[1].tags if tag == "span" and "badge" in (a.get("class") or "")]
     assert badges == ["badge shown"]
     described = [a["alt"] or "" for tag, a in written[1].tags if tag == "img"]

@@ -12,39 +12,38 @@ import pytest
 from fabricate import frame_of, plant, row
 
 from dgmbench.errors import CheckpointError
-from dgmbench.reporting.cells import Cell, Column, half_width, mark_best
+from dgmbench.reporting.cells import Cell, Column
+from dgmbench.reporting.comparisons import mark_best
 from dgmbench.reporting.load import merge_results
 from dgmbench.reporting.published import REFERENCES
-from dgmbench.reporting.tables import WIDEST, comparison, comparisons
+from dgmbench.reporting.tables import COMBINED, LEGEND, WIDEST, Row, comparison, comparisons
 from dgmbench.results import Record, write_records
 
 
-def cell_of(mean: float, half: float | None) -> Cell:
-    return Cell("fid_domain", "1", "estimate", mean, half, None, 1 if half is None else 3)
-
-
-def test_half_width_is_the_student_t_interval() -> None:
-    # t(0.975, 2) = 4.302653, sd of 1, 2, 3 is 1
-    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
-    assert half_width([1.0]) is None
-
-
 def test_rounding_of_equal_values_is_no_spread() -> None:
-    assert half_width([0.1 + 0.2, 0.3, 0.3]) == 0.0
+    frame = frame_of(*(row("m", s, "fid_domain", v) for s, v in enumerate((0.1 + 0.2, 0.3, 0.3))))
+    assert comparison(frame, "d", "binary").rows[0].cells["fid_domain [nats]"].half_width == 0.0
 
 
 def test_a_cell_computed_by_hand() -> None:
+    """Over trainings t(0.975, 2) sd / sqrt(3) = 2.484; with 0.4 over test images the weighted quantile."""
     frame = frame_of(*(row("m", s, "log_likelihood", v) for s, v in enumerate((-80.0, -81.0, -82.0))))
     table = comparison(frame, "d", "binary")
     assert table.columns[0].heading == "log-likelihood ↑ (nats)"
-    assert table.rows[0].cells["log_likelihood [nats]"].text == "= −81.0 ± 2.5"
+    cell = table.rows[0].cells["log_likelihood [nats]"]
+    assert cell.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    seeds, images = 1 / 3, 0.4**2
+    quantile = (4.302653 * seeds + 1.959964 * images) / (seeds + images)
+    assert cell.combined == pytest.approx(quantile * math.sqrt(seeds + images), rel=1e-5)
+    assert cell.std_error == pytest.approx(0.4)
+    assert cell.text == "= −81.0 ± 2.5 (2.5)"
 
 
 def test_one_seed_is_visibly_no_interval() -> None:
     table = comparison(frame_of(row("m", 0, "elbo", -90.123, kind="lower_bound")), "d", "binary")
-    assert table.rows[0].cells["elbo [nats]"].text == "≥ −90.12 (se 0.40)"
-    assert any("(se …): one seed only" in note for note in table.footnotes)
-    assert not any("Student t" in note for note in table.footnotes)
+    assert table.rows[0].cells["elbo [nats]"].text == "≥ −90.12 ± 0.78 (1 seed)"
+    assert any("(1 seed): ± is over test images alone" in note for note in table.footnotes)
+    assert not any("over trainings alone" in note for note in table.footnotes)
 
 
 def test_the_tightest_bound_leads_and_keeps_its_kind() -> None:
@@ -74,23 +73,24 @@ def test_of_two_sampled_bounds_the_higher_leads(annealed: float, best: str, unit
     assert (lead.metric, lead.partial) == (best, False)
 
 
-def test_the_headline_is_of_as_many_images_as_there_are() -> None:
+def test_the_headline_is_the_tightest_bound_of_however_many_images() -> None:
     rows = [row("vae", s, "elbo", -90.0, kind="lower_bound") for s in (0, 1)]
     rows += [row("vae", s, "log_likelihood_ais", -70.0, kind="lower_bound", n=100) for s in (0, 1)]
     rows += [row("gan", s, "log_likelihood_ais", -60.0, kind="lower_bound", n=100) for s in (0, 1)]
     rows += [row("gan", s, "log_likelihood_parzen", -50.0, kind="heuristic") for s in (0, 1)]
     vae, gan = comparison(frame_of(*rows), "d", "binary", ["vae", "gan"]).rows
     key = "log_likelihood [nats]"
-    assert (vae.cells[key].metric, vae.cells[key].images, vae.cells[key].partial) == ("elbo", 300, False)
-    assert vae.cells[key].text == "≥ −90.00 ± 0"
+    assert [(vae.cells[key].metric, vae.cells[key].images, vae.cells[key].partial)] == [
+        ("log_likelihood_ais", 100, True)
+    ]
+    assert vae.cells[key].text == "≥ −70.00 ± 0.78 (0) †"
     assert (gan.cells[key].metric, gan.cells[key].images, gan.cells[key].partial) == (
         "log_likelihood_ais",
         100,
         True,
     )
-    assert gan.cells[key].text == "≥ −60.00 ± 0 †"
-    assert not gan.cells[key].best, "a value of other images is no winner"
-    assert gan.cells["log_likelihood_ais [nats]"].best, "of the same images it is one"
+    assert gan.cells[key].text == "≥ −60.00 ± 0.78 (0) †"
+    assert gan.cells[key].best and gan.cells["log_likelihood_ais [nats]"].best
 
 
 def test_a_figure_of_fewer_images_than_the_test_split_is_partial_even_alone() -> None:
@@ -123,31 +123,41 @@ def test_a_heuristic_alone_never_stands_as_the_likelihood() -> None:
 def test_a_lower_bound_is_an_upper_bound_in_bits() -> None:
     rows = [row("p", s, "log_likelihood", 3.0, unit="bits_per_dim", kind="lower_bound") for s in (0, 1)]
     table = comparison(frame_of(*rows), "d", "binary")
-    assert table.rows[0].cells["log_likelihood [bits_per_dim]"].text == "≤ 3.000 ± 0"
+    assert table.rows[0].cells["log_likelihood [bits_per_dim]"].text == "≤ 3.00 ± 0.78 (0)"
     assert table.columns[0].heading == "bits/dim ↓"
+
+
+def rows_of(metric: str, unit: str, *values: tuple[float, ...]) -> list[Row]:
+    """A row for each model: its seeds' values in one column, without errors over test images."""
+    column = Column(metric, unit)
+    return [
+        Row(str(place), {column.key: Cell(metric, unit, "estimate", sum(own) / len(own), None, None, len(own),
+                                          values=own)})
+        for place, own in enumerate(values)
+    ]  # fmt: skip
+
+
+def bold(metric: str, unit: str, *values: tuple[float, ...]) -> list[bool]:
+    rows = rows_of(metric, unit, *values)
+    mark_best(Column(metric, unit), rows)
+    return [next(iter(row.cells.values())).best for row in rows]
 
 
 @pytest.mark.parametrize(
     ("other", "best"),
-    [((2.0, 0.4), True), ((1.5, 0.4), False), ((2.0, None), False)],
+    [((1.9, 2.0, 2.1), True), ((0.9, 1.4, 1.9), False), ((2.0,), False)],
     ids=["clear", "overlapping", "unknown spread"],
 )
-def test_bold_only_when_no_interval_overlaps(other: tuple[float, float | None], best: bool) -> None:
-    cells = [cell_of(1.0, 0.3), cell_of(*other)]
-    mark_best(Column("fid_domain", "1"), cells)
-    assert [cell.best for cell in cells] == [best, False]
+def test_bold_only_when_the_difference_is_clear(other: tuple[float, ...], best: bool) -> None:
+    assert bold("fid_domain", "1", (0.9, 1.0, 1.1), other) == [best, False]
 
 
 def test_bold_looks_past_the_runner_up() -> None:
-    cells = [cell_of(1.0, 0.1), cell_of(2.0, 0.1), cell_of(2.5, 3.0)]
-    mark_best(Column("fid_domain", "1"), cells)
-    assert not any(cell.best for cell in cells)
+    assert not any(bold("fid_domain", "1", (0.99, 1.0, 1.01), (1.99, 2.0, 2.01), (0.0, 2.5, 5.0)))
 
 
 def test_nothing_is_best_where_no_direction_is() -> None:
-    cells = [Cell("parameters", "1", "exact", v, 0.0, None, 3) for v in (1.0, 2.0)]
-    mark_best(Column("parameters", "1"), cells)
-    assert not any(cell.best for cell in cells)
+    assert not any(bold("parameters", "1", (1.0, 1.0), (2.0, 2.0)))
 
 
 def test_views_and_units_never_mix(invented: tuple[Path, dict[str, Any]]) -> None:
@@ -182,15 +192,18 @@ def test_csv_round_trips_the_numbers(invented: tuple[Path, dict[str, Any]]) -> N
         for key, cell in r.cells.items():
             assert float(read[r.model][key]) == cell.mean
             assert float(read[r.model][f"{key} half_width_95"]) == cell.half_width
+            wide, error = read[r.model][key + COMBINED], read[r.model][f"{key} std_error"]
+            assert (wide, error) == ("", "") or (float(wide), float(error)) == (cell.combined, cell.std_error)
             assert read[r.model][f"{key} kind"] == cell.kind
 
 
 def test_published_figures_stand_beside_with_their_protocol() -> None:
     rows = [row("vae", s, "elbo", -90.0, kind="lower_bound", dataset="mnist") for s in (0, 1)]
     table = comparison(frame_of(*rows), "mnist", "binary")
-    assert table.published_text(table.rows[0]) == "≥ −86.76 nats [1]"
+    assert table.published_text(table.rows[0]) == "IS-5000 ≥ −86.76 nats [1]"
     assert any(note.startswith("[1] Published: Burda") and "dynamic" in note for note in table.footnotes)
-    assert table.to_markdown().splitlines()[:3:2] == [
+    assert table.to_markdown().splitlines()[:5:2] == [
+        LEGEND,
         "## Likelihood",
         "| model | log-likelihood ↑ (nats) | ELBO ↑ (nats) | published |",
     ]
