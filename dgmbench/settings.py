@@ -98,12 +98,14 @@ class AnnealingSettings(Block):
     chains: PositiveInt = Field(16, description="chains per image")
     distributions: PositiveInt = Field(500, description="steps from the prior to the posterior")
     leapfrog_steps: PositiveInt = Field(10, description="gradient steps of a Hamiltonian transition")
-    target_acceptance: float = Field(0.65, gt=0, lt=1, description="what pilot chains tune step sizes to")
+    target_acceptance: float = Field(0.65, gt=0, lt=1, description="pilot chains shorten steps to it")
     block_points: PositiveInt = Field(32, description="images annealed at once; raise it on a GPU")
     log10_variances: tuple[float, float] = Field(
         (-3.0, -0.5), description="range of the observation variances tried for generators without one"
     )
-    variances: PositiveInt = Field(6, description="points of that grid; validation images choose")
+    variances: PositiveInt = Field(
+        6, description="points of that grid, refined around the best; validation images choose"
+    )
     valid_points: PositiveInt = Field(50, description="validation images that choose it")
 
 
@@ -124,6 +126,9 @@ class EvaluationSettings(Block):
 
     seed: NonNegativeInt = Field(0, description="seed of every estimator's draws")
     batch_size: PositiveInt = Field(500, description="test images at once")
+    dequantisation_draws: PositiveInt = Field(
+        10, description="draws of the noise that a density of dequantised images is averaged over"
+    )
     elbo_samples: PositiveInt = Field(10, description="posterior draws per image for the ELBO")
     importance_samples: list[PositiveInt] = Field(
         [10, 100, 1000], min_length=1, description="the K of log_likelihood_is_<K>"

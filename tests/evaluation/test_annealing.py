@@ -12,15 +12,11 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from dgmbench.errors import CapabilityError
-from dgmbench.evaluation.annealing import (
-    Annealing,
-    GaussianObservation,
-    annealed_log_likelihood,
-    bidirectional_gap,
-    check_capability,
-    select_variance,
-    sigmoid_schedule,
-)
+from dgmbench.evaluation.annealing import annealed_log_likelihood, check_capability
+from dgmbench.evaluation.annealing_path import Annealing, sigmoid_schedule
+from dgmbench.evaluation.bdmc import bidirectional_gap
+from dgmbench.evaluation.generator_noise import GaussianObservation, select_variance
+from dgmbench.evaluation.hmc import Block
 from dgmbench.evaluation.resume import BlockStore
 from dgmbench.models.base import gaussian_log_prob, standard_normal_log_prob
 from dgmbench.models.registry import family_class
@@ -132,8 +128,6 @@ def test_forward_and_backward_bracket_the_truth() -> None:
 
 
 def test_transitions_leave_the_posterior_where_it_is() -> None:
-    from dgmbench.evaluation import annealing
-
     model = LinearGaussian()
     x = model.data(1)
     with torch.no_grad():
@@ -144,13 +138,13 @@ def test_transitions_leave_the_posterior_where_it_is() -> None:
         mean = (x - model.bias) @ model.weight @ covariance / model.deviation**2
     exact = MultivariateNormal(mean[0], covariance)
     torch.manual_seed(0)
-    block = annealing._Block(model, x, 0, Annealing(chains=4000, leapfrog_steps=4), seed=0)
-    chains = block._start(torch.zeros(1, LATENT, dtype=torch.float64))
+    block = Block(model, x, 0, leapfrog_steps=4, seed=0)
+    chains = block.start(4000)
     chains.z = exact.sample((4000, 1))
-    chains.log_lik, chains.log_prior, chains.grad_lik, chains.grad_prior = block._densities(chains.z)
-    momenta, uniforms = block._noise("up", 0, 4000, 10)
+    chains.log_lik, chains.log_prior, chains.grad_lik, chains.grad_prior = block.densities(chains.z)
+    momenta, uniforms = block.noise("up", 0, 4000, 10)
     for momentum, uniform in zip(momenta, uniforms, strict=True):
-        block._transition(chains, 1.0, torch.tensor([[0.25]], dtype=torch.float64), momentum, uniform)
+        block.transition(chains, 1.0, torch.tensor([[0.25]], dtype=torch.float64), momentum, uniform)
     assert 0.5 < float(chains.acceptance) / 10 < 0.99
     after = chains.z[:, 0]
     scale = covariance.diagonal().sqrt()
