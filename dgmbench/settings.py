@@ -43,7 +43,11 @@ class Block(BaseModel):
 class DataSettings(Block):
     """Where data comes from and how it is split."""
 
-    seed: NonNegativeInt = Field(0, description="seed of splits, fixed binarisation and fixed dequantisation")
+    seed: NonNegativeInt = Field(
+        0,
+        description="seed of splits, fixed binarisation and dequantisation, and of which images are "
+        "labelled or stand for all",
+    )
     mirror: str | None = Field(None, description="directory of raw files; DGMBENCH_MIRROR when null")
     limit: PositiveInt | None = Field(None, description="first so many training images (smoke tests)")
 

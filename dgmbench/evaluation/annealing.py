@@ -11,7 +11,7 @@ Deviations from the published code:
 - step sizes are not adapted while weights are collected, which would make the kernels depend on the past.
   Pilot chains, which are not part of the estimate, tune them along the path first: see `tuning`.
 - they are set for each test point and latent apart, all noise is drawn for each point apart, and chains run
-  in float64, so that a point's estimate depends neither on its neighbours nor on how many are annealed at once.
+  in float64, so that a point's estimate does not depend on the points that are annealed with it.
 """
 
 from __future__ import annotations

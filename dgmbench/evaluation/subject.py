@@ -22,7 +22,6 @@ from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.feature_cache import FeatureCache
 from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.likelihood import PointEstimates
-from dgmbench.evaluation.likelihood import PointEstimates
 from dgmbench.evaluation.order import shuffled
 from dgmbench.evaluation.reference_cache import Arrays, ReferenceCache
 from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
@@ -162,7 +161,7 @@ class Subject:
         return codes
 
     def held_out_rows(self, limit: int | None = None, split: str = "test") -> Tensor:
-        """Which images of a split stand for all, int64 ``[min(limit, n)]``, ascending, the same for every model.
+        """The images of a split that stand for all, int64 ``[min(limit, n)]``, the same for every model.
 
         Drawn by the data seed, since the first ones are no sample of a data set that lies in some order
         (MNIST's first 5,000 test images are cleaner than the others). Fewer images are some of the more.

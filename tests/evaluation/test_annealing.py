@@ -167,13 +167,6 @@ def test_neither_the_block_nor_the_neighbours_change_a_value() -> None:
     assert not torch.allclose(other, values[2], atol=1e-3)
 
 
-def test_pilot_chains_reach_the_target_acceptance() -> None:
-    model = LinearGaussian(deviation=0.2)
-    settings = Annealing(chains=8, distributions=600, leapfrog_steps=5)
-    acceptance = annealed_log_likelihood(model, model.data(8), settings).acceptance
-    assert abs(float(acceptance.mean()) - 0.65) < 0.1
-
-
 @pytest.mark.parametrize("fraction", [0.45, 0.7, 0.95])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path, fraction: float) -> None:
     settings = Annealing(chains=3, distributions=70, leapfrog_steps=2, block_points=2)
@@ -192,18 +185,37 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path, fraction: 
     assert torch.equal(found.acceptance, expected.acceptance)
 
 
-def test_the_variance_of_a_generator_is_found_on_validation_images() -> None:
+@pytest.mark.parametrize("truth", [0.04, 0.0225, 0.0126])
+def test_the_variance_of_a_generator_is_found_between_the_points_of_the_grid(truth: float) -> None:
+    """The exact score is known: what is lost to the grid is less than a hundredth of a nat a pixel."""
     generator = Linear()
     draws = torch.Generator().manual_seed(3)
     valid = (
-        GaussianObservation(generator, 0.04).decoder_sample(generator.prior_sample(60, draws), draws).detach()
+        GaussianObservation(generator, truth)
+        .decoder_sample(generator.prior_sample(60, draws), draws)
+        .detach()
     )
+
+    def exact(variance: float) -> float:
+        return float(generator.marginal(variance).log_prob(valid).mean().detach())
+
     grid = [0.0004, 0.004, 0.04, 0.4]
-    choice = select_variance(generator, valid, grid, Annealing(4, 300, 5))
-    assert choice.variance == 0.04 and not choice.at_edge
-    exact = [float(generator.marginal(variance).log_prob(valid).mean().detach()) for variance in grid]
-    assert choice.grid[choice.scores.index(max(choice.scores))] == grid[exact.index(max(exact))]
-    assert math.isclose(choice.scores[3], exact[3], abs_tol=0.15)
+    choice = select_variance(generator, valid, grid, Annealing(4, 200, 5))
+    assert not choice.at_edge and list(choice.grid) == sorted(choice.grid)
+    assert choice.variance == choice.grid[choice.scores.index(max(choice.scores))]
+    best = max(exact(0.0004 * 1.05**i) for i in range(140))
+    assert exact(choice.variance) > best - 0.01 * WIDTH
+    for variance, score in zip(choice.grid, choice.scores, strict=True):
+        assert score < exact(variance) + 0.05
+
+
+def test_a_variance_at_the_edge_of_the_grid_is_told() -> None:
+    generator = Linear()
+    valid = 50 * torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    choice = select_variance(generator, valid, [0.001, 0.01, 0.1], Annealing(2, 30, 5))
+    assert choice.at_edge and choice.variance == pytest.approx(0.1)
+    alone = select_variance(generator, valid, [0.1], Annealing(2, 30, 5))
+    assert alone.at_edge and alone.grid == (pytest.approx(0.1),)
 
 
 def test_a_generator_with_noise_is_the_linear_gaussian() -> None:
