@@ -17,7 +17,9 @@ import time
 import torch
 from torch import Tensor
 
-from dgmbench.evaluation.annealing import SETTLING, SHORTEST_PILOT, Annealing, annealed_log_likelihood
+from dgmbench.evaluation.annealing import annealed_log_likelihood
+from dgmbench.evaluation.annealing_path import Annealing
+from dgmbench.evaluation.tuning import SHORTEST, WINDOW
 from dgmbench.models.vae import VAE, VAESettings
 
 SHAPE = (1, 28, 28)
@@ -40,7 +42,7 @@ def annealing_step(model: VAE, x: Tensor, settings: Annealing) -> float:
     started = time.perf_counter()
     annealed_log_likelihood(model, x, settings, progress=False)
     seconds = time.perf_counter() - started
-    pilot = max(SHORTEST_PILOT, settings.pilot_share * settings.distributions) + SETTLING
+    pilot = (1 + 2 * WINDOW) * max(SHORTEST, settings.pilot_share * settings.distributions)
     rows = settings.distributions + pilot * settings.pilot_chains / settings.chains
     return seconds / (rows * settings.leapfrog_steps)
 

@@ -1,6 +1,6 @@
 """What the control of planted copies looks at: images with all that the scores need of them, found once.
 
-Samples are then put together from parts, and scored, many times at the price of a few medians and products.
+Samples are then put together from parts, and scored, many times at the price of a few means and products.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from dgmbench.evaluation.class_shares import histogram_distance
 from dgmbench.evaluation.copying import Cells, Placed, authenticity, c_t
 from dgmbench.evaluation.frechet import fid
 from dgmbench.evaluation.kernel_distance import kernel_distance
-from dgmbench.evaluation.neighbour_search import nearest, nearest_under_shifts
+from dgmbench.evaluation.neighbour_search import nearest_under_shifts
+from dgmbench.evaluation.neighbours import mean_ratio
 from dgmbench.evaluation.prdc import fidelity
+from dgmbench.evaluation.ties import all_nearest
 
 FID, KID, HISTOGRAM = "fid_domain", "kid_domain", "class_histogram_distance"
 UNDER_SHIFTS = "nn_distance_ratio_shifts"
@@ -74,9 +76,9 @@ class Space:
 
     def look(self, images: Tensor) -> _Seen:
         """All distances of some images."""
-        distances, indices = nearest(images, self.train)
-        authentic = authenticity(distances, indices, self.train)
-        return _Seen(distances.numpy(), authentic.numpy(), self.cells.place(images))
+        neighbours = all_nearest(images, self.train)
+        authentic = authenticity(neighbours, self.train)
+        return _Seen(neighbours.distances.numpy(), authentic.numpy(), self.cells.place(images))
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,15 @@ def scores(samples: Source, reference: Source) -> dict[str, float]:
     """Every score of samples against held-out images."""
     found: dict[str, float] = {}
     for suffix, ours, theirs in zip(SPACES, samples.spaces, reference.spaces, strict=False):
-        ratio = float(np.median(ours.distances) / np.median(theirs.distances))
-        found[f"nn_distance_ratio{suffix}"] = ratio
+        found[f"nn_distance_ratio{suffix}"] = _ratio(ours.distances, theirs.distances)
         found[f"auth_pct{suffix}"] = 100.0 * float(ours.authentic.mean())
         found[f"c_t{suffix}"] = c_t(ours.placed, theirs.placed).value
-    found[UNDER_SHIFTS] = float(np.median(samples.moved) / np.median(reference.moved))
+    found[UNDER_SHIFTS] = _ratio(samples.moved, reference.moved)
     return found | _quality(samples, reference)
+
+
+def _ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return mean_ratio(torch.from_numpy(ours), torch.from_numpy(theirs))[0]
 
 
 def _quality(samples: Source, reference: Source) -> dict[str, float]:

@@ -26,8 +26,9 @@ from dgmbench.evaluation.class_coverage import class_coverage
 from dgmbench.evaluation.copying import auth_pct
 from dgmbench.evaluation.frechet import fid
 from dgmbench.evaluation.neighbour_search import nearest
-from dgmbench.evaluation.neighbours import median_ratio
+from dgmbench.evaluation.neighbours import mean_ratio
 from dgmbench.evaluation.prdc import fidelity
+from dgmbench.evaluation.ties import all_nearest
 from dgmbench.models.gan import GAN, GANSettings
 from dgmbench.results import Record
 from dgmbench.training.loop import How, Images, train
@@ -163,15 +164,15 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
         """Distances are to all training images, as in the comparison of models; the rest to test images."""
         classifier, levels = context.domain, context.data.levels
         train_images = context.raw("train")
-        ours, indices = nearest(images, train_images)
+        ours = all_nearest(images, train_images)
         theirs, _ = nearest(halves.reference, train_images)
         pixels = [intensity(each, levels) for each in (images, halves.reference)]
         features = [classifier.features(each) for each in pixels]
         classes = [classifier.classes_of(each) for each in features]
         found = fidelity(features[0], features[1])
         return {
-            "nn_distance_ratio": median_ratio(ours, theirs, context.rng("ratio"), 0)[0],
-            "auth_pct": auth_pct(ours, indices, train_images).value,
+            "nn_distance_ratio": mean_ratio(ours.distances, theirs)[0],
+            "auth_pct": auth_pct(ours, train_images).value,
             "precision": found.precision,
             "recall": found.recall,
             "effective_classes": class_coverage(classes[0], classes[1], classifier.classes).effective,

@@ -37,7 +37,6 @@ class PixelShiftSettings(ControlSettings):
     )
     directions: Literal[4, 8] = Field(8, description="straight ones, or diagonal ones too; in equal shares")
     passing_ratio: PositiveFloat = Field(0.9, description="distance ratio from which copies pass as unseen")
-    resamples: int = Field(200, ge=2, description="bootstrap resamples of the distance ratio")
 
     @field_validator("shifts")
     @classmethod
@@ -59,7 +58,7 @@ class _Copies:
 
     @property
     def ratio(self) -> Interval:
-        """Median distance to training in units of that of unseen images."""
+        """Mean distance to training in units of that of unseen images."""
         return Interval.normal(self.report.ratio, self.report.std_error or 0.0)
 
     @property
@@ -125,8 +124,7 @@ class PixelShift(Control[PixelShiftSettings]):
     def _check(self, context: Context, train: Tensor, heldout: Tensor, rows: Tensor, shift: int) -> _Copies:
         settings = self.settings
         copies = shifted(train[rows], shift, settings.directions)
-        rng = context.rng("bootstrap", shift)
-        report = nn_distance_ratio(copies, heldout, train, rng, settings.resamples)
+        report = nn_distance_ratio(copies, heldout, train)
         # By its pixels: where training images are equal, either is the source.
         recalled = (train[report.generated_indices] == train[rows]).flatten(1).all(1)
         raw = shifted(context.raw("train")[rows], shift, settings.directions)

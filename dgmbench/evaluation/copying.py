@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.neighbour_search import QUERIES, nearest, nearest_other
-from dgmbench.statistics import binomial_std_error
+from dgmbench.evaluation.ties import Neighbours
 
 # A cell counts when more than so many generated images fall into it (Meehan et al.'s experiments: tau 20/m).
 LEAST_GENERATED = 20
@@ -34,23 +34,30 @@ class Score:
 # AuthPct
 
 
-def auth_pct(distances: Tensor, indices: Tensor, train: Tensor, unit: float = 1.0) -> Score:
-    """Percentage of authentic samples (Alaa et al. 2022, section 4.3).
+def auth_pct(neighbours: Neighbours, train: Tensor) -> Score:
+    """Percentage of authentic samples (Alaa et al. 2022, section 4.3), averaged over ties.
 
-    distances, indices: ``[n]`` of the nearest training image t of each sample g; train: ``[m, ...]``, and
-    `unit` what a distance of 1 between its rows counts in `distances`. Sample g is authentic if t is nearer
-    to another training image than to g. Of unseen real images about half are, hardly ever all, so that the
-    score says nothing without theirs. The standard error is binomial and takes the training set as fixed.
+    neighbours: all nearest training images of each sample, as `all_nearest` finds them in ``train [m, ...]``.
+    Sample g is authentic if its nearest training image t is nearer to another training image than to g. Of
+    unseen real images about half are, hardly ever all, so that the score says nothing without theirs. The
+    standard error is over the samples and takes the training set as fixed.
     """
-    authentic = authenticity(distances, indices, train, unit)
-    percent = 100.0 * float(authentic.double().mean())
-    return Score(percent, binomial_std_error(percent, len(distances)), len(distances))
+    percents = 100.0 * authenticity(neighbours, train)
+    error = float(percents.std(correction=0)) / math.sqrt(len(percents))
+    return Score(float(percents.mean()), error, len(percents))
 
 
-def authenticity(distances: Tensor, indices: Tensor, train: Tensor, unit: float = 1.0) -> Tensor:
-    """Which samples are authentic (bool ``[n]``), arguments as in `auth_pct`."""
-    found, place = indices.unique(return_inverse=True)
-    return unit * nearest_other(train, found)[place] < distances
+def authenticity(neighbours: Neighbours, train: Tensor) -> Tensor:
+    """How authentic each sample is, float64 ``[n]`` from 0 to 1, arguments as in `auth_pct`.
+
+    Discrete images have ties, which a rule for them must not decide: several training images may be nearest,
+    and then the sample is judged by their mean; t may be as far from another training image as from g, which
+    counts by half. An exact copy is never authentic.
+    """
+    found, place = neighbours.indices.unique(return_inverse=True)
+    between = nearest_other(train, found)[place]
+    own = neighbours.distances[neighbours.owners]
+    return neighbours.mean((between < own).double() + 0.5 * ((between == own) & (own > 0)))
 
 
 # C_T

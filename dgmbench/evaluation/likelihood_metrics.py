@@ -12,14 +12,10 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.views import dequantise, to_levels
-from dgmbench.evaluation.annealing import (
-    Annealing,
-    GaussianObservation,
-    annealed_log_likelihood,
-    bidirectional_gap,
-    cheaper,
-    select_variance,
-)
+from dgmbench.evaluation.annealing import annealed_log_likelihood
+from dgmbench.evaluation.annealing_path import Annealing, cheaper
+from dgmbench.evaluation.bdmc import bidirectional_gap
+from dgmbench.evaluation.generator_noise import GaussianObservation, select_variance
 from dgmbench.evaluation.likelihood import (
     PointEstimates,
     Weigher,
@@ -35,7 +31,7 @@ from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.base import CanDecode, HasLogProb, HasLogWeights, HasObservationModel
 from dgmbench.models.registry import family_module
 from dgmbench.provenance import code_hash
-from dgmbench.results import Record
+from dgmbench.results import Kind, Record
 from dgmbench.training.runs import CHECKPOINTS
 from dgmbench.training.seeding import derive_seed, generator_for
 
@@ -46,12 +42,26 @@ STREAMED = 4000
 
 
 def exact(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Exact log-likelihood of all test images."""
+    """Log-likelihood of all test images: exact, or for a density of dequantised ones a mean over draws.
+
+    The mean of log p((k + u)/L) over the noise u is an expectation, which draws estimate; that is said by
+    the record's kind, and what the draws differ by is part of its standard error over images.
+    """
     model = subject.run.model
-    if isinstance(model, HasLogProb):
-        estimates = exact_log_likelihood(model.log_prob, subject.inputs("test"), subject.settings.batch_size)
-        subject.kept["exact"] = estimates
-        yield from subject.likelihood("log_likelihood", estimates, "exact", subject.lap())
+    if not isinstance(model, HasLogProb):
+        return
+    dequantised = model.domain == "dequantised"
+    draws = [
+        exact_log_likelihood(
+            model.log_prob, subject.inputs("test", draw=draw), subject.settings.batch_size
+        ).values
+        for draw in range(subject.settings.dequantisation_draws if dequantised else 1)
+    ]
+    # Annealing sees the first draw.
+    subject.kept["exact"] = draws[0]
+    estimates = PointEstimates(torch.stack(draws).mean(0))
+    kind: Kind = "estimate" if dequantised else "exact"
+    yield from subject.likelihood("log_likelihood", estimates, kind, subject.lap())
 
 
 def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
@@ -64,20 +74,27 @@ def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
     weigher = Weigher(model)
     estimates = elbo(weigher, x, settings.elbo_samples, seed)
     yield from subject.likelihood("elbo", estimates, "lower_bound", subject.lap())
-    x = x[: settings.importance_points]
+    rows = subject.held_out_rows(settings.importance_points)
     with _store(subject, "is", settings.importance_samples) as store:
         sampled = importance_sampled_log_likelihood(
-            weigher, x, settings.importance_samples, seed, resume=store
+            weigher, x[rows], settings.importance_samples, seed, resume=store
         )
     seconds, largest = subject.lap(), max(sampled)
-    subject.kept["importance"] = sampled[largest]
+    best = sampled[largest]
+    subject.kept["importance"] = torch.full((len(x),), torch.nan, dtype=torch.float64)
+    subject.kept["importance"][rows] = best.values
     for k, values in sampled.items():
         # One pass gives every K; each is charged what it would have cost alone.
         yield from subject.likelihood(f"log_likelihood_is_{k}", values, "lower_bound", seconds * k / largest)
+    assert best.effective_sample_size is not None
+    sizes = PointEstimates(best.effective_sample_size)
+    yield subject.record(
+        f"ess_is_{largest}", sizes.mean(), sizes.std_error(), n=len(sizes), unit="1", kind="estimate"
+    )
 
 
 def annealed(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Annealed log-likelihood of the first test images, its bidirectional gap and what it gains on others.
+    """Annealed log-likelihood of some test images, its bidirectional gap and what it gains on others.
 
     A generator without observation model is given Gaussian noise of a variance chosen on validation images
     (gray images only: there is no such density on binary ones).
@@ -93,13 +110,14 @@ def annealed(subject: Subject, folder: Path) -> Iterator[Record]:
             return
         variance = yield from _observation_variance(subject, model, plan, seed)
         model = GaussianObservation(model, variance)
-    x = subject.inputs("test", settings.points)
+    rows = subject.held_out_rows(settings.points)
+    x = subject.inputs("test")[rows]
     with _store(subject, "ais", settings) as store:
         found = annealed_log_likelihood(model, x, plan, seed, resume=store)
     yield from subject.likelihood("log_likelihood_ais", found.estimates, "lower_bound", subject.lap())
     acceptance = float(found.acceptance.mean())
     yield subject.record("ais_acceptance", acceptance, n=len(x), unit="1", kind="estimate")
-    yield from _compared(subject, found.estimates)
+    yield from _compared(subject, rows, found.estimates.values)
     yield from _gap(subject, model, plan, seed)
 
 
@@ -119,7 +137,7 @@ def _observation_variance(
 ) -> Generator[Record, None, float]:
     """Yields the record of the variance that validation images chose, and returns it."""
     settings = subject.settings.ais
-    valid = subject.inputs("valid", settings.valid_points)
+    valid = subject.inputs("valid")[subject.held_out_rows(settings.valid_points, "valid")]
     grid = np.logspace(*settings.log10_variances, settings.variances).tolist()
     short = cheaper(plan, CHOICE_DISTRIBUTIONS, CHOICE_CHAINS)
     choice = select_variance(model, valid, grid, short, seed)
@@ -139,16 +157,17 @@ def _observation_variance(
     return choice.variance
 
 
-def _compared(subject: Subject, annealed: PointEstimates) -> Iterator[Record]:
-    """Annealed minus exact, or minus importance-sampled, image by image on the same images."""
+def _compared(subject: Subject, rows: Tensor, annealed: Tensor) -> Iterator[Record]:
+    """Annealed minus exact, or minus importance-sampled, image by image on the same dequantised images."""
     for other, metric in (("exact", "ais_error"), ("importance", "ais_gain")):
         if other not in subject.kept:
             continue
-        values = subject.kept[other].values[: len(annealed)]
-        difference = PointEstimates(annealed.values[: len(values)] - values)
-        yield subject.record(
-            metric, difference.mean(), difference.std_error(), n=len(values), unit="nats", kind="estimate"
-        )
+        differences = annealed - subject.kept[other][rows]
+        found = PointEstimates(differences[~differences.isnan()])
+        if len(found):
+            yield subject.record(
+                metric, found.mean(), found.std_error(), n=len(found), unit="nats", kind="estimate"
+            )
 
 
 def _gap(subject: Subject, model: Any, plan: Annealing, seed: int) -> Iterator[Record]:
@@ -200,7 +219,7 @@ def parzen(subject: Subject, folder: Path) -> Iterator[Record]:
     settings = subject.settings.parzen
     noise = generator_for("parzen", subject.settings.seed)
     centres = dequantise(subject.samples[: settings.samples], subject.levels, noise).to(subject.device)
-    valid = _dequantised(subject, "valid", settings.valid_points)
+    valid = _dequantised(subject, "valid")[subject.held_out_rows(settings.valid_points, "valid")]
     choice = select_bandwidth(centres, valid, _bandwidths(subject))
     values = parzen_log_likelihood(centres, _dequantised(subject, "test"), choice.bandwidth)
     yield from _parzen_records(subject, "", values, choice.bandwidth, choice.at_edge)
@@ -250,6 +269,6 @@ def _parzen_records(
     )
 
 
-def _dequantised(subject: Subject, split: str, limit: int | None = None) -> Tensor:
+def _dequantised(subject: Subject, split: str) -> Tensor:
     noise = generator_for("dequantise", split, subject.data_seed)
-    return dequantise(subject.raw(split, limit), subject.levels, noise).to(subject.device)
+    return dequantise(subject.raw(split), subject.levels, noise).to(subject.device)

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.copying import Cells, Placed, auth_pct, c_t
-from dgmbench.evaluation.neighbour_search import nearest, nearest_under_shifts
-from dgmbench.evaluation.neighbours import NeighbourReport, compared, median_ratio
+from dgmbench.evaluation.neighbour_search import nearest_under_shifts
+from dgmbench.evaluation.neighbours import NeighbourReport, compared, mean_ratio
 from dgmbench.evaluation.subject import Subject
+from dgmbench.evaluation.ties import Neighbours, all_nearest
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
 
@@ -49,9 +50,10 @@ def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
     # As bytes, whose distances are exact; reported in intensities from 0 to 1.
     images = subject.samples[:limit], subject.held_out(limit), subject.raw("train")
     space = _Space("", *images, 1 / (subject.levels - 1), "pixels")
-    report = _report(subject, space)
+    sides = _sides(subject, space)
+    report = _report(space, sides)
     yield _ratio(subject, "nn_distance_ratio", report.ratio, report.std_error, len(space.generated))
-    yield from _authentic(subject, space, report)
+    yield from _authentic(subject, space, sides)
     yield from _copy_test(subject, space)
     yield _under_shifts(subject, space, report, folder)
 
@@ -64,33 +66,42 @@ def memorisation_domain(subject: Subject, folder: Path) -> Iterator[Record]:
     heldout = subject.domain_features("test")[subject.held_out_rows(limit)]
     features = subject.sample_features(limit), heldout, subject.domain_features("train")
     space = _Space(DOMAIN, *features, 1.0, subject.domain.identity)
-    report = _report(subject, space)
+    sides = _sides(subject, space)
+    report = _report(space, sides)
     save_arrays(
         folder / f"neighbours-domain-{subject.run.info['seed']}.npz",
         generated_distances=report.generated_distances.float().numpy(),
         heldout_distances=report.heldout_distances.float().numpy(),
     )
     yield _ratio(subject, f"nn_distance_ratio{DOMAIN}", report.ratio, report.std_error, len(space.generated))
-    yield from _authentic(subject, space, report)
+    yield from _authentic(subject, space, sides)
     yield from _copy_test(subject, space)
 
 
-def _report(subject: Subject, space: _Space) -> NeighbourReport:
-    rng = np.random.default_rng(derive_seed("neighbours", subject.settings.seed))
-    theirs = _of_held_out(subject, space, "nearest", lambda: nearest(space.heldout, space.train))
-    return compared(nearest(space.generated, space.train), theirs, rng, unit=space.unit)
+# All nearest training images of the generated and of the held-out images.
+_Sides = tuple[Neighbours, Neighbours]
+
+
+def _sides(subject: Subject, space: _Space) -> _Sides:
+    def compute() -> dict[str, np.ndarray[Any, Any]]:
+        found = all_nearest(space.heldout, space.train)
+        return {name: getattr(found, name).numpy() for name in ("distances", "owners", "indices")}
+
+    kept = _of_held_out(subject, space, "nearest", compute)
+    return all_nearest(space.generated, space.train), Neighbours(**kept)
+
+
+def _report(space: _Space, sides: _Sides) -> NeighbourReport:
+    ours, theirs = ((side.distances, side.first) for side in sides)
+    return compared(ours, theirs, space.unit)
 
 
 def _of_held_out(
-    subject: Subject, space: _Space, name: str, search: Callable[[], tuple[Tensor, Tensor]]
-) -> tuple[Tensor, Tensor]:
-    """What a search for held-out images finds, whichever model is on trial: distances and indices ``[n]``."""
-
-    def compute() -> dict[str, np.ndarray[Any, Any]]:
-        return dict(zip(("distances", "indices"), (part.numpy() for part in search()), strict=True))
-
+    subject: Subject, space: _Space, name: str, compute: Callable[[], dict[str, np.ndarray[Any, Any]]]
+) -> dict[str, Tensor]:
+    """What a search for held-out images finds, whichever model is on trial."""
     kept = subject.of_real_images(name, space.identity, len(space.heldout), compute=compute)
-    return torch.from_numpy(kept["distances"]), torch.from_numpy(kept["indices"])
+    return {key: torch.from_numpy(array) for key, array in kept.items()}
 
 
 def _ratio(subject: Subject, metric: str, ratio: float, std_error: float | None, n: int) -> Record:
@@ -98,14 +109,10 @@ def _ratio(subject: Subject, metric: str, ratio: float, std_error: float | None,
     return subject.record(metric, ratio, std_error, n=n, unit="1", kind="heuristic", seconds=seconds)
 
 
-def _authentic(subject: Subject, space: _Space, report: NeighbourReport) -> Iterator[Record]:
+def _authentic(subject: Subject, space: _Space, sides: _Sides) -> Iterator[Record]:
     """AuthPct of samples, and of held-out images for comparison."""
-    sides = {
-        "auth_pct": (report.generated_distances, report.generated_indices),
-        "auth_pct_heldout": (report.heldout_distances, report.heldout_indices),
-    }
-    for metric, (distances, indices) in sides.items():
-        score = auth_pct(distances, indices, space.train, space.unit)
+    for metric, neighbours in zip(("auth_pct", "auth_pct_heldout"), sides, strict=True):
+        score = auth_pct(neighbours, space.train)
         yield subject.record(
             metric + space.suffix, score.value, score.std_error,
             n=score.n, unit="percent", kind="heuristic", seconds=subject.lap(),
@@ -147,11 +154,13 @@ def _cells(subject: Subject, space: _Space) -> tuple[Cells, Placed]:
 def _under_shifts(subject: Subject, space: _Space, report: NeighbourReport, folder: Path) -> Record:
     """The ratio under shifts of a pixel; writes the pairs that are closest so, and both distributions."""
     ours, index, _ = nearest_under_shifts(space.generated, space.train)
-    theirs, _ = _of_held_out(
-        subject, space, "nearest under shifts", lambda: nearest_under_shifts(space.heldout, space.train)[:2]
-    )
-    rng = np.random.default_rng(derive_seed("shifts", subject.settings.seed))
-    ratio, std_error = median_ratio(ours, theirs, rng)
+    theirs = _of_held_out(
+        subject,
+        space,
+        "nearest under shifts",
+        lambda: {"distances": nearest_under_shifts(space.heldout, space.train)[0].numpy()},
+    )["distances"]
+    ratio, std_error = mean_ratio(ours, theirs)
     closest = torch.sort(ours, stable=True).indices[:PICTURED]
     save_arrays(
         folder / f"neighbours-{subject.run.info['seed']}.npz",

@@ -47,8 +47,10 @@ def linear_probe(
 
     Features are [n, f], labels [n] (NumPy, or torch on the CPU). Features are standardised by the mean and
     deviation of *all* training images, labelled or not, as nothing in that uses a label. The labelled subset
-    is drawn by `seed`; C is the smallest with the best accuracy on the whole validation set; the test set is
-    scored once, after that. Raises DataError if a class has too few labels, ValueError on unfit shapes.
+    is drawn by `seed`. So is as large a subset of the validation images, or the largest balanced one there
+    is: C is the smallest with the best accuracy on it, since whoever has few labels has few to choose by. The
+    test set is scored once, after that. Raises DataError if a class has too few labels, ValueError on unfit
+    shapes.
     """
     train, train_y = _checked(train_features, train_labels, "train")
     valid, valid_y = _checked(valid_features, valid_labels, "valid")
@@ -58,6 +60,8 @@ def linear_probe(
     center, scale = _scale(train)
     chosen = balanced_subset(train_y, n_labels, seed)
     labelled, labelled_y = (train[chosen] - center) / scale, train_y[chosen]
+    judging = validation_subset(valid_y, n_labels, seed)
+    valid, valid_y = valid[judging], valid_y[judging]
     # Matrices of a hundred rows only make BLAS threads wait for each other: two take twenty times as long.
     with threadpool_limits(1):
         models = [_fit(labelled, labelled_y, strength) for strength in sorted(grid)]
@@ -99,6 +103,12 @@ def balanced_subset(labels: np.ndarray, n_labels: int, seed: int) -> np.ndarray:
         for name, count in zip(classes, wanted, strict=True)
     ]
     return np.sort(np.concatenate(parts))
+
+
+def validation_subset(labels: np.ndarray, n_labels: int, seed: int) -> np.ndarray:
+    """Sorted indices of `n_labels` validation items, or as many as there are equally many of each class."""
+    classes, counts = np.unique(labels, return_counts=True)
+    return balanced_subset(labels, min(n_labels, int(counts.min()) * len(classes)), seed)
 
 
 def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:

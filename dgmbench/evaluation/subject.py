@@ -77,8 +77,9 @@ class Subject:
     device: torch.device
     classifier: DomainClassifier | None
     clock: float = field(default_factory=time.monotonic)
-    # Estimates by image that a later metric compares its own with: "exact", "importance".
-    kept: dict[str, PointEstimates] = field(default_factory=dict)
+    # Log-likelihoods that a later metric compares its own with, by "exact" and "importance": float64 of all
+    # test images, NaN where there is none.
+    kept: dict[str, Tensor] = field(default_factory=dict)
     # A way of sampling other than the entry's own: its records are those of `<model>/<way>`.
     way: str | None = None
     codes: dict[tuple[str, int | None], np.ndarray[Any, Any]] = field(default_factory=dict)
@@ -118,12 +119,12 @@ class Subject:
         """Images of the view as float32 intensities in [0, 1]."""
         return intensity(self.raw(split, limit), self.levels)
 
-    def inputs(self, split: str, limit: int | None = None) -> Tensor:
-        """Images in the model's domain, on the device."""
+    def inputs(self, split: str, limit: int | None = None, draw: int = 0) -> Tensor:
+        """Images in the model's domain, on the device; `draw` tells one dequantisation from another."""
         raw = self.raw(split, limit)
         if self.view == "binary":
             return raw.float().to(self.device)
-        noise = generator_for("dequantise", split, self.data_seed)
+        noise = generator_for("dequantise", split, self.data_seed, *[draw] * (draw > 0))
         return view_batch(raw, self.data.levels, self.run.model.domain, noise).to(self.device)
 
     @cached_property
@@ -177,14 +178,14 @@ class Subject:
         self.codes[split, limit] = codes
         return codes
 
-    def held_out_rows(self, limit: int | None = None) -> Tensor:
-        """Which test images stand for all, int64 ``[min(limit, n)]``, ascending: the same for every model.
+    def held_out_rows(self, limit: int | None = None, split: str = "test") -> Tensor:
+        """The images of a split that stand for all, int64 ``[min(limit, n)]``, the same for every model.
 
-        Drawn at random, since the first ones are no sample of a data set that lies in some order (MNIST's
-        first 5,000 test images are cleaner than the others).
+        Drawn by the data seed, since the first ones are no sample of a data set that lies in some order
+        (MNIST's first 5,000 test images are cleaner than the others). Fewer images are some of the more.
         """
-        n = self.data.size("test")
-        rng = np.random.default_rng(derive_seed("held out", self.settings.seed))
+        n = self.data.size(split)
+        rng = np.random.default_rng(derive_seed("held out", self.data_seed))
         return torch.from_numpy(np.sort(rng.permutation(n)[:limit]))
 
     def held_out(self, limit: int | None = None) -> Tensor:
@@ -307,9 +308,9 @@ class Subject:
         if self.run.model.domain == "levels":
             nats = nats_from_levels(estimates.values, self.run.model.dims, self.data.levels)
             return self.density(metric, PointEstimates(nats), kind, kind, seconds, images)
-        # An exact density of dequantised data is only a bound for the discrete image (Theis et al. 2016,
+        # The mean log density of dequantised data is a bound for the discrete image (Theis et al. 2016,
         # section 3.1), so its bits/dim are marked as one.
-        discrete: Kind = "lower_bound" if kind == "exact" else kind
+        discrete: Kind = "lower_bound" if kind in ("exact", "estimate") else kind
         return self.density(metric, estimates, kind, discrete, seconds, images)
 
     def density(

@@ -65,7 +65,10 @@ class Evaluated:
 
 
 def probes(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Test accuracy of a linear classifier on the model's features, trained with few labels."""
+    """Test accuracy of a linear classifier on the model's features, trained with few labels.
+
+    Which training and validation images are labelled is drawn by the data seed.
+    """
     labels = {split: subject.data.labels(split) for split in ("train", "valid", "test")}
     if not isinstance(subject.run.model, CanEncode) or any(value is None for value in labels.values()):
         return
@@ -85,7 +88,7 @@ def _probe(
     arrays = [array[split] for split in ("train", "valid", "test") for array in (features, labels)]
     draws = range(subject.settings.probe_draws)
     results = [
-        linear_probe(*arrays, n_labels=count, seed=derive_seed("probe", subject.settings.seed, draw) % 2**32)
+        linear_probe(*arrays, n_labels=count, seed=derive_seed("probe", subject.data_seed, draw) % 2**32)
         for draw in draws
     ]
     accuracies = np.array([result.accuracy for result in results])

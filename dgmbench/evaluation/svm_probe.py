@@ -2,7 +2,8 @@
 
 Features of all convolutional layers, each max-pooled to a 4x4 grid and all joined to one vector, which is
 what `encode` of an adversarial model gives; on top a linear L2-SVM (squared hinge loss, one against the
-rest), its regularisation chosen on validation images. Unlike the linear probe, features are not standardised.
+rest), its regularisation chosen on as many validation images as there are labels. Unlike the linear probe,
+features are not standardised.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
-from dgmbench.evaluation.probe import balanced_subset
+from dgmbench.evaluation.probe import balanced_subset, validation_subset
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.base import CanEncode
 from dgmbench.results import Record
@@ -86,10 +87,14 @@ def svm_probes(subject: Subject, folder: Path) -> Iterator[Record]:
     for count in settings.probe_labels:
         results = []
         for draw in range(settings.probe_draws):
-            seed = derive_seed("svm", settings.seed, draw) % 2**32
+            seed = derive_seed("svm", subject.data_seed, draw) % 2**32
             rows = balanced_subset(sets["train"][1], count, seed)
-            chosen = (sets["train"][0][rows], sets["train"][1][rows])
-            results.append(l2_svm(chosen, sets["valid"], sets["test"], seed))
+            judging = validation_subset(sets["valid"][1], count, seed)
+            train, valid = (
+                tuple(part[chosen] for part in sets[split])
+                for split, chosen in (("train", rows), ("valid", judging))
+            )
+            results.append(l2_svm(train, valid, sets["test"], seed))
         yield _record(subject, count, results)
 
 

@@ -11,15 +11,17 @@ from dgmbench.reporting.comparisons import is_clear
 if TYPE_CHECKING:
     from dgmbench.reporting.tables import Row, Table
 
+# Kinds of likelihoods that are no bound.
+VALUES = ("exact", "estimate")
 HEADLINE = "log_likelihood [nats]"
 
 
 def inversion_note(table: Table) -> str:
     """One sentence on the models that Parzen orders against their likelihoods; empty if there are none.
 
-    Parzen praises X above Y, although Y is surely better: Y's exact value or lower bound lies above X's
-    exact value. Either order counts only where the interval of the difference, over trainings and the test
-    images that both have, leaves zero out.
+    Parzen praises X above Y, although Y is surely better: Y's value or lower bound lies above X's value.
+    Either order counts only where the interval of the difference, over trainings and the test images that
+    both have, leaves zero out.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[Column]] = {}
     for column in table.columns:
@@ -35,7 +37,7 @@ def inversion_note(table: Table) -> str:
 
 def _inverted(praised: Row, better: Row, parzen: str) -> bool:
     low, high = better.cells.get(HEADLINE), praised.cells.get(HEADLINE)
-    if low is None or high is None or low.kind not in ("exact", "lower_bound") or high.kind != "exact":
+    if low is None or high is None or low.kind not in (*VALUES, "lower_bound") or high.kind not in VALUES:
         return False
     return is_clear(praised.cells[parzen], better.cells[parzen]) and is_clear(low, high)
 

@@ -32,20 +32,20 @@ def draw(runs: Sequence[Run], manifest: Mapping[str, Any], results_root: Path, f
         neighbour_figure(run, content, levels_of(manifest, run.view), path)
         alt = (
             f"{run.model}: the generated images closest to training images, above the training image nearest "
-            f"to each; distances to training data of {'; of '.join(_medians(content))}"
+            f"to each; distances to training data of {'; of '.join(_means(content))}"
         )
         drawn.append(Picture(path, "neighbours", run.dataset, run.view, run.model, alt, run.model))
     return drawn
 
 
-def _medians(content: Mapping[str, np.ndarray]) -> list[str]:
+def _means(content: Mapping[str, np.ndarray]) -> list[str]:
     told = []
     for prefix, where in (("", "in pixels"), ("domain_", "in features")):
         if f"{prefix}generated_distances" in content:
             ours, theirs = (
-                np.median(content[f"{prefix}{side}_distances"]) for side in ("generated", "heldout")
+                np.mean(content[f"{prefix}{side}_distances"]) for side in ("generated", "heldout")
             )
-            told.append(f"generated (median {ours:.2f}) and held-out images (median {theirs:.2f}) {where}")
+            told.append(f"generated (mean {ours:.2f}) and held-out images (mean {theirs:.2f}) {where}")
     return told
 
 
@@ -113,5 +113,5 @@ def _distance_histogram(axes: Axes, generated: np.ndarray, heldout: np.ndarray) 
     edges = np.linspace(both.min(), both.max() + 1e-6, 31)
     for values, colour, name in ((heldout, BLUE, "held-out"), (generated, ORANGE, "generated")):
         sns.histplot(x=values, bins=edges, stat="percent", element="step", color=colour, alpha=0.25, ax=axes,
-                     label=f"{name} images (median {np.median(values):.2f})")  # fmt: skip
+                     label=f"{name} images (mean {np.mean(values):.2f})")  # fmt: skip
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.97))

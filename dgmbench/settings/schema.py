@@ -12,7 +12,11 @@ from dgmbench.settings.block import LONGEST_NAME, Distinct, Few, Name, Pair, See
 class DataSettings(Strict):
     """Where data comes from and how it is split."""
 
-    seed: Seed = Field(0, description="seed of splits, fixed binarisation and fixed dequantisation")
+    seed: Seed = Field(
+        0,
+        description="seed of splits, of fixed binarisation and dequantisation, and of which images are "
+        "labelled or stand for all",
+    )
     mirror: str | None = Field(None, description="directory of raw files; DGMBENCH_MIRROR when null")
     limit: PositiveInt | None = Field(None, description="first so many training images (smoke tests)")
 
@@ -67,12 +71,14 @@ class AnnealingSettings(Strict):
     chains: PositiveInt = Field(16, description="chains per image")
     distributions: PositiveInt = Field(500, description="steps from the prior to the posterior")
     leapfrog_steps: PositiveInt = Field(10, description="gradient steps of a Hamiltonian transition")
-    target_acceptance: float = Field(0.65, gt=0, lt=1, description="what pilot chains tune step sizes to")
+    target_acceptance: float = Field(0.65, gt=0, lt=1, description="pilot chains shorten steps to it")
     block_points: PositiveInt = Field(32, description="images annealed at once; raise it on a GPU")
     log10_variances: Pair[float] = Field(
         (-3.0, -0.5), description="range of the observation variances tried for generators without one"
     )
-    variances: Few = Field(6, description="points of that grid; validation images choose")
+    variances: Few = Field(
+        6, description="points of that grid, refined around the best; validation images choose"
+    )
     valid_points: PositiveInt = Field(50, description="validation images that choose it")
 
 
@@ -93,6 +99,9 @@ class EvaluationSettings(Strict):
 
     seed: Seed = Field(0, description="seed of every estimator's draws")
     batch_size: PositiveInt = Field(500, description="test images at once")
+    dequantisation_draws: PositiveInt = Field(
+        10, description="draws of the noise that a density of dequantised images is averaged over"
+    )
     elbo_samples: PositiveInt = Field(10, description="posterior draws per image for the ELBO")
     importance_samples: Distinct[PositiveInt] = Field(
         [10, 100, 1000], min_length=1, description="the K of log_likelihood_is_<K>"

@@ -24,8 +24,8 @@ from dgmbench.controls.planted_copies import (
 from dgmbench.data.dataset import Dataset
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.copying import Cells, auth_pct, c_t
-from dgmbench.evaluation.neighbour_search import nearest
 from dgmbench.evaluation.neighbours import nn_distance_ratio
+from dgmbench.evaluation.ties import all_nearest
 
 COPYING = ("nn_distance_ratio", "auth_pct", "c_t")
 
@@ -157,9 +157,9 @@ def test_scores_are_those_of_the_evaluation(digits: Dataset) -> None:
     train = about.raw("train")
     cells = Cells(train, 10, about.sklearn_seed("cells"))
     found = scores(samples, reference)
-    ratio = nn_distance_ratio(samples.images, reference.images, train, np.random.default_rng(0)).ratio
+    ratio = nn_distance_ratio(samples.images, reference.images, train).ratio
     assert found["nn_distance_ratio"] == pytest.approx(ratio)
-    assert found["auth_pct"] == auth_pct(*nearest(samples.images, train), train).value
+    assert found["auth_pct"] == auth_pct(all_nearest(samples.images, train), train).value
     expected = c_t(cells.place(samples.images), cells.place(reference.images)).value
     assert found["c_t"] == pytest.approx(expected)
     assert torch.equal(reference.images, about.raw("test"))

@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from dgmbench.data.views import bits_per_dim, nats_from_bits_per_dim
-from dgmbench.evaluation.annealing import Annealing, annealed_log_likelihood, bidirectional_gap
+from dgmbench.evaluation.annealing import annealed_log_likelihood
+from dgmbench.evaluation.annealing_path import Annealing
+from dgmbench.evaluation.bdmc import bidirectional_gap
 from dgmbench.evaluation.likelihood import (
     NoiseBlock,
     PointEstimates,

@@ -10,14 +10,19 @@ from torch import Tensor
 
 from dgmbench.evaluation.copying import Cells, Placed, auth_pct, c_t, mann_whitney_z
 from dgmbench.evaluation.neighbour_search import nearest
+from dgmbench.evaluation.ties import all_nearest
 
 
 def points(n: int, seed: int, width: int = 6) -> Tensor:
     return torch.randn(n, width, generator=torch.Generator().manual_seed(seed))
 
 
+def squared(a: Tensor, b: Tensor) -> Tensor:
+    return (a.double()[:, None] - b.double()[None]).square().sum(-1)
+
+
 def scored(generated: Tensor, train: Tensor) -> float:
-    return auth_pct(*nearest(generated, train), train).value
+    return auth_pct(all_nearest(generated, train), train).value
 
 
 def measured(generated: Tensor, heldout: Tensor, cells: Cells) -> float:
@@ -35,23 +40,34 @@ def test_authenticity_by_hand() -> None:
     """Training images at 0, 1 and 5, whose nearest others are 1, 1 and 4 away."""
     train = torch.tensor([[0.0], [1.0], [5.0]])
     generated = torch.tensor([[-0.5], [-1.5], [-1.0], [5.0], [8.9], [9.1], [2.5]])
-    # Distances 0.5, 1.5, 1 (no more than 1, so a copy), 0, 3.9, 4.1 and 1.5 of the training image at 1.
-    authentic = [False, True, False, False, False, True, True]
-    assert [scored(x[None], train) for x in generated] == [100.0 * flag for flag in authentic]
-    found = auth_pct(*nearest(generated, train), train)
-    assert found.value == pytest.approx(300 / 7) and found.n == 7
-    assert found.std_error == pytest.approx(100 * (3 / 7 * 4 / 7 / 7) ** 0.5)
+    # Distances 0.5, 1.5, 1 (as far as the nearest other, so half), 0, 3.9, 4.1 and 1.5 of the one at 1.
+    authentic = [0, 1, 0.5, 0, 0, 1, 1]
+    assert [scored(x[None], train) for x in generated] == [100.0 * share for share in authentic]
+    found = auth_pct(all_nearest(generated, train), train)
+    assert found.value == pytest.approx(350 / 7) and found.n == 7
+    assert found.std_error == pytest.approx(100 * np.std(authentic) / 7**0.5)
+
+
+def test_nearest_training_images_that_tie_are_averaged_over() -> None:
+    """Halfway between 1, whose nearest other is 1 away, and 5, whose is 4 away; the sample is 2 away."""
+    train = torch.tensor([[0.0], [1.0], [5.0]])
+    assert scored(torch.tensor([[3.0]]), train) == 50.0
+    assert scored(torch.tensor([[3.0]]), train[[2, 1, 0]]) == 50.0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
 def test_auth_pct_agrees_with_brute_force(dtype: torch.dtype) -> None:
     """Few levels, so that ties and duplicates abound."""
     train, generated = ((3 * points(n, n, 4)).abs().round().to(dtype) for n in (80, 120))
-    apart = torch.cdist(train.double(), train.double()).fill_diagonal_(torch.inf).min(1).values
-    distances, index = torch.cdist(generated.double(), train.double()).min(1)
-    expected = 100 * float((apart[index] < distances).double().mean())
-    assert 0 < expected < 100
-    assert scored(generated, train) == expected
+    apart = squared(train, train).fill_diagonal_(torch.inf).amin(1)
+    shares = []
+    for distances in squared(generated, train):
+        own = distances.min()
+        others = apart[distances == own]
+        ties = ((others == own) & (own > 0)).double()
+        shares.append(float(((others < own).double() + ties / 2).mean()))
+    assert 0 < np.mean(shares) < 1 and len(set(shares)) > 3
+    assert scored(generated, train) == pytest.approx(100 * np.mean(shares))
 
 
 def test_copies_are_never_authentic_and_far_samples_always() -> None:
@@ -59,12 +75,6 @@ def test_copies_are_never_authentic_and_far_samples_always() -> None:
     assert scored(train, train) == 0.0
     assert scored(train[[3, 3, 3]], train) == 0.0
     assert scored(points(60, 1) + 100, train) == 100.0
-
-
-def test_the_unit_is_that_of_the_distances() -> None:
-    train, generated = points(50, 0), points(40, 1)
-    distances, indices = nearest(generated, train)
-    assert auth_pct(distances / 8, indices, train, 1 / 8).value == scored(generated, train)
 
 
 # C_T

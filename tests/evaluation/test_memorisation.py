@@ -76,7 +76,7 @@ def test_rows_are_those_of_intensities(digits: Dataset, tmp_path: Path) -> None:
     subject = subject_of(digits, valid)
     rows = measured(subject, tmp_path)
     images = subject.sample_pixels(200), subject.held_out_pixels(200), subject.pixels("train")
-    report = nn_distance_ratio(*images, np.random.default_rng(0))
+    report = nn_distance_ratio(*images)
     assert rows["nn_distance_ratio"].value == pytest.approx(report.ratio, rel=1e-6)
     content = np.load(tmp_path / "neighbours-2.npz")
     np.testing.assert_allclose(content["generated_distances"], report.generated_distances, rtol=1e-5)

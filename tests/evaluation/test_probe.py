@@ -9,7 +9,7 @@ import pytest
 
 from dgmbench.errors import DataError
 from dgmbench.evaluation import probe
-from dgmbench.evaluation.probe import balanced_subset, linear_probe
+from dgmbench.evaluation.probe import balanced_subset, linear_probe, validation_subset
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -56,7 +56,9 @@ def test_only_the_chosen_labels_are_read(monkeypatch: pytest.MonkeyPatch) -> Non
     chosen = balanced_subset(labels, 40, seed=0)
     scrambled = (labels + 1) % 4
     scrambled[chosen] = labels[chosen]
-    monkeypatch.setattr(probe, "balanced_subset", lambda *_: chosen)
+    monkeypatch.setattr(
+        probe, "balanced_subset", lambda y, *rest: chosen if len(y) == 400 else balanced_subset(y, *rest)
+    )
     held_out = (*blobs(200, 1, 0.8), *blobs(300, 2, 0.8))
     first, second = (linear_probe(train, y, *held_out, n_labels=40, seed=0) for y in (labels, scrambled))
     assert first == second
@@ -72,7 +74,26 @@ def test_test_data_play_no_part_in_the_choice(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(probe, "_accuracy", recording)
     probed()
-    assert seen == [200] * len(probe.C_GRID) + [300]
+    assert seen == [40] * len(probe.C_GRID) + [300]
+
+
+def test_no_more_validation_labels_are_read_than_training_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, held_out, (valid, labels) = blobs(400, 0, 0.8), blobs(300, 2, 0.8), blobs(200, 1, 0.8)
+    judging = validation_subset(labels, 40, seed=0)
+    scrambled = (labels + 1) % 4
+    scrambled[judging] = labels[judging]
+    monkeypatch.setattr(probe, "validation_subset", lambda *_: judging)
+    first, second = (
+        linear_probe(*train, valid, y, *held_out, n_labels=40, seed=0) for y in (labels, scrambled)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(40, [10] * 4), (90, [20] * 4), (500, [20] * 4)])
+def test_validation_labels_are_balanced_and_as_many_as_there_are(wanted: int, expected: list[int]) -> None:
+    labels = np.repeat(np.arange(4), [20, 30, 50, 100])
+    subset = validation_subset(labels, wanted, seed=0)
+    assert np.bincount(labels[subset]).tolist() == expected
 
 
 def test_the_subset_is_balanced_and_its_remainder_drawn() -> None:

@@ -20,8 +20,8 @@ from dgmbench.data.views import binarise, intensity
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.classifier import DomainClassifier
 from dgmbench.evaluation.domain import load_classifier, weights_file
-from dgmbench.evaluation.statistics import binomial_std_error
 from dgmbench.files import sha256_file
+from dgmbench.statistics import binomial_std_error
 from dgmbench.training.runs import DATA
 
 # Percent of test images that the classifiers of the pipelines get right, to whole numbers, rounded down.
