@@ -67,7 +67,8 @@ def test_results_come_in_the_order_of_the_items(processes: int) -> None:
 def test_never_more_at_once_than_asked_for_and_each_has_a_slot(tmp_path: Path) -> None:
     def work(item: int) -> tuple[int, int]:
         (tmp_path / f"on-{item}").touch()
-        time.sleep(0.1)
+        until(lambda: len(list(tmp_path.glob("on-*"))) == 2, 1.0)  # the last of all waits in vain
+        time.sleep(0.05)
         together = len(list(tmp_path.glob("on-*")))
         (tmp_path / f"on-{item}").unlink()
         return together, slot()
