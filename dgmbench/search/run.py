@@ -33,6 +33,8 @@ def run_search(search: SearchSettings, params: Params, name: str) -> dict[str, l
 
     # Closed forms last: they are quick, so that neither process waits long for the other at the end.
     names = sorted(search.entries, key=lambda entry: search.entries[entry].epochs is None)
-    for_each(lambda entry: searching(entry).choose(), names, search.processes)
-    for_each(lambda entry: searching(entry).train_longer(), names, search.processes)
+    for_each(lambda entry: searching(entry).choose(), names, search.processes, f"search {search.dataset}")
+    for_each(
+        lambda entry: searching(entry).train_longer(), names, search.processes, f"search {search.dataset}"
+    )
     return {entry: searching(entry).rows() for entry in search.entries}
