@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 # cuBLAS needs this for repeatable results; it changes nothing on a CPU.
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
 
-.PHONY: help scm benchmark test unit lint types check-metrics baseline ui lock clean
+.PHONY: help scm benchmark test unit lint types check-metrics baseline search ui lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -48,6 +48,10 @@ check-metrics: $(STAMP)  ## compare the current pipeline's metrics with the comm
 
 baseline: $(STAMP)  ## make the current metrics the new baseline
 	python -m stages.regression make
+
+search: $(STAMP) scm  ## search the settings of the default's entries on validation images (hours; resumable)
+	@python -m dgmbench check
+	dvc repro searches/dvc.yaml
 
 ui: $(STAMP)  ## the MLflow UI of all runs, on http://127.0.0.1:5000
 	@echo "open http://127.0.0.1:5000/#/experiments and choose 'Model training' at the top left"
