@@ -18,9 +18,9 @@ from dgmbench.files import write_text
 from dgmbench.reporting import vocabulary as words
 from dgmbench.reporting.cells import Cell, Column, headline_metric, mark_best, number, summarised
 from dgmbench.reporting.copy_notes import copy_notes, fails, planted_copies
-from dgmbench.reporting.footnotes import footnotes
+from dgmbench.reporting.footnotes import classifier_notes, footnotes
 from dgmbench.reporting.inversions import inversion_note
-from dgmbench.reporting.load import FAILURES, is_compared
+from dgmbench.reporting.load import CLASSIFIER, FAILURES, is_compared
 from dgmbench.reporting.orders import order_notes
 from dgmbench.reporting.published import Reference, references
 
@@ -159,7 +159,9 @@ def comparison(
         row.published = [r for r in references(dataset, view, row.model) if _fits(r, columns)]
     table = Table(dataset, view, columns, rows, words.view_words(view, manifest), test_images)
     table.remarks = [note for note in [inversion_note(table), *order_notes(table, orders)] if note]
-    table.footnotes = footnotes(table, part) + copy_notes(columns, part, planted)
+    judges = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & (frame["model"] == CLASSIFIER)]
+    notes = footnotes(table, part) + classifier_notes(table, judges)
+    table.footnotes = notes + copy_notes(columns, part, planted)
     return table
 
 
