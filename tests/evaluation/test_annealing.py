@@ -200,7 +200,7 @@ def test_the_variance_of_a_generator_is_found_between_the_points_of_the_grid(tru
         return float(generator.marginal(variance).log_prob(valid).mean().detach())
 
     grid = [0.0004, 0.004, 0.04, 0.4]
-    choice = select_variance(generator, valid, grid, Annealing(4, 200, 5))
+    choice = select_variance(generator, valid, grid, Annealing(4, 100, 5))
     assert not choice.at_edge and list(choice.grid) == sorted(choice.grid)
     assert choice.variance == choice.grid[choice.scores.index(max(choice.scores))]
     best = max(exact(0.0004 * 1.05**i) for i in range(140))
