@@ -54,10 +54,12 @@ class Choice:
 
 def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
     """The choice of an entry, from all its trainings."""
-    scores: dict[str, list[float]] = {}
+    by_seed: dict[str, dict[int, float]] = {}
     for row in rows:
         if row.value is not None and row.step != "longer":
-            scores.setdefault(key_of(row.settings), []).append(row.value)
+            # Few choices are drawn more than once: a seed counts once.
+            by_seed.setdefault(key_of(row.settings), {})[row.seed] = row.value
+    scores = {key: list(values.values()) for key, values in by_seed.items()}
     confirmed = {key: values for key, values in scores.items() if len(values) > 1}
     best = min(confirmed, key=lambda key: statistics.fmean(confirmed[key]))
     trained = [row for row in rows if key_of(row.settings) == best and row.value is not None]
@@ -74,7 +76,7 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
         committed=statistics.fmean(scores[key_of(committed.settings)]),
         chosen=statistics.fmean(confirmed[best]),
         spread=statistics.stdev(confirmed[best]),
-        seeds=len(short),
+        seeds=len(confirmed[best]),
         best_epochs=[row.best_epoch for row in short if row.best_epoch is not None],
         longer_epochs=long[0].epochs if long else None,
         longer=statistics.fmean(row.value for row in long if row.value is not None) if long else None,
