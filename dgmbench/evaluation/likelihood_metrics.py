@@ -36,7 +36,7 @@ from dgmbench.training.runs import CHECKPOINTS
 from dgmbench.training.seeding import derive_seed, generator_for
 
 # Candidate variances are compared by shorter annealing than the estimate itself gets.
-CHOICE_DISTRIBUTIONS, CHOICE_CHAINS = 200, 4
+CHOICE_DISTRIBUTIONS, CHOICE_CHAINS = 150, 4
 # Centres that go through the kernel density at once when they are drawn on the way.
 STREAMED = 4000
 
