@@ -1,7 +1,7 @@
 """By how much another machine, or other seeds, can make a number worse.
 
 The same code gives other numbers on another processor. Closed forms differ by rounding. Everything that is
-trained drifts apart, rounding by rounding, until it is in effect the training of another seed; so does the
+trained drifts apart from there, at most until it is in effect the training of another seed; so does the
 domain classifier, which all seeds share. A verdict that holds on every machine has to allow for the three:
 
 **Tolerance.** A mean may be worse than the baseline's by rounding + sqrt(seeds^2 + (z sqrt(2) c)^2). c is the
