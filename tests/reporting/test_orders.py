@@ -78,5 +78,5 @@ def test_settings_refuse_an_order_of_unknown_models_or_of_two_views() -> None:
     with pytest.raises(SettingsError, match=r"'orders.0.worse': no model 'vea': did you mean 'vae'\?"):
         validate(raw, "params.yaml")
     raw["orders"] = [{"better": "iwae", "worse": "vae_gray", "source": "x"}]
-    with pytest.raises(SettingsError, match="'orders.0' compares views"):
+    with pytest.raises(SettingsError, match=r"'orders\.0' compares views"):
         validate(raw, "params.yaml")
