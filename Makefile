@@ -34,7 +34,7 @@ scm:
 test: $(STAMP) lint types unit  ## tests, linter and type checker
 
 unit: $(STAMP)
-	python -m pytest
+	python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations=25
 
 lint: $(STAMP)
 	ruff check .

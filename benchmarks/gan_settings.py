@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
@@ -28,6 +27,7 @@ from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
 from dgmbench.evaluation.frechet import fid
 from dgmbench.models.base import CanSample, TrainingBudget
 from dgmbench.models.registry import family_class
+from dgmbench.settings import parse_yaml
 from dgmbench.training.loop import How, train
 from dgmbench.training.runs import build, images_of
 from dgmbench.training.seeding import derive_seed, generator_for
@@ -40,7 +40,7 @@ def main() -> None:
     data = _data(options.dataset, options.data)
     classifier = _classifier(data)
     names = [part.partition("=")[0] for part in options.tried]
-    values = [[yaml.safe_load(v) for v in part.partition("=")[2].split(",")] for part in options.tried]
+    values = [[parse_yaml(v, "--try") for v in part.partition("=")[2].split(",")] for part in options.tried]
     rows = []
     for chosen in itertools.product(*values):
         settings = dict(zip(names, chosen, strict=True))
@@ -72,7 +72,7 @@ def _score(
     training |= {key: value for key, value in chosen.items() if key in TrainingBudget.model_fields}
     own = {key: value for key, value in chosen.items() if key not in TrainingBudget.model_fields}
     block = {"family": options.family, "view": "gray", "objective": options.objective, "training": training}
-    settings = schema.model_validate(block | yaml.safe_load(options.base) | own)
+    settings = schema.model_validate(block | parse_yaml(options.base, "--base") | own)
     model = build(settings, data.shape, data.levels, seed)
     started = time.process_time()
     outcome = train(

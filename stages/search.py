@@ -25,7 +25,7 @@ def main() -> None:
     search = load_search(path)
     params = check(search, str(path))
     folder = Path("reports") / f"{name}-search"
-    write_search(search, params, run_search(search, params, name), folder)
+    write_search(search, run_search(search, params, name), folder)
     print(f"wrote {folder}")
 
 

@@ -36,7 +36,7 @@ from dgmbench.training.runs import CHECKPOINTS
 from dgmbench.training.seeding import derive_seed, generator_for
 
 # Candidate variances are compared by shorter annealing than the estimate itself gets.
-CHOICE_DISTRIBUTIONS, CHOICE_CHAINS = 200, 4
+CHOICE_DISTRIBUTIONS, CHOICE_CHAINS = 150, 4
 # Centres that go through the kernel density at once when they are drawn on the way.
 STREAMED = 4000
 
@@ -85,7 +85,8 @@ def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
     subject.kept["importance"][rows] = best.values
     for k, values in sampled.items():
         # One pass gives every K; each is charged what it would have cost alone.
-        yield from subject.likelihood(f"log_likelihood_is_{k}", values, "lower_bound", seconds * k / largest)
+        cost = seconds * k / largest
+        yield from subject.likelihood(f"log_likelihood_is_{k}", values, "lower_bound", cost, rows)
     assert best.effective_sample_size is not None
     sizes = PointEstimates(best.effective_sample_size)
     yield subject.record(
@@ -114,7 +115,8 @@ def annealed(subject: Subject, folder: Path) -> Iterator[Record]:
     x = subject.inputs("test")[rows]
     with _store(subject, "ais", settings) as store:
         found = annealed_log_likelihood(model, x, plan, seed, resume=store)
-    yield from subject.likelihood("log_likelihood_ais", found.estimates, "lower_bound", subject.lap())
+    seconds = subject.lap()
+    yield from subject.likelihood("log_likelihood_ais", found.estimates, "lower_bound", seconds, rows)
     acceptance = float(found.acceptance.mean())
     yield subject.record("ais_acceptance", acceptance, n=len(x), unit="1", kind="estimate")
     yield from _compared(subject, rows, found.estimates.values)

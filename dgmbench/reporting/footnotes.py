@@ -55,7 +55,7 @@ def coverage_notes(table: Table) -> list[str]:
         if partial and not column.tightest:
             count = _range(cell.images or 0 for cell in partial)
             covered = f"{PARTIAL} {column.label}: {count} of {table.test_images:,} test images"
-            notes.append(f"{covered}; {_comparable(table, column)}.")
+            notes.append(f"{covered}, drawn by the data seed; {_comparable(table, column)}.")
     return notes
 
 
@@ -120,7 +120,22 @@ def _acceptance_note(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
     return [f"AIS accepted this share of its moves: {', '.join(said)}."] if said else []
 
 
-# Fréchet distances
+# Distances in feature spaces
+
+
+def classifier_notes(table: Table, classifiers: pd.DataFrame) -> list[str]:
+    """How often the classifier is right in whose features the domain scores are, given its records."""
+    accuracy = classifiers.loc[classifiers["metric"] == "test_accuracy"]
+    labels = [c.label for c in table.columns if c.metric.startswith(("fid_domain", "kid_domain"))]
+    if accuracy.empty or not labels:
+        return []
+    shares = sorted({f"{value:.1f}" for value in accuracy["value"]}, key=float)
+    percent = shares[0] if len(shares) == 1 else f"{shares[0]} to {shares[-1]}"
+    return [
+        f"{', '.join(labels)}: in the features of a classifier that is right about {percent} % of the "
+        f"{_range(accuracy['n'].astype(int))} {table.view} test images; it sees no difference that it was "
+        "not taught to see."
+    ]
 
 
 def distance_notes(table: Table, records: pd.DataFrame) -> list[str]:

@@ -19,9 +19,9 @@ from dgmbench.reporting import vocabulary as words
 from dgmbench.reporting.cells import Cell, Column, SeedPoints, headline_metric, summarised
 from dgmbench.reporting.comparisons import mark_best, name_bounds
 from dgmbench.reporting.copy_notes import copy_notes, fails, planted_copies
-from dgmbench.reporting.footnotes import footnotes
+from dgmbench.reporting.footnotes import classifier_notes, footnotes
 from dgmbench.reporting.inversions import inversion_note
-from dgmbench.reporting.load import FAILURES, RunPoints, is_compared
+from dgmbench.reporting.load import CLASSIFIER, FAILURES, RunPoints, is_compared
 from dgmbench.reporting.orders import order_notes
 from dgmbench.reporting.published import Reference, fits, reference_text, references
 
@@ -180,7 +180,9 @@ def comparison(
         row.published = [r for r in references(dataset, view, row.model) if fits(r, columns)]
     table = Table(dataset, view, columns, rows, words.view_words(view, manifest), test_images)
     table.remarks = [note for note in [inversion_note(table), *order_notes(table, orders)] if note]
-    table.footnotes = footnotes(table, part) + copy_notes(columns, part, planted)
+    judges = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & (frame["model"] == CLASSIFIER)]
+    notes = footnotes(table, part) + classifier_notes(table, judges)
+    table.footnotes = notes + copy_notes(columns, part, planted)
     return table
 
 

@@ -15,7 +15,8 @@ KIND_WORDS = {
     "exact": "exact: computed without approximation on the test images",
     "lower_bound": "lower bound of the log-likelihood: the model is at least this good "
     "(shown as ≤ in bits/dim, where lower is better)",
-    "estimate": "estimate: right on average, with sampling error",
+    "estimate": "estimate: right on average, with sampling error (of a density of dequantised images, over "
+    "draws of the noise)",
     "heuristic": "heuristic: may order models wrongly, never compare it with the other kinds",
 }
 UNIT_WORDS = {
@@ -90,7 +91,7 @@ _EXPLANATIONS = {
     "gradient_relative_variance": "the same over the squared length of the mean gradient",
     "gradient_squared_bias": "squared length of the mean's distance from the exact gradient",
     "observation_variance": "variance of the Gaussian noise added to a generator to give it a density, "
-    "chosen on validation images, in [0,1] pixel units",
+    "chosen on validation images (a grid, refined around its best), in [0,1] pixel units",
     "log_likelihood_parzen": "kernel density around generated images; says little about quality",
     "fid_domain": "Fréchet distance in the features of a classifier trained on this data set; "
     "not comparable with Inception FIDs or across data sets",
@@ -120,13 +121,14 @@ _EXPLANATIONS = {
     "edge_sharpness_ratio": "mean slope of edges (one over their width in pixels) over that of test images; "
     "below 1 edges are blurred (or drowned in strong noise), above 1 steeper than in data",
     "edge_sharpness_ratio_mean": "the same of mean images, without observation noise",
-    "nn_distance_ratio": "distance of generated images to their nearest training image over that of held-out "
-    "images; far below 1 hints at copying",
+    "nn_distance_ratio": "mean distance of generated images to their nearest training image over that of "
+    "held-out images; far below 1 hints at copying",
     "nn_distance_ratio_shifts": "the same with every shift by up to one pixel searched, where images "
     "overlap; finds copies that were moved",
     "nn_distance_ratio_domain": "the same distances in the features of the domain classifier",
     "auth_pct": "share of generated images that are farther from their nearest training image than that is "
-    "from the next (AuthPct); far below that of held-out images hints at copying, above it at poor samples",
+    "from the next (AuthPct), averaged over ties; far below that of held-out images hints at copying, "
+    "above it at poor samples",
     "auth_pct_domain": "the same in the features of the domain classifier",
     "c_t": "Mann-Whitney Z of distances to training images, generated against held-out, averaged over cells; "
     "far below 0 hints at copying, far above at poor samples; grows with the number of images",
@@ -141,8 +143,9 @@ _EXPLANATIONS = {
     "active_units": "latents whose posterior mean varies over test images by more than 0.01 (variance)",
 }
 _ORDER = (
-    "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is", "elbo",
-    "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall", "density", "coverage",
+    "log_likelihood", "log_likelihood_ais", "bdmc_gap", "ais_gain", "ais_error", "log_likelihood_is",
+    "ess_is", "elbo", "log_likelihood_parzen", "parzen_bandwidth", "fid_", "kid_", "precision", "recall",
+    "density", "coverage",
     "class_coverage", "class_histogram_distance", "nn_distance_ratio", "auth_pct", "c_t",
     "pairwise_distance_ratio", "effective_classes", "discriminator_saturated",
     "high_frequency_ratio", "high_frequency_ratio_mean",
@@ -175,7 +178,7 @@ _ONE = (
 QUALITY, INCEPTION, FURTHER = "Sample quality", "Sample quality in Inception features", "Further"
 MEMORISATION = "Memorisation"
 _TOPICS = {
-    "Likelihood": ("log_likelihood", "elbo", "bdmc_gap", "ais_"),
+    "Likelihood": ("log_likelihood", "elbo", "bdmc_gap", "ais_", "ess_is"),
     QUALITY: ("fid_", "kid_", "precision", "recall", "density", "coverage", "class_histogram"),
     "Blur, diversity and collapse": (
         "pairwise_distance_ratio",
@@ -191,6 +194,7 @@ _TOPICS = {
 }
 _INCEPTION = re.compile(r"(fid|kid|precision|recall|density|coverage)_inception")
 _IS = re.compile(r"log_likelihood_is_(\d+)$")
+_ESS = re.compile(r"ess_is_(\d+)$")
 _PARZEN = re.compile(r"(log_likelihood_parzen|parzen_bandwidth)_(\d+)$")
 _COUNTED = re.compile(r"(probe_accuracy|svm_accuracy|ssl_error)_(\d+)$")
 
@@ -266,6 +270,9 @@ def label(metric: str) -> str:
     draws = importance_draws(metric)
     if draws is not None:
         return f"IS-{draws}"
+    weighed = _ESS.match(metric)
+    if weighed:
+        return f"ESS of IS-{weighed[1]}"
     samples = _PARZEN.match(metric)
     if samples:
         return f"{_LABELS[samples[1]]} ({short_count(int(samples[2]))})"
@@ -281,10 +288,18 @@ def explanation(metric: str) -> str:
     """What a metric says, in one clause; empty when there is nothing to add to its name."""
     if importance_draws(metric) is not None:
         return f"importance-sampled with {importance_draws(metric)} draws, a lower bound in expectation"
+    if _ESS.match(metric):
+        return (
+            "effective sample size of the importance weights, mean over images: near 1 a single draw carries "
+            "the estimate, and the bound is likely loose"
+        )
     if metric.startswith("log_likelihood_parzen_"):
         return f"the same from {parzen_samples(metric):,} fresh samples"
     if metric.startswith("probe_accuracy"):
-        return "test accuracy of a linear classifier on the model's features, trained on that many labels"
+        return (
+            "test accuracy of a linear classifier on the model's features, trained on that many labels, its "
+            "penalty chosen on as many validation labels"
+        )
     if metric.startswith("svm_accuracy"):
         return (
             "the same by a linear L2-SVM on pooled features of all discriminator layers (Radford et al. 2015)"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dgmbench.search.table import Choice
 
 RATE = "training.learning_rate"
+LIMITS = (7e-5, 5e-2)
 STYLES = {
     "trial": {"marker": "o", "color": "#7f7f7f", "label": "trial"},
     "confirm": {"marker": "o", "color": "#1f77b4", "label": "again, other seeds"},
@@ -43,7 +44,6 @@ def draw_search(
         drawn_here, labels = axis.get_legend_handles_labels()
         handles |= dict(zip(labels, drawn_here, strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False)
-    figure.supxlabel("step size at the start")
     with replacing(path) as aside:
         figure.savefig(aside, dpi=90, format="png")
 
@@ -67,12 +67,17 @@ def _draw_entry(axis: Any, rows: list[Row], choice: Choice) -> None:
         edgecolors="k",
         label="chosen",
     )
+    from matplotlib.ticker import NullFormatter
+
     values = sorted(row.value for row in finished if row.value is not None)
     # Diverged or poor trials would flatten the rest.
     top = values[max(0, math.ceil(0.8 * len(values)) - 1)]
     margin = 0.08 * (top - values[0]) or 1.0
     axis.set_ylim(values[0] - margin, top + margin)
     axis.set_xscale("log")
+    axis.set_xlim(*LIMITS)
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel("step size at the start", fontsize=8)
     unit = "FID" if choice.objective == "fid_domain" else "nats"
     axis.set_title(f"{choice.entry} ({unit})", fontsize=9)
     axis.tick_params(labelsize=7)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from dgmbench.errors import SettingsError, suggest
-from dgmbench.search.space import Choices, Range, with_settings
+from dgmbench.search.space import Choices, Range, value_at, with_settings
 from dgmbench.settings import PIPELINES, Params, compose, model_settings, read_yaml, validate
 from dgmbench.settings.block import Strict, checked
 
@@ -80,9 +80,18 @@ def check(search: SearchSettings, where: str) -> Params:
                 f"{where}: 'entries.{name}.objective': fid_domain is of gray images, not {view}"
             )
         for key, dimension in entry.space.items():
-            for value in dimension.examples():
-                _check_value(params, name, key, value, where)
+            _check_dimension(params, name, key, dimension, where)
     return params
+
+
+def _check_dimension(params: Params, name: str, key: str, dimension: Range | Choices, where: str) -> None:
+    for value in dimension.examples():
+        _check_value(params, name, key, value, where)
+    present = value_at(model_settings(params, name).model_dump(mode="json"), key)
+    if not dimension.holds(present):
+        raise SettingsError(
+            f"{where}: 'entries.{name}.space.{key}' leaves out {present!r}, which {params.pipeline} has"
+        )
 
 
 def _check_value(params: Params, name: str, key: str, value: Any, where: str) -> None:

@@ -32,6 +32,10 @@ class Range(Strict):
         """Values that a family must accept if it is to accept all."""
         return [self.low, self.high]
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies in the range."""
+        return self.low <= value <= self.high
+
     def distribution(self) -> BaseDistribution:
         """The same for Optuna."""
         from optuna.distributions import FloatDistribution
@@ -39,8 +43,8 @@ class Range(Strict):
         return FloatDistribution(self.low, self.high, log=self.log)
 
     def encode(self, value: Any) -> Any:
-        """A value as Optuna stores it; the nearest end of the range for one outside."""
-        return min(max(float(value), self.low), self.high)
+        """A value as Optuna stores it."""
+        return float(value)
 
     def decode(self, stored: Any) -> Any:
         """A stored value as a setting, to three significant digits: what is committed is what was tried."""
@@ -55,6 +59,10 @@ class Choices(RootModel[list[Any]]):
     def examples(self) -> list[Any]:
         """Every one."""
         return self.root
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is among them."""
+        return value in self.root
 
     def distribution(self) -> BaseDistribution:
         """The same for Optuna."""

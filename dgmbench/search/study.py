@@ -71,7 +71,6 @@ class EntrySearch:
         storage = _storage(folder, name)
         self.studies = {step: self._open(step, storage) for step in STEPS}
         self.distributions = {key: dim.distribution() for key, dim in self.entry.space.items()}
-        self.committed = self._encoded(candidate(block, None))
 
     def choose(self) -> None:
         """Steps 1 and 2: try, confirm."""
@@ -111,7 +110,7 @@ class EntrySearch:
             study.tell(left.number, state=TrialState.FAIL)
         wanted = self.search.trials if self.entry.space else 1
         if not study.get_trials(deepcopy=False):
-            study.enqueue_trial(self.committed, user_attrs={"committed": True})
+            study.enqueue_trial(self._encoded(candidate(self.block, None)))
         while len(self._finished("trial")) < wanted:
             # The sampler is seeded by what is done, so that an interrupted search draws what it would have.
             done = len(self._finished("trial"))
@@ -167,7 +166,7 @@ class EntrySearch:
         if not complete:
             raise SettingsError(f"search of {self.name}: no trial was trained to its end")
         best = complete[: self.search.confirmed]
-        committed = [trial for trial in complete if trial.user_attrs.get("committed")]
+        committed = [trial for trial in complete if trial.number == 0]
         distinct = {key_of(trial.params): trial.params for trial in [*best, *committed]}
         return list(distinct.values())
 
@@ -203,7 +202,7 @@ class EntrySearch:
             settings=self.decoded(trial.params),
             value=trial.value if trial.state == TrialState.COMPLETE else None,
             rungs=dict(trial.intermediate_values),
-            committed=key_of(trial.params) == key_of(self.committed),
+            committed=key_of(trial.params) == key_of(self._finished("trial")[0].params),
             **trial.user_attrs["scored"],
         )
 

@@ -13,9 +13,7 @@ from typing import Any
 from dgmbench.files import replacing, write_json, write_text
 from dgmbench.search.figure import draw_search
 from dgmbench.search.settings import SearchSettings
-from dgmbench.search.space import value_at, with_settings
 from dgmbench.search.study import Row, key_of
-from dgmbench.settings import Params, model_settings
 
 OBJECTIVES = {"loss": "validation bound ↓ (nats)", "fid_domain": "validation FID (domain) ↓"}
 
@@ -26,8 +24,9 @@ class Choice:
 
     Args:
         settings: the chosen ones by dotted key.
-        number: of the trial that drew them; 0 is the committed settings.
-        committed: score of the settings that the pipeline had, at the search's length of training.
+        number: of the trial that drew them; trial 0 is of the settings that the pipeline had.
+        before: those settings.
+        committed: their score, at the search's length of training.
         chosen: score of `settings`, over the same seeds.
         seeds: how many those are.
         longer: score after `longer_epochs`; None for a closed form, or while it is not trained.
@@ -37,6 +36,7 @@ class Choice:
     objective: str
     settings: dict[str, Any]
     number: int
+    before: dict[str, Any]
     epochs: int | None
     committed: float
     chosen: float
@@ -54,10 +54,12 @@ class Choice:
 
 def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
     """The choice of an entry, from all its trainings."""
-    scores: dict[str, list[float]] = {}
+    by_seed: dict[str, dict[int, float]] = {}
     for row in rows:
         if row.value is not None and row.step != "longer":
-            scores.setdefault(key_of(row.settings), []).append(row.value)
+            # Few choices are drawn more than once: a seed counts once.
+            by_seed.setdefault(key_of(row.settings), {})[row.seed] = row.value
+    scores = {key: list(values.values()) for key, values in by_seed.items()}
     confirmed = {key: values for key, values in scores.items() if len(values) > 1}
     best = min(confirmed, key=lambda key: statistics.fmean(confirmed[key]))
     trained = [row for row in rows if key_of(row.settings) == best and row.value is not None]
@@ -69,11 +71,12 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
         objective=search.entries[entry].objective,
         settings=short[0].settings,
         number=short[0].number,
+        before=committed.settings,
         epochs=search.entries[entry].epochs,
         committed=statistics.fmean(scores[key_of(committed.settings)]),
         chosen=statistics.fmean(confirmed[best]),
         spread=statistics.stdev(confirmed[best]),
-        seeds=len(short),
+        seeds=len(confirmed[best]),
         best_epochs=[row.best_epoch for row in short if row.best_epoch is not None],
         longer_epochs=long[0].epochs if long else None,
         longer=statistics.fmean(row.value for row in long if row.value is not None) if long else None,
@@ -85,12 +88,12 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
     )
 
 
-def write_search(search: SearchSettings, params: Params, rows: dict[str, list[Row]], folder: Path) -> None:
+def write_search(search: SearchSettings, rows: dict[str, list[Row]], folder: Path) -> None:
     """Write `trials.csv`, `chosen.json`, `README.md` and `search.png` to `folder`."""
     choices = [choice_of(search, entry, rows[entry]) for entry in search.entries]
     write_trials(folder / "trials.csv", [row for own in rows.values() for row in own])
     write_json(folder / "chosen.json", {choice.entry: asdict(choice) for choice in choices})
-    write_text(folder / "README.md", _page(search, params, choices))
+    write_text(folder / "README.md", _page(search, choices))
     draw_search(search, rows, choices, folder / "search.png")
 
 
@@ -104,7 +107,7 @@ def write_trials(path: Path, rows: list[Row]) -> None:
             writer.writerow(plain)
 
 
-def _page(search: SearchSettings, params: Params, choices: list[Choice]) -> str:
+def _page(search: SearchSettings, choices: list[Choice]) -> str:
     hours = sum(choice.cpu_seconds for choice in choices) / 3600
     others = len(search.confirming_seeds)
     seeds = ", ".join(map(str, (search.trial_seed, *search.confirming_seeds)))
@@ -127,11 +130,11 @@ at the length of training in *epochs*. Nats compare within a row only: each entr
         "trials (stopped)", "CPU s of one", "chosen settings",
     )  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "| --- | --- |" + " ---: |" * 7 + " --- |"]
-    lines += [f"| {' | '.join(_cells(params, choice))} |" for choice in choices]
+    lines += [f"| {' | '.join(_cells(choice))} |" for choice in choices]
     return head + "\n".join(lines) + "\n\n![Scores of all trials by step size](search.png)\n"
 
 
-def _cells(params: Params, choice: Choice) -> list[str]:
+def _cells(choice: Choice) -> list[str]:
     longer = "–" if choice.longer is None else f"{choice.longer:.4g} ({choice.longer_epochs})"
     return [
         choice.entry,
@@ -143,23 +146,16 @@ def _cells(params: Params, choice: Choice) -> list[str]:
         ", ".join(map(str, choice.best_epochs)) or "–",
         f"{choice.trials} ({choice.stopped})",
         f"{choice.cpu_seconds_of_one:.0f}",
-        _changes(params, choice),
+        _changes(choice),
     ]
 
 
-def _changes(params: Params, choice: Choice) -> str:
-    """The chosen settings, those in bold that differ from the pipeline's present ones."""
+def _changes(choice: Choice) -> str:
+    """The chosen settings, in bold where they differ from what the pipeline had."""
     if not choice.settings:
         return "none to search"
-    full = model_settings(params, choice.entry).model_dump(mode="json")
     parts = []
     for key, value in choice.settings.items():
         text = f"{key.removeprefix('training.')} {value}"
-        parts.append(text if value_at(full, key) == value else f"**{text}**")
+        parts.append(text if choice.before[key] == value else f"**{text}**")
     return ", ".join(parts)
-
-
-def chosen_block(params: Params, choice: Choice) -> dict[str, Any]:
-    """The entry's block with the chosen settings and length of training."""
-    length = {} if choice.epochs is None else {"training.epochs": choice.epochs}
-    return with_settings(params.models[choice.entry], choice.settings | length)

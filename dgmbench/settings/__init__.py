@@ -13,7 +13,7 @@ from dgmbench.settings.compose import (
     where_of,
 )
 from dgmbench.settings.machine import check_machine
-from dgmbench.settings.read import read_yaml
+from dgmbench.settings.read import parse_yaml, read_yaml
 from dgmbench.settings.resolve import (
     PARAMS,
     RESERVED,
@@ -60,6 +60,7 @@ __all__ = [
     "load_params",
     "mirror_of",
     "model_settings",
+    "parse_yaml",
     "pipeline_names",
     "read_yaml",
     "render_params",

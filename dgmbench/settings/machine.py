@@ -19,7 +19,7 @@ def outputs(params: Params) -> list[Path]:
         found += [folder / model for model in params.models for folder in (runs, results)]
         found += [results / f"control-{control}" for control in params.controls]
     report = Path("reports", params.pipeline)
-    pages = ("results.csv", "index.html", "tables", "figures", "metrics.json", "curves/learning_curves.csv")
+    pages = ("results.csv", "index.html", "tables", "figures", "metrics.json", "curves")
     return [*found, *(report / page for page in pages), Path("mlflow.db")]
 
 

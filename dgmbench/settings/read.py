@@ -72,12 +72,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
             tag, control characters, and nesting or aliases without end.
     """
     path = Path(path)
-    raw = _Reader(path).values()
+    raw = parse_yaml(_text_of(path), str(path))
     if raw is None:
         raise SettingsError(f"{path} is empty; `python -m dgmbench use digits` writes params.yaml")
     if not isinstance(raw, dict):
         raise SettingsError(f"{path} holds {type(raw).__name__}, not settings: `key: value` lines are needed")
     return raw
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The value of a YAML text by the same rules; `where` names it in errors (SettingsError)."""
+    return _Reader(where).value_of(text)
 
 
 def _text_of(path: Path) -> str:
@@ -104,27 +109,26 @@ def _text_of(path: Path) -> str:
 class _Reader:
     """Turns the nodes of one file into values; knows for each where it stands."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, where: str) -> None:
+        self.where = where
         self.count = 0
 
-    def values(self) -> Any:
-        text = _text_of(self.path)
+    def value_of(self, text: str) -> Any:
         try:
             node = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise SettingsError(f"{self.path} is not valid YAML: line {line}: {error.problem}") from None
+            raise SettingsError(f"{self.where} is not valid YAML: line {line}: {error.problem}") from None
         except yaml.reader.ReaderError as error:
             line = text[: error.position].count("\n") + 1
             raise SettingsError(
-                f"{self.path} is not valid YAML: line {line}: character #x{error.character:04x}"
+                f"{self.where} is not valid YAML: line {line}: character #x{error.character:04x}"
             ) from None
         except RecursionError:
-            raise SettingsError(f"{self.path} is not settings: it nests too deeply") from None
+            raise SettingsError(f"{self.where} is not settings: it nests too deeply") from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             # PyYAML takes the number of an escape such as "\UFFFFFFFF" for a character's without a look.
-            raise SettingsError(f"{self.path} is not valid YAML: {' '.join(str(error).split())}") from None
+            raise SettingsError(f"{self.where} is not valid YAML: {' '.join(str(error).split())}") from None
         return None if node is None else self._value(node, ())
 
     def _value(self, node: yaml.Node, path: tuple[str, ...]) -> Any:
@@ -198,7 +202,7 @@ class _Reader:
     def _refuse(self, node: yaml.Node, path: tuple[str, ...], why: str) -> NoReturn:
         line = node.start_mark.line + 1
         key = shown(".".join(path)).strip("'\"") if path else "the file"
-        raise SettingsError(f"{self.path} line {line}: '{key}': {why}")
+        raise SettingsError(f"{self.where} line {line}: '{key}': {why}")
 
 
 _PLAIN: dict[str, Callable[[str], Any]] = {

@@ -115,9 +115,10 @@ def test_fids_are_those_of_the_evaluation(digits: Dataset, classifier: DomainCla
     for name, images in (("train", train), ("noise", noise)):
         own = classifier.features(images.float() / 16)
         assert found.values[name] == pytest.approx(fid(own, real))
-        # A bootstrap holds the curvature of the distance three times, which these errors hold once.
+        # A bootstrap holds the curvature of the distance three times, which these errors hold once; near a
+        # distance of 0, as of training images, there is little else. Both are of 40 resamples.
         expected = fid_errors(own, real, 40, np.random.default_rng(0)).std_error
-        assert 0.75 * expected < float(np.std(found.resampled[name], ddof=1)) < 2.2 * expected
+        assert 0.75 * expected < float(np.std(found.resampled[name], ddof=1)) < 3.5 * expected
     assert {row.metric for row in found.records(about)} == {"fid_domain"}
     assert domain_fids(context("any", digits), {"train": train}) is None
 

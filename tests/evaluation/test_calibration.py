@@ -110,7 +110,7 @@ def test_annealing_bounds_bracket_the_exact_marginal_of_simulated_images() -> No
             seen.append(super().decoder_sample(z, generator))
             return seen[-1]
 
-    found = bidirectional_gap(Watching(), 80, Annealing(4, 25, 5, block_points=80))
+    found = bidirectional_gap(Watching(), 80, Annealing(1, 8, 5, block_points=80))
     truth = model.log_prob(torch.cat(seen))
     below, above = truth - found.lower.values, found.upper.values - truth
     assert float(below.mean()) > 2 * float(below.std()) / math.sqrt(80)

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -48,6 +49,7 @@ class Checkout:
     """
 
     base: Path
+    started: ClassVar[list[subprocess.Popen[str]]] = []
 
     def __init__(
         self,
@@ -109,10 +111,12 @@ class Checkout:
         (self.folder / "pipelines" / "tiny.yaml").write_text(text, encoding="utf-8")
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.folder, env=self.environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=interruptible,
         )  # fmt: skip
+        self.started.append(process)
+        return process
 
     def run(self, *command: str, expect: int | None = 0) -> str:
         process = self.start(*command)
@@ -147,7 +151,7 @@ class Checkout:
 
     def until_training(self) -> None:
         folder = self.folder / "checkpoints" / "digits" / "vae"
-        check(until(lambda: list(folder.glob("*.ckpt")), 300), "no checkpoint was written")
+        check(until(lambda: list(folder.glob("*.ckpt")), PATIENCE), "no checkpoint was written")
 
 
 class Failed(Exception):
@@ -393,6 +397,8 @@ def run(chosen: dict[str, Callable[[Path], str]]) -> int:
                 outcome, seen = "ok", case(Path(folder) / "checkout")
             except (Failed, subprocess.TimeoutExpired) as error:
                 outcome, seen, failed = "FAILED", str(error), 1
+            for process in Checkout.started:
+                process.kill()  # does nothing to one that has ended
         print(f"{outcome:6} {name:30} {time.monotonic() - began:5.0f} s  {seen}", flush=True)
     return failed
 

@@ -14,6 +14,7 @@ import pandas as pd
 from dgmbench.controls.base import Control, ControlSettings, Curve, Finding, Outcome, Panel, Sheet
 from dgmbench.controls.run import write_finding
 from dgmbench.files import sha256_json, write_json
+from dgmbench.points import Points, points_path, write_points
 from dgmbench.results import COLUMNS, Record, write_records
 
 SHAPE, LEVELS = (1, 8, 8), 17
@@ -74,6 +75,7 @@ def fabricate(
             records += _records(dataset, model, view, seed, rng, failed)
             if not failed:
                 _neighbours(root / "results" / dataset / model, seed, view, rng)
+                _points(root / "results" / dataset / model, seed, records, rng)
         write_records(root / "results" / dataset / model / "results.csv", records)
     write_records(root / "results" / dataset / "classifier" / "results.csv", _classifier(dataset))
     plant(root / "results", dataset)
@@ -197,6 +199,17 @@ def _records(
     if "vae" in model or model == "ppca":
         records.append(record("probe_accuracy_100", 80 + rng.normal(), "percent", "exact", 1.1))
     return records
+
+
+def _points(folder: Path, seed: int, records: list[Record], rng: np.random.Generator) -> None:
+    """Values of likelihoods by test image: what makes an image hard is the same for all models."""
+    hard = np.random.default_rng(3).normal(0.0, 7.0, TEST)
+    points = {}
+    for record in records:
+        if record.seed == seed and record.unit == "nats" and record.metric.startswith(("log_", "elbo")):
+            values = hard[: record.n] + rng.normal(0.0, 0.5, record.n)
+            points[record.metric, "nats"] = Points.of(record.value + values - values.mean())
+    write_points(points_path(folder, seed), points, -1 / (64 * math.log(2)))
 
 
 def _likelihoods(model: str) -> list[tuple[str, str, float]]:

@@ -18,7 +18,7 @@ def seeds(model: str, metric: str, values: tuple[float, ...], **other: Any) -> L
 
 
 def annealed(model: str = "vae", **others: float) -> Lines:
-    """A bound over all images and an annealed one over the first 100, with further metrics of it."""
+    """A bound over all images and an annealed one over 100 of them, with further metrics of it."""
     lines = seeds(model, "log_likelihood_is_500", (80.0, 81.0), kind="lower_bound")
     lines += seeds(model, "log_likelihood_ais", (83.0, 84.0), kind="lower_bound", n=100)
     for metric, value in others.items():
@@ -39,7 +39,7 @@ def notes(*lines: dict[str, Any]) -> str:
 def test_annealing_on_fewer_images_says_how_to_compare_it() -> None:
     said = notes(*annealed(ais_gain=0.2))
     expected = (
-        "† AIS: 100 of 300 test images; compare it with IS through 'AIS − IS', "
+        "† AIS: 100 of 300 test images, drawn by the data seed; compare it with IS through 'AIS − IS', "
         "not with the columns beside it."
     )
     assert expected in said
@@ -58,8 +58,8 @@ def test_importance_sampling_on_fewer_images_is_told_too() -> None:
     lines = seeds("vae", "elbo", (70.0, 71.0), kind="lower_bound")
     lines += seeds("vae", "log_likelihood_is_500", (80.0, 81.0), kind="lower_bound", n=128)
     said = notes(*lines)
-    assert "† IS-500: 128 of 300 test images; not to be compared with columns that cover all" in said
-    assert "ELBO: first" not in said
+    assert "† IS-500: 128 of 300 test images, drawn by the data seed; not to be compared with columns" in said
+    assert "† ELBO" not in said
 
 
 def test_a_model_with_nothing_else_is_named_under_the_headline() -> None:
@@ -83,6 +83,18 @@ def test_how_annealing_was_run() -> None:
     assert "AIS accepted this share of its moves: gan 66 %." in said
     assert "without a BDMC gap" not in said
     assert "AIS without a BDMC gap, so that nothing says how loose it is: vae." in notes(*annealed())
+
+
+def test_the_classifier_behind_domain_scores_stands_beside_them() -> None:
+    judge = [
+        row("classifier", 0, "test_accuracy", 87.0, view=view, unit="percent", kind="exact", n=300)
+        for view in ("gray", "binary")
+    ]
+    scored = seeds("gan", "fid_domain", (2.0, 3.0), unit="1", kind="estimate")
+    said = notes(*scored, *judge)
+    assert "FID (domain): in the features of a classifier that is right about 87.0 % of the 300 gray" in said
+    assert "classifier that is right" not in notes(*scored)
+    assert "classifier that is right" not in notes(*seeds("ppca", "log_likelihood", (50.0, 50.1)), *judge)
 
 
 def test_without_annealing_nothing_is_said_of_it() -> None:

@@ -71,7 +71,7 @@ def test_distances_in_features_are_read_and_spoken(
     manifest = load_manifests(root / "data", ["digits"])["digits"]
     (picture,) = draw([run], manifest, root / "results", tmp_path)
     assert picture.path.exists() and picture.role == "neighbours"
-    assert "generated (median 5.00) and held-out images (median 1.00) in features" in picture.alt
+    assert "generated (mean 5.00) and held-out images (mean 1.00) in features" in picture.alt
 
 
 def test_a_run_without_neighbours_has_no_figure(

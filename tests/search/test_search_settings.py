@@ -71,6 +71,7 @@ def test_a_search_that_does_not_fit_is_refused(change: dict[str, Any], message: 
     [
         ("vae", {"space": {"latent_dim": [8, -1]}}, r"entries.vae.space.latent_dim.*latent_dim' is -1"),
         ("vae", {"space": {"latent_dmi": [8, 9]}}, r"did you mean 'latent_dim'\?"),
+        ("vae", {"space": {"latent_dim": [7, 9]}}, r"space.latent_dim' leaves out \d+, which digits has"),
         ("vae", {"objective": "fid_domain"}, "fid_domain is of gray images, not binary"),
     ],
 )
@@ -101,7 +102,8 @@ def test_choices_of_any_kind_come_back(value: Any) -> None:
 
 def test_what_is_tried_has_three_digits() -> None:
     assert Range(low=1e-4, high=1e-2, log=True).decode(0.00123456) == 0.00123
-    assert Range(low=1e-4, high=1e-2).encode(1.0) == 1e-2
+    assert Range(low=1e-4, high=1e-2).holds(1e-2)
+    assert not Range(low=1e-4, high=1e-2).holds(1.0)
 
 
 def test_settings_go_to_dotted_keys_of_a_copy() -> None:

@@ -264,7 +264,6 @@ def test_a_folder_of_too_few_images_says_what_it_holds(tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize("what", ["folder", "sub-folder", "file", "array"])
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_read_is_a_sentence(folder: Path, what: str) -> None:
     (folder / "0").mkdir()
     np.save(folder / "a.npy", BYTES)
@@ -275,6 +274,9 @@ def test_what_may_not_be_read_is_a_sentence(folder: Path, what: str) -> None:
         "array": folder / "a.npy",
     }
     place[what].chmod(0)
+    if os.access(place[what], os.R_OK):
+        place[what].chmod(0o700)
+        pytest.skip("this user may read everything")
     try:
         with pytest.raises(DataError, match="Permission denied"):
             read_samples(folder / "a.npy" if what == "array" else folder, SHAPE)
