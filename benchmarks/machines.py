@@ -7,15 +7,12 @@ and scores the same samples with each: the standard deviation over classifiers o
 features, by set of samples. That is the classifier's allowance, since a classifier trained on another
 processor is in effect one of another seed.
 
-`python benchmarks/machines.py rounding` trains what has a closed form, and evaluates that and a trained VAE,
-under imitations of other processors, with one thread and with two. The classifier and the VAE are the same
-files each time. The largest differences are the rounding allowance.
-
 `python benchmarks/machines.py seeds` prints the largest standard deviation over seeds that any entry of the
 committed reports has, by kind of metric.
 
 `python benchmarks/machines.py verdict` runs a reduced pipeline (every training included) once for each
-imitation and prints the verdict of the regression check, the baseline being of the first.
+imitation and prints the verdict of the regression check, the baseline being of the first, and by how much
+each number differs at most: the rounding allowance where nothing is trained.
 
 Imitations hold PyTorch (ATEN_CPU_CAPABILITY, oneDNN, MKL), NumPy, OpenBLAS and the C library to older
 instructions by environment variables; a processor without AVX-512 cannot play one that has it.
@@ -62,8 +59,6 @@ from dgmbench.training.runs import open_run, train_entry
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "digits"
-CLOSED = ("ppca", "independent_gray", "independent", "gaussian_mixture", "bernoulli_mixture")
-TRAINED = ("vae", "vae_gray")
 # Models of the reduced pipeline, and for how many epochs.
 REDUCED = {"ppca": None, "vae": 40, "pixelcnn": 3}
 MEASURES = (domain_quality, class_histogram, coverage_of_classes, memorisation_domain)
@@ -134,9 +129,9 @@ def carry_out(folder: Path) -> None:
 
 
 def on_every_machine(
-    folder: Path, models: tuple[str, ...], seeds: list[int], jobs: int, shared: Path | None = None
+    folder: Path, models: tuple[str, ...], seeds: list[int], jobs: int
 ) -> dict[str, pd.DataFrame]:
-    """Results by imitation and number of threads, `jobs` of them at a time; a shared folder is copied."""
+    """Results by imitation and number of threads, `jobs` of them at a time."""
     places = {}
     with ThreadPoolExecutor(jobs) as pool:
         for machine, variables in imitations().items():
@@ -145,7 +140,7 @@ def on_every_machine(
                 places[name] = place
                 if not (place / "results.csv").exists():
                     shutil.rmtree(place, ignore_errors=True)
-                    shutil.copytree(shared, place) if shared else place.mkdir(parents=True)
+                    place.mkdir(parents=True)
                     settings(place, models, seeds, threads)
                     pool.submit(in_process, place, variables | {"OMP_NUM_THREADS": str(threads)})
     return {name: read_records(place / "results.csv") for name, place in places.items()}
@@ -215,45 +210,35 @@ def over_seeds() -> None:
             print(f"\n{path.parent.name}\n{several.groupby('key').tail(1).sort_index().to_string()}")
 
 
-def rounding(folder: Path, jobs: int) -> None:
-    """The largest difference of each metric from the first imitation's, over entries and imitations."""
-    shared = folder / "shared"
-    if not (shared / "results.csv").exists():
-        shared.mkdir(parents=True, exist_ok=True)
-        settings(shared, TRAINED, [0])
-        in_process(shared, {"OMP_NUM_THREADS": "1"})
-    frames = on_every_machine(folder, CLOSED + TRAINED, [0], jobs, shared)
-    names = list(frames)
-    means = {name: mean_values(frame) for name, frame in frames.items()}
-    differences = pd.DataFrame({name: (means[name] - means[names[0]]).abs() for name in names[1:]})
-    print((differences == 0).mean().map("{:.0%} of the numbers are the same".format).to_string())
-    table = differences.max(axis=1).rename("absolute").to_frame().assign(mean=means[names[0]])
-    table["relative"] = table["absolute"] / table["mean"].abs()
-    table["where"] = differences.idxmax(axis=1).where(table["absolute"] > 0, "nowhere")
-    print(table.sort_values(["key", "absolute"]).to_string())
-
-
 def mean_values(frame: pd.DataFrame) -> pd.Series:
     """Means over seeds by key and model."""
     return comparable_records(frame).groupby(["key", "model"])["value"].mean()
 
 
 def verdict(folder: Path, jobs: int) -> None:
-    """What the regression check says on each imitation, the baseline being of the first."""
+    """What the regression check says on each imitation, the baseline being of the first, and differences."""
     frames = on_every_machine(folder, tuple(REDUCED), [0, 1, 2], jobs)
-    baseline = make_baseline(next(iter(frames.values())))
-    for name, frame in frames.items():
-        findings = compare(frame, baseline)
-        same = mean_values(frame).eq(mean_values(next(iter(frames.values())))).mean()
+    first, *others = frames
+    baseline, means = make_baseline(frames[first]), {name: mean_values(f) for name, f in frames.items()}
+    for name in others:
+        findings = compare(frames[name], baseline)
+        same = means[name].eq(means[first]).mean()
         print(f"\n{name}: {len(regressions(findings))} regressions; {same:.0%} of the means are the same")
         print(format_findings(findings))
+    differences = pd.DataFrame({name: (means[name] - means[first]).abs() for name in others})
+    table = pd.DataFrame({"mean": means[first], "difference": differences.max(axis=1)})
+    table["relative"], table["most in"] = (
+        table["difference"] / table["mean"].abs(),
+        differences.idxmax(axis=1),
+    )
+    print(table[table["difference"] > 0].to_string())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("classifiers", "rounding", "seeds", "verdict", "stages"))
+    parser.add_argument("command", choices=("classifiers", "seeds", "verdict", "stages"))
     parser.add_argument("--folder", type=Path, help="where to work; what is there already is not made again")
     parser.add_argument("--classifiers", type=int, default=8)
     parser.add_argument("--jobs", type=int, default=1, help="imitations at a time")
@@ -269,7 +254,7 @@ def main() -> None:
         elif arguments.command == "seeds":
             over_seeds()
         else:
-            {"rounding": rounding, "verdict": verdict}[arguments.command](folder, arguments.jobs)
+            verdict(folder, arguments.jobs)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ Three things make a number differ, and each has a column here, per kind of metri
 - **rounding**: other processors and thread counts add up in another order. A score that counts images also
   differs by the few images that lie on an edge. `python benchmarks/machines.py verdict` imitates processors
   with SSE4, AVX2 and AVX-512, with one thread and two: there PPCA's likelihood differs by 5e-14 of its value,
-  its pixel scores by 2e-16, shares of 300 images by up to .0033. A thousandth, or three images, leaves room
-  for other libraries; a difference that matters to a reader is larger.
+  its pixel scores by 2e-16, shares of 300 images by .0022, their floors by .0033. A thousandth, or three
+  images, leaves room for other libraries; a difference that matters to a reader is larger.
 - **classifier**: scores in the domain classifier's features are by one classifier for all seeds, so its own
   chance does not average out over them. Trained on another processor it drifts apart by rounding, at most
   until it is a classifier of another seed. So this is the standard deviation over eight classifiers that
