@@ -125,9 +125,8 @@ def test_all_bad_keys_are_told_at_once() -> None:
 
 def test_numbers_in_scientific_notation_are_numbers(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(
-        yaml.safe_dump(raw()).replace("learning_rate: 0.001", "learning_rate: 1e-3"), encoding="utf-8"
-    )
+    text = yaml.safe_dump(raw(models__vae__training__learning_rate=0.001))
+    path.write_text(text.replace("learning_rate: 0.001\n", "learning_rate: 1e-3\n"), encoding="utf-8")
     models = full_settings(load_params(path))["models"]
     assert models["vae"]["training"]["learning_rate"] == 1e-3
 
