@@ -11,6 +11,7 @@ Three steps, the same for every entry:
 from __future__ import annotations
 
 import math
+import statistics
 import sys
 import time
 from dataclasses import dataclass
@@ -87,14 +88,9 @@ class EntrySearch:
 
     def chosen(self) -> dict[str, Any]:
         """The settings of the least mean over all seeds, as Optuna stores them."""
-        means: dict[str, tuple[float, dict[str, Any]]] = {}
-        first = {key_of(t.params): t.value for t in self._complete("trial")}
-        for settings in self._to_confirm():
-            key = key_of(settings)
-            again = [t.value for t in self._complete("confirm") if key_of(t.params) == key]
-            values = [value for value in (first[key], *again) if value is not None]
-            means[key] = (sum(values) / len(values), settings)
-        return min(means.values(), key=lambda pair: pair[0])[1]
+        best = chosen_key(self.rows())
+        confirmed = (trial.params for trial in self._complete("confirm"))
+        return next(stored for stored in confirmed if key_of(self.decoded(stored)) == best)
 
     def decoded(self, stored: dict[str, Any]) -> dict[str, Any]:
         """Settings by dotted key, from what Optuna stores."""
@@ -222,9 +218,25 @@ def _storage(folder: Path | None, name: str) -> optuna.storages.BaseStorage:
     return optuna.storages.RDBStorage(f"sqlite:///{folder.resolve() / f'{name}.db'}")
 
 
-def key_of(stored: dict[str, Any]) -> str:
+def key_of(settings: dict[str, Any]) -> str:
     """One key for equal settings."""
-    return sha256_json(stored)
+    return sha256_json(settings)
+
+
+def scores_by_settings(rows: list[Row]) -> dict[str, list[float]]:
+    """Scores of every setting at the search's length, by `key_of` its settings; a seed counts once."""
+    found: dict[str, dict[int, float]] = {}
+    for row in rows:
+        if row.value is not None and row.step != "longer":
+            # Where choices are few, the sampler draws some of them more than once.
+            found.setdefault(key_of(row.settings), {})[row.seed] = row.value
+    return {key: list(by_seed.values()) for key, by_seed in found.items()}
+
+
+def chosen_key(rows: list[Row]) -> str:
+    """`key_of` the settings of the least mean, among those that were trained from further seeds."""
+    confirmed = {key: values for key, values in scores_by_settings(rows).items() if len(values) > 1}
+    return min(confirmed, key=lambda key: statistics.fmean(confirmed[key]))
 
 
 def _attributes(scored: Scored, seed: int, epochs: int | None) -> dict[str, Any]:

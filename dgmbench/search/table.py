@@ -13,7 +13,7 @@ from typing import Any
 from dgmbench.files import replacing, write_json, write_text
 from dgmbench.search.figure import draw_search
 from dgmbench.search.settings import SearchSettings
-from dgmbench.search.study import Row, key_of
+from dgmbench.search.study import Row, chosen_key, key_of, scores_by_settings
 
 OBJECTIVES = {"loss": "validation bound ↓ (nats)", "fid_domain": "validation FID (domain) ↓"}
 
@@ -54,14 +54,7 @@ class Choice:
 
 def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
     """The choice of an entry, from all its trainings."""
-    by_seed: dict[str, dict[int, float]] = {}
-    for row in rows:
-        if row.value is not None and row.step != "longer":
-            # Few choices are drawn more than once: a seed counts once.
-            by_seed.setdefault(key_of(row.settings), {})[row.seed] = row.value
-    scores = {key: list(values.values()) for key, values in by_seed.items()}
-    confirmed = {key: values for key, values in scores.items() if len(values) > 1}
-    best = min(confirmed, key=lambda key: statistics.fmean(confirmed[key]))
+    scores, best = scores_by_settings(rows), chosen_key(rows)
     trained = [row for row in rows if key_of(row.settings) == best and row.value is not None]
     short = [row for row in trained if row.step != "longer"]
     long = [row for row in trained if row.step == "longer"]
@@ -74,9 +67,9 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
         before=committed.settings,
         epochs=search.entries[entry].epochs,
         committed=statistics.fmean(scores[key_of(committed.settings)]),
-        chosen=statistics.fmean(confirmed[best]),
-        spread=statistics.stdev(confirmed[best]),
-        seeds=len(confirmed[best]),
+        chosen=statistics.fmean(scores[best]),
+        spread=statistics.stdev(scores[best]),
+        seeds=len(scores[best]),
         best_epochs=[row.best_epoch for row in short if row.best_epoch is not None],
         longer_epochs=long[0].epochs if long else None,
         longer=statistics.fmean(row.value for row in long if row.value is not None) if long else None,

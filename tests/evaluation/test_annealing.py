@@ -186,7 +186,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path, fraction: 
     assert torch.equal(found.acceptance, expected.acceptance)
 
 
-@pytest.mark.parametrize("truth", [0.0225])
+@pytest.mark.parametrize("truth", [0.04, 0.0225, 0.0126])
 def test_the_variance_of_a_generator_is_found_between_the_points_of_the_grid(truth: float) -> None:
     """The exact score is known: what is lost to the grid is less than a hundredth of a nat a pixel."""
     generator = Linear()
@@ -201,8 +201,8 @@ def test_the_variance_of_a_generator_is_found_between_the_points_of_the_grid(tru
         return float(generator.marginal(variance).log_prob(valid).mean().detach())
 
     grid = [0.0004, 0.004, 0.04, 0.4]
-    # Annealing is looser for small variances, which favours large ones; here by less than the bound below.
-    choice = select_variance(generator, valid, grid, Annealing(8, 200, 5))
+    # Annealing is looser for small variances, which favours large ones; this much of it hardly does.
+    choice = select_variance(generator, valid, grid, Annealing(16, 400, 5))
     assert not choice.at_edge and list(choice.grid) == sorted(choice.grid)
     assert choice.variance == choice.grid[choice.scores.index(max(choice.scores))]
     best = max(exact(0.0004 * 1.05**i) for i in range(140))
