@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dgmbench.errors import SettingsError
 from dgmbench.files import sha256_json
 from dgmbench.models.base import ModelSettings
+from dgmbench.provenance import git_commit
 from dgmbench.search.objective import Ground, Scored, candidate, score
 from dgmbench.search.settings import Entry, SearchSettings
 from dgmbench.search.space import value_at, with_settings
@@ -39,7 +40,7 @@ DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 class Row:
     """One training of the search; `value` is None for one that was stopped at a rung.
 
-    Its columns are those of the committed table; `committed`: of the settings that the pipeline had.
+    Its columns are those of the committed table; `committed` settings are those that the pipeline had.
     """
 
     entry: str
@@ -54,6 +55,7 @@ class Row:
     best_epoch: int | None
     rungs: dict[int, float]
     cpu_seconds: float
+    commit: str | None
 
 
 class EntrySearch:
@@ -69,6 +71,7 @@ class EntrySearch:
     ) -> None:
         self.search, self.name, self.block, self.ground = search, name, block, ground
         self.entry: Entry = search.entries[name]
+        self.commit = git_commit()  # read once: the checkout may move on while trainings run
         storage = _storage(folder, name)
         self.studies = {step: self._open(step, storage) for step in STEPS}
         self.distributions = {key: dim.distribution() for key, dim in self.entry.space.items()}
@@ -126,10 +129,10 @@ class EntrySearch:
             scored = self._score(trial.params, seed, epochs, report)
         except optuna.TrialPruned:
             stopped = Scored(math.inf, "stopped", time.process_time() - started, None)
-            trial.set_user_attr("scored", _attributes(stopped, seed, epochs))
+            trial.set_user_attr("scored", self._attributes(stopped, seed, epochs))
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            trial.set_user_attr("scored", _attributes(scored, seed, epochs))
+            trial.set_user_attr("scored", self._attributes(scored, seed, epochs))
             study.tell(trial, scored.value)
         self._say("trial", self._finished("trial")[-1])
 
@@ -145,7 +148,7 @@ class EntrySearch:
                 params=settings,
                 distributions=self.distributions,
                 value=scored.value,
-                user_attrs={"scored": _attributes(scored, seed, epochs)},
+                user_attrs={"scored": self._attributes(scored, seed, epochs)},
             )
         )
         self._say(step, self._finished(step)[-1])
@@ -202,6 +205,16 @@ class EntrySearch:
             **trial.user_attrs["scored"],
         )
 
+    def _attributes(self, scored: Scored, seed: int, epochs: int | None) -> dict[str, Any]:
+        return {
+            "seed": seed,
+            "epochs": epochs,
+            "status": scored.status,
+            "best_epoch": scored.best_epoch,
+            "cpu_seconds": round(scored.cpu_seconds, 2),
+            "commit": self.commit,
+        }
+
     def _say(self, step: str, trial: FrozenTrial) -> None:
         row = self._row(step, trial)
         value = "stopped" if row.value is None else f"{row.value:.4g}"
@@ -237,13 +250,3 @@ def chosen_key(rows: list[Row]) -> str:
     """`key_of` the settings of the least mean, among those that were trained from further seeds."""
     confirmed = {key: values for key, values in scores_by_settings(rows).items() if len(values) > 1}
     return min(confirmed, key=lambda key: statistics.fmean(confirmed[key]))
-
-
-def _attributes(scored: Scored, seed: int, epochs: int | None) -> dict[str, Any]:
-    return {
-        "seed": seed,
-        "epochs": epochs,
-        "status": scored.status,
-        "best_epoch": scored.best_epoch,
-        "cpu_seconds": round(scored.cpu_seconds, 2),
-    }

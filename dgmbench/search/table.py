@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import statistics
+from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,10 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
 def write_search(search: SearchSettings, rows: dict[str, list[Row]], folder: Path) -> None:
     """Write `trials.csv`, `chosen.json`, `README.md` and `search.png` to `folder`."""
     choices = [choice_of(search, entry, rows[entry]) for entry in search.entries]
-    write_trials(folder / "trials.csv", [row for own in rows.values() for row in own])
+    everything = [row for own in rows.values() for row in own]
+    write_trials(folder / "trials.csv", everything)
     write_json(folder / "chosen.json", {choice.entry: asdict(choice) for choice in choices})
-    write_text(folder / "README.md", _page(search, choices))
+    write_text(folder / "README.md", _page(search, everything, choices))
     draw_search(search, rows, choices, folder / "search.png")
 
 
@@ -100,18 +102,19 @@ def write_trials(path: Path, rows: list[Row]) -> None:
             writer.writerow(plain)
 
 
-def _page(search: SearchSettings, choices: list[Choice]) -> str:
+def _page(search: SearchSettings, rows: list[Row], choices: list[Choice]) -> str:
     hours = sum(choice.cpu_seconds for choice in choices) / 3600
     others = len(search.confirming_seeds)
     seeds = ", ".join(map(str, (search.trial_seed, *search.confirming_seeds)))
+    code = _code(rows)
     head = f"""# The search behind the settings of `{search.pipeline}`
 
 {search.trials} trials of every entry: the committed settings, then {search.startup - 1} at random, then
 draws of the tree-structured Parzen estimator. A trial below the median at a quarter or half of its length is
 stopped. The best {search.confirmed} and the committed settings are trained from {others} more seeds. The
-least mean over all {others + 1} seeds is chosen, and trained for {search.longer} times as long. All scores
-are on validation images. The seeds, {seeds}, are not among those that are reported. In all it took
-{hours:.1f} CPU hours.
+least mean over all {others + 1} seeds is chosen, and trained from the {others} for {search.longer} times as
+long. All scores are on validation images. The seeds, {seeds}, are not among those that are reported.
+In all it took {hours:.1f} CPU hours. {code}
 
 Scores are means over seeds, ± their standard deviation. *committed* are the settings that the pipeline had,
 at the length of training in *epochs*. Nats compare within a row only: each entry is scored by its own bound
@@ -125,6 +128,16 @@ at the length of training in *epochs*. Nats compare within a row only: each entr
     lines = [f"| {' | '.join(columns)} |", "| --- | --- |" + " ---: |" * 7 + " --- |"]
     lines += [f"| {' | '.join(_cells(choice))} |" for choice in choices]
     return head + "\n".join(lines) + "\n\n![Scores of all trials by step size](search.png)\n"
+
+
+def _code(rows: list[Row]) -> str:
+    """Which commits trained how many of the rows."""
+    counts = Counter(row.commit for row in rows)
+    parts = [
+        f"{count} by {f'commit {commit[:10]}' if commit else 'code of no commit'}"
+        for commit, count in counts.items()
+    ]
+    return f"Trainings: {', '.join(parts)}."
 
 
 def _cells(choice: Choice) -> list[str]:

@@ -22,7 +22,7 @@ def row(step: str, rate: float, seed: int, value: float | None, **changes: Any) 
     plain: dict[str, Any] = {
         "entry": "vae", "step": step, "number": 0, "seed": seed, "epochs": 10, "committed": rate == 1e-3,
         "settings": {RATE: rate}, "value": value, "status": "completed" if value is not None else "stopped",
-        "best_epoch": 9, "rungs": {0: 1.0}, "cpu_seconds": 2.0,
+        "best_epoch": 9, "rungs": {0: 1.0}, "cpu_seconds": 2.0, "commit": "c" * 40,
     }  # fmt: skip
     return Row(**(plain | changes))
 
@@ -54,6 +54,7 @@ def test_the_table_marks_what_differs_from_the_committed_settings(tmp_path: Path
     write_search(SEARCH, {"vae": ROWS}, tmp_path)
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "**learning_rate 0.002**" in page
+    assert f"Trainings: {len(ROWS)} by commit cccccccccc." in page
     assert "25 | **20.67 ± 0.58** | 18 (40)" in page
     assert (tmp_path / "search.png").stat().st_size > 1000
     with open(tmp_path / "trials.csv", encoding="utf-8") as handle:
