@@ -15,15 +15,15 @@ from torch import Tensor
 from dgmbench.controls.base import Context, ControlSettings
 from dgmbench.controls.outcomes import Interval
 from dgmbench.data.views import intensity
-from dgmbench.evaluation.frechet import fid, frechet_distance, gaussian_statistics
+from dgmbench.evaluation.frechet import FidErrors, fid, fid_errors
 from dgmbench.evaluation.parzen import parzen_log_likelihood, select_bandwidth
 from dgmbench.models.ppca import PPCA, PPCASettings
 from dgmbench.results import Record
 from dgmbench.settings.block import Few, Pair
 
-# Images on a sheet, and bootstrap resamples of a domain FID.
+# Images on a sheet, and reweightings that measure a domain FID's curvature.
 SHOWN = 36
-FID_RESAMPLES = 40
+FID_DRAWS = 20
 # Beyond so many (points x centres), k-means reads mini-batches.
 LARGEST_LLOYD = 4_000_000
 MINI_BATCH = 4096
@@ -167,20 +167,27 @@ def exact_record(context: Context, subject: str, values: Tensor, seed: int | Non
 
 @dataclass(frozen=True)
 class Fids:
-    """Domain FIDs of several sets of images against the test images, with joint bootstrap resamples.
+    """Domain FIDs of several sets of images against the same test images, with their errors.
 
-    One resample draws the test images once for all sets, so that what they share cancels in a contrast.
+    fixed: sets that are what they are (the training images); the others could have been other draws.
     """
 
     sizes: Mapping[str, int]
     values: Mapping[str, float]
-    resampled: Mapping[str, np.ndarray]
+    errors: Mapping[str, FidErrors]
+    fixed: Sequence[str] = ()
 
     def contrast(self, weights: Mapping[str, float]) -> Interval:
-        """Interval of the weighted sum of the named sets' FIDs (from the spread of the bootstrap)."""
+        """Interval of the weighted sum of the named sets' FIDs.
+
+        The test images' part is taken image by image, so that what the sets share cancels; the parts of the
+        sets' own images are independent.
+        """
         mean = sum(weight * self.values[name] for name, weight in weights.items())
-        drawn = sum(weight * self.resampled[name] for name, weight in weights.items())
-        return Interval.normal(mean, float(np.std(drawn, ddof=1)))
+        by_image = sum(weight * self.errors[name].by_image for name, weight in weights.items())
+        shared = float(np.var(by_image, ddof=1)) / np.size(by_image)
+        own = sum((weight * self._over_own(name)) ** 2 for name, weight in weights.items())
+        return Interval.normal(mean, math.sqrt(shared + own))
 
     def interval(self, name: str) -> Interval:
         """Interval of one set's FID."""
@@ -191,11 +198,16 @@ class Fids:
         seconds = context.lap() / len(self.values)
         return [
             context.record(
-                name, "fid_domain", value, float(np.std(self.resampled[name], ddof=1)),
+                name, "fid_domain", value, math.hypot(self.errors[name].over_real, self._over_own(name)),
                 n=self.sizes[name], unit="1", kind="estimate", seconds=seconds,
             )
             for name, value in self.values.items()
         ]  # fmt: skip
+
+    def _over_own(self, name: str) -> float:
+        """Standard error over the set's own images."""
+        errors = self.errors[name]
+        return 0.0 if name in self.fixed else math.sqrt(max(errors.std_error**2 - errors.over_real**2, 0.0))
 
 
 def domain_fids(context: Context, sets: Mapping[str, Tensor], fixed: Sequence[str] = ()) -> Fids | None:
@@ -210,19 +222,9 @@ def domain_fids(context: Context, sets: Mapping[str, Tensor], fixed: Sequence[st
         name: context.classifier.features(intensity(images, context.data.levels))
         for name, images in sets.items()
     }
-    rng = context.rng("fid")
-    draws: dict[str, list[float]] = {name: [] for name in sets}
-    for _ in range(FID_RESAMPLES):
-        reference = gaussian_statistics(_resampled(real, rng))
-        for name, own in features.items():
-            drawn = own if name in fixed else _resampled(own, rng)
-            draws[name].append(frechet_distance(*gaussian_statistics(drawn), *reference))
     return Fids(
         {name: len(images) for name, images in sets.items()},
         {name: fid(own, real) for name, own in features.items()},
-        {name: np.array(values) for name, values in draws.items()},
+        {name: fid_errors(own, real, FID_DRAWS, context.rng("fid")) for name, own in features.items()},
+        fixed,
     )
-
-
-def _resampled(features: Tensor, rng: np.random.Generator) -> Tensor:
-    return features[torch.from_numpy(rng.integers(len(features), size=len(features)))]

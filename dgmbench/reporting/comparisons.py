@@ -70,8 +70,8 @@ def like_with_like(first: Row, second: Row, unit: str) -> tuple[Cell, Cell] | No
     """The cells by which two models' likelihoods are compared: the tightest bound that both have.
 
     One metric for both, or the exact value of one with any bound of the other; never two different bounds.
-    Of those on common test images: with more than one seed each, the tightest, on most images. None if there
-    are none.
+    Of those on common test images: with more than one seed each, the tightest, on most images. Importance
+    sampling counts with the most draws that both have, however the others came out. None if there are none.
     """
     sign = -1 if unit == "bits_per_dim" else 1
     pairs = [
@@ -86,7 +86,13 @@ def like_with_like(first: Row, second: Row, unit: str) -> tuple[Cell, Cell] | No
         tightness = min(words.tightness(cell.metric) or 0 for cell in pair)
         return seeds, tightness, common_images(*pair), sign * sum(cell.mean for cell in pair)
 
-    return max(pairs, key=rank, default=None)
+    most = max((_draws(pair) for pair in pairs), default=0)
+    return max((pair for pair in pairs if _draws(pair) in (0, most)), key=rank, default=None)
+
+
+def _draws(pair: tuple[Cell, Cell]) -> int:
+    """Of importance sampling; 0 where neither cell is that."""
+    return max(words.importance_draws(cell.metric) or 0 for cell in pair)
 
 
 def mark_best(column: Column, rows: Sequence[Row]) -> None:

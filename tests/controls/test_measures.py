@@ -21,10 +21,11 @@ from dgmbench.controls.measures import (
     replace_by_noise,
     with_uniform,
 )
+from dgmbench.controls.outcomes import NORMAL_QUANTILE
 from dgmbench.data.dataset import Dataset
 from dgmbench.errors import SettingsError
 from dgmbench.evaluation.classifier import DomainClassifier
-from dgmbench.evaluation.frechet import fid, fid_errors
+from dgmbench.evaluation.frechet import FidErrors, fid, fid_errors
 from dgmbench.evaluation.parzen import parzen_log_likelihood, select_bandwidth
 
 
@@ -115,10 +116,10 @@ def test_fids_are_those_of_the_evaluation(digits: Dataset, classifier: DomainCla
     for name, images in (("train", train), ("noise", noise)):
         own = classifier.features(images.float() / 16)
         assert found.values[name] == pytest.approx(fid(own, real))
-        # A bootstrap holds the curvature of the distance three times, which these errors hold once; near a
-        # distance of 0, as of training images, there is little else. Both are of 40 resamples.
-        expected = fid_errors(own, real, 40, np.random.default_rng(0)).std_error
-        assert 0.75 * expected < float(np.std(found.resampled[name], ddof=1)) < 3.5 * expected
+        expected = fid_errors(own, real, 20, about.rng("fid")).std_error
+        assert found.interval(name).half == pytest.approx(NORMAL_QUANTILE * expected)
+    errors = {row.model.split("/")[-1]: row.std_error for row in found.records(about)}
+    assert errors["noise"] == pytest.approx(expected)
     assert {row.metric for row in found.records(about)} == {"fid_domain"}
     assert domain_fids(context("any", digits), {"train": train}) is None
 
@@ -126,17 +127,20 @@ def test_fids_are_those_of_the_evaluation(digits: Dataset, classifier: DomainCla
 def test_a_contrast_cancels_what_sets_share(digits: Dataset, classifier: DomainClassifier) -> None:
     about = context("any", digits, classifier)
     sets = {"a": about.raw("train"), "b": about.raw("train")}
-    fixed = domain_fids(about, sets, fixed=["a", "b"])
-    assert fixed is not None
-    # The same images against the same resampled test images.
+    fixed, drawn = domain_fids(about, sets, fixed=["a", "b"]), domain_fids(about, sets)
+    assert fixed is not None and drawn is not None
+    # The same images against the same test images.
     assert fixed.contrast({"a": 1.0, "b": -1.0}).half == pytest.approx(0.0, abs=1e-9)
-    assert fixed.interval("a").half > 0
+    assert drawn.contrast({"a": 1.0, "b": -1.0}).half > 0
+    assert 0 < fixed.interval("a").half < drawn.interval("a").half
 
 
 def test_a_contrast_is_the_weighted_sum() -> None:
-    fids = Fids(
-        {"a": 9, "b": 9}, {"a": 3.0, "b": 5.0}, {"a": np.array([1.0, 3.0]), "b": np.array([2.0, 8.0])}
-    )
-    found = fids.contrast({"a": 2.0, "b": -1.0})
-    assert found.mean == 1.0
-    assert found.half == pytest.approx(1.96 * np.std([0.0, -2.0], ddof=1))
+    """Its variance over the shared images is that of the sum; over sets' own images variances add."""
+    a, b = np.array([1.0, 3.0, 5.0]), np.array([2.0, 8.0, 2.0])
+    errors = {"a": FidErrors(2.0, a), "b": FidErrors(3.0, b), "c": FidErrors(9.0, b)}
+    fids = Fids(dict.fromkeys("abc", 9), {"a": 3.0, "b": 5.0, "c": 1.0}, errors, fixed=["c"])
+    found = fids.contrast({"a": 2.0, "b": -1.0, "c": 1.0})
+    assert found.mean == 2.0
+    own = 4 * (4.0 - a.var(ddof=1) / 3) + (9.0 - b.var(ddof=1) / 3)
+    assert found.half == pytest.approx(NORMAL_QUANTILE * ((2 * a).var(ddof=1) / 3 + own) ** 0.5)

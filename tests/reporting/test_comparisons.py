@@ -124,6 +124,19 @@ def test_two_models_are_compared_by_the_tightest_bound_that_both_have(
     assert (pair and tuple(cell.metric for cell in pair)) == expected
 
 
+def test_importance_sampling_is_compared_at_the_most_draws_that_both_have() -> None:
+    """However noise ordered the estimates: 100 draws came out higher than 1,000 here."""
+    levels = {"log_likelihood_is_10": -23.0, "log_likelihood_is_100": -21.0, "log_likelihood_is_1000": -22.0}
+    both = [model(name, level, metric) for name in "ab" for metric, level in levels.items()]
+    rows = rows_of(
+        table(*both, model("b", -20.0, "log_likelihood_is_5000"), model("c", -22.0, "log_likelihood"))
+    )
+    pair = like_with_like(rows["a"], rows["b"], "nats")
+    assert pair is not None and {cell.metric for cell in pair} == {"log_likelihood_is_1000"}
+    pair = like_with_like(rows["a"], rows["c"], "nats")
+    assert pair is not None and [cell.metric for cell in pair] == ["log_likelihood_is_1000", "log_likelihood"]
+
+
 def test_an_elbo_is_never_ranked_against_an_importance_sampled_bound() -> None:
     """Nor marked as the best of a column of mixed bounds; by its ELBO the other model is the better one."""
     models = model("vae", -22.0, "log_likelihood_is_5000"), model("vae", -24.0), model("iwae", -23.0)
