@@ -24,6 +24,10 @@ class CheckpointError(DgmbenchError):
     """A checkpoint or run directory that is missing, damaged or of another run."""
 
 
+class DamagedFileError(DgmbenchError, ValueError):
+    """A file of ours that is cut off, edited by hand or not what it should be; its sentence names it."""
+
+
 class CapabilityError(DgmbenchError):
     """A metric asked of a model that cannot give it."""
 

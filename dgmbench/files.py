@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from dgmbench.errors import DataError
+from dgmbench.errors import DamagedFileError, DataError
 
 
 def _target(path: Path) -> Path:
@@ -126,22 +126,22 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The parsed content of a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The parsed content of a JSON file. Raises `DamagedFileError` for what is no JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise DamagedFileError(f"{path} is not JSON (nested too deeply)") from None
+    except ValueError as error:
+        raise DamagedFileError(f"{path} is not JSON ({error})") from error
 
 
 def read_object(path: Path, required: Collection[str] = ()) -> dict[str, Any]:
-    """The JSON object in a file. Raises ValueError, in a sentence, for another content or missing keys."""
-    try:
-        found = read_json(path)
-    except RecursionError:
-        raise ValueError("it is not JSON: nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"it is not JSON: {error}") from error
+    """The JSON object in a file. Raises `DamagedFileError` for other content or missing keys."""
+    found = read_json(path)
     if not isinstance(found, dict):
-        raise ValueError(f"it holds {type(found).__name__}, not an object")
+        raise DamagedFileError(f"{path} holds {type(found).__name__}, not an object")
     if missing := sorted(set(required) - set(found)):
-        raise ValueError(f"it lacks {', '.join(missing)}")
+        raise DamagedFileError(f"{path} lacks {', '.join(missing)}")
     return found
 
 

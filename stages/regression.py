@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
 from dgmbench.reporting.regression import compare, format_findings, regressions
-from dgmbench.reporting.regression_files import read_results, read_sound_baseline, write_sound_baseline
+from dgmbench.reporting.regression_files import read_baseline, read_results, write_baseline
 
 
 def main() -> None:
@@ -22,10 +22,10 @@ def main() -> None:
     folder = Path("reports") / stage_settings(arguments).pipeline
     frame, baseline = read_results(folder / "results.csv"), folder / "baseline.json"
     if arguments.action == "make":
-        write_sound_baseline(frame, baseline)
+        write_baseline(frame, baseline)
         print(f"wrote {baseline}")
         return
-    findings = compare(frame, read_sound_baseline(baseline))
+    findings = compare(frame, read_baseline(baseline))
     print(format_findings(findings))
     sys.exit(1 if regressions(findings) else 0)
 

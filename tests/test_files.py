@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dgmbench.errors import DataError, suggest
+from dgmbench.errors import DataError, DgmbenchError, suggest
 from dgmbench.files import (
     expanded,
     read_json,
@@ -156,3 +156,10 @@ def test_another_open_file_is_written_to_in_its_place(tmp_path: Path) -> None:
         with text_output(Path(f"/proc/self/fd/{mine.fileno()}")) as handle:
             handle.write("rows")
         assert mine.read() == "rows"
+
+
+def test_a_damaged_file_is_told_by_name(tmp_path: Path) -> None:
+    """An error of ours, so that no entry point that reads one ends in a traceback."""
+    (tmp_path / "file.json").write_text("{")
+    with pytest.raises(DgmbenchError, match=r"file\.json is not JSON"):
+        read_json(tmp_path / "file.json")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dgmbench.errors import DataError
-from dgmbench.files import read_json, sha256_file, sha256_json
+from dgmbench.errors import DamagedFileError, DataError
+from dgmbench.files import read_object, sha256_file, sha256_json
 
 REQUIRED = ("name", "arrays", "splits", "shape", "levels", "views", "classes", "sha256")
 
@@ -122,25 +122,21 @@ def load_dataset(name: str, root: Path = Path("data"), *, verify: bool = True) -
     Raises:
         DataError: it is not prepared, an array is missing, or one is not what was prepared.
     """
-    folder = Path(root) / name
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise DataError(f"{name} is not prepared ({path} is missing); {_remedy(name)}")
-    dataset = Dataset(name, folder, _read_manifest(path, name))
+    dataset = Dataset(name, Path(root) / name, read_manifest(name, root))
     if verify:
         dataset.verify()
     return dataset
 
 
-def _read_manifest(path: Path, name: str) -> dict[str, Any]:
+def read_manifest(name: str, root: Path = Path("data")) -> dict[str, Any]:
+    """What was prepared in `<root>/<name>`. Raises `DataError` where the manifest is missing or damaged."""
+    path = Path(root) / name / "manifest.json"
+    if not path.is_file():
+        raise DataError(f"{name} is not prepared ({path} is missing); {_remedy(name)}")
     try:
-        manifest = read_json(path)
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); {_remedy(name)}") from error
-    missing = [key for key in REQUIRED if key not in manifest] if isinstance(manifest, dict) else REQUIRED
-    if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}; {_remedy(name)}")
-    return dict(manifest)
+        return read_object(path, REQUIRED)
+    except DamagedFileError as error:
+        raise DataError(f"{error}; {_remedy(name)}") from error
 
 
 def _remedy(name: str) -> str:

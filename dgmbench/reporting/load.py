@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dgmbench.errors import CheckpointError, DataError
-from dgmbench.files import read_json
+from dgmbench.data.dataset import read_manifest
+from dgmbench.errors import CheckpointError, DamagedFileError
+from dgmbench.files import read_json, read_object
 from dgmbench.points import Points, points_path, read_points
 from dgmbench.results import COLUMNS, read_records
 
@@ -168,23 +169,14 @@ def load_runs(
 
 def _read_run(path: Path) -> dict[str, Any]:
     try:
-        info = read_json(path)
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}); train this run again") from error
-    if not isinstance(info, dict) or "view" not in info:
-        raise CheckpointError(f"{path} is not the description of a run; train this run again")
-    return info
+        return read_object(path, ("view",))
+    except DamagedFileError as error:
+        raise CheckpointError(f"{error}; train this run again") from error
 
 
 def load_manifests(data_root: Path, datasets: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The manifest of each data set. Raises `DataError` where it is missing."""
-    manifests = {}
-    for dataset in datasets:
-        path = Path(data_root) / dataset / "manifest.json"
-        if not path.exists():
-            raise DataError(f"{path} is missing; run the prepare stage for '{dataset}'")
-        manifests[dataset] = read_json(path)
-    return manifests
+    """The manifest of each data set. Raises `DataError` where it is missing or damaged."""
+    return {dataset: read_manifest(dataset, data_root) for dataset in datasets}
 
 
 def load_ways(results_root: Path, run: Run) -> dict[str, np.ndarray]:

@@ -10,14 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from dgmbench.errors import SettingsError
-from dgmbench.files import read_json, write_json
 from dgmbench.reporting.metrics import comparable_records, counts, diverged_counts, is_trained
 from dgmbench.reporting.tolerance import level_of, tolerance
 from dgmbench.reporting.vocabulary import direction
@@ -54,24 +51,6 @@ def make_baseline(frame: pd.DataFrame) -> Baseline:
     for (dataset, model, metric), value in counts(frame).items():
         models[dataset][model]["counts"][metric] = value
     return {"format": FORMAT, "datasets": models}
-
-
-def write_baseline(frame: pd.DataFrame, path: Path) -> None:
-    """Write `make_baseline(frame)` as JSON."""
-    write_json(path, make_baseline(frame))
-
-
-def read_baseline(path: Path) -> Baseline:
-    """Read a baseline file. Raises `SettingsError` when it is missing or of another format."""
-    if not Path(path).exists():
-        raise SettingsError(f"{path} is missing; make it from a run that you trust")
-    baseline = read_json(path)
-    if not isinstance(baseline, dict) or baseline.get("format") != FORMAT:
-        raise SettingsError(
-            f"{path} is not a baseline of format {FORMAT}; make it anew from a run that you trust: "
-            "`make baseline` after `dvc repro`"
-        )
-    return baseline
 
 
 def compare(frame: pd.DataFrame, baseline: Baseline) -> list[Finding]:

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from dgmbench.errors import SettingsError
-from dgmbench.reporting.regression import make_baseline, read_baseline, write_baseline
+from dgmbench.files import read_object, write_json
+from dgmbench.reporting.regression import FORMAT, Baseline, make_baseline
 from dgmbench.results import read_records
 
 _MAY_BE_MISSING = ("value", "std_error")
@@ -36,34 +37,38 @@ def read_results(path: Path) -> pd.DataFrame:
     return frame
 
 
-def read_sound_baseline(path: Path) -> dict[str, Any]:
+def read_baseline(path: Path) -> Baseline:
     """The baseline of a report.
 
     Raises:
-        SettingsError: if there is none, it is damaged or in conflict, or holds a number that is not finite:
-            nothing would be worse than that.
+        SettingsError: if there is none, it is of another format, damaged or in conflict, or holds a number
+            that is not finite: nothing would be worse than that.
     """
+    if not path.exists():
+        raise SettingsError(f"{path} is missing; make it from a run that you trust: `make baseline`")
     again = f"`git checkout {path}` brings back the committed one, `make baseline` makes it anew"
     try:
-        if path.exists():
-            _refuse_conflict(path)
-        baseline = read_baseline(path)
-        _refuse_infinite(baseline, str(path))
+        _refuse_conflict(path)
+        baseline = read_object(path)
     except ValueError as error:
         raise SettingsError(f"{path} is damaged ({_gist(error)}); {again}") from error
+    if baseline.get("format") != FORMAT:
+        raise SettingsError(f"{path} is not a baseline of format {FORMAT}; {again}")
+    _refuse_infinite(baseline, str(path))
     if not _well_formed(baseline):
         raise SettingsError(f"{path} is no baseline of ours; {again}")
     return baseline
 
 
-def write_sound_baseline(frame: pd.DataFrame, path: Path) -> None:
+def write_baseline(frame: pd.DataFrame, path: Path) -> None:
     """Make the records the new baseline.
 
     Raises:
         SettingsError: if a mean is not finite; the old baseline stays.
     """
-    _refuse_infinite(make_baseline(frame), "the results")
-    write_baseline(frame, path)
+    baseline = make_baseline(frame)
+    _refuse_infinite(baseline, "the results")
+    write_json(path, baseline)
 
 
 def _refuse_conflict(path: Path) -> None:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 import dgmbench
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.views import to_levels
-from dgmbench.errors import CheckpointError, SettingsError
+from dgmbench.errors import CheckpointError, DamagedFileError, SettingsError
 from dgmbench.files import read_object, replacing, sha256_file, sha256_json, write_json
 from dgmbench.models.base import CanSample, GenerativeModel, ModelSettings
 from dgmbench.models.registry import family_class, family_module
@@ -311,8 +311,8 @@ def run_info(dataset: str, model: str, seed: int, runs: Path | str = RUNS) -> di
         )
     try:
         return read_object(path, DESCRIBED)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); train this run again") from error
+    except DamagedFileError as error:
+        raise CheckpointError(f"{error}; train this run again") from error
 
 
 def open_run(

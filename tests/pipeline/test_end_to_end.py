@@ -193,15 +193,20 @@ def test_editing_a_metric_evaluates_again_without_training_and_gives_the_same_nu
     assert len(project.mlflow_runs()) == 4
 
 
-def test_editing_a_model_s_settings_trains_that_model_alone(project: Project) -> None:
+def test_a_model_made_worse_is_trained_alone_and_fails_the_regression_check(project: Project) -> None:
+    project.run("python", "-m", "stages.regression", "make")
+    assert "No metric differs" in project.run("python", "-m", "stages.regression", "check")
     settings = yaml.safe_load(project.path("params.yaml").read_text(encoding="utf-8"))
-    settings["models"]["vae"]["latent_dim"] = 5
+    settings["models"]["vae"]["training"]["epochs"] = 1
     project.path("params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     ran = project.repro()
     assert [stage for stage in ran if stage.startswith("train")] == ["train@digits-vae"]
     assert [stage for stage in ran if stage.startswith("evaluate")] == ["evaluate@digits-vae"]
     # Two models' old runs, and the new ones of the changed model; the old ones stay for comparison.
     assert len(project.mlflow_runs()) == 6
+    found = project.run("python", "-m", "stages.regression", "check", expect=1).splitlines()
+    worse = {line.split()[2] for line in found if line.startswith("REGRESSION")}
+    assert worse == {"vae"}, found
 
 
 def test_deleting_the_store_brings_the_runs_back(project: Project) -> None:

@@ -19,10 +19,9 @@ from dgmbench.reporting.regression import (
     compare_metric,
     format_findings,
     make_baseline,
-    read_baseline,
     regressions,
-    write_baseline,
 )
+from dgmbench.reporting.regression_files import read_baseline, write_baseline
 from dgmbench.reporting.tolerance import level_of
 from dgmbench.reporting.vocabulary import is_count, is_likelihood
 from dgmbench.results import read_records
@@ -204,8 +203,8 @@ def test_baseline_file(frame: pd.DataFrame, tmp_path: Path) -> None:
         read_baseline(tmp_path / "none.json")
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"format": 1, "datasets": {}}'])
+@pytest.mark.parametrize("text", ["{}", '{"format": 1, "datasets": {}}'])
 def test_a_baseline_of_another_format_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text(text)
-    with pytest.raises(SettingsError, match="not a baseline of format 2; make it anew"):
+    with pytest.raises(SettingsError, match=r"not a baseline of format 2; .*make baseline"):
         read_baseline(tmp_path / "b.json")
