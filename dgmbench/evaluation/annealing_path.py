@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,12 +44,3 @@ def sigmoid_schedule(distributions: int, sharpness: float = 4.0) -> list[float]:
     positions = np.linspace(-sharpness, sharpness, distributions + 1)
     raw = 1 / (1 + np.exp(-positions))
     return list(((raw - raw[0]) / (raw[-1] - raw[0])).tolist())
-
-
-def cheaper(settings: Annealing, distributions: int, chains: int) -> Annealing:
-    """The same annealing with fewer distributions and chains, for a choice between settings."""
-    return replace(
-        settings,
-        distributions=min(settings.distributions, distributions),
-        chains=min(settings.chains, chains),
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from dgmbench.data.views import dequantise, to_levels
 from dgmbench.evaluation.annealing import annealed_log_likelihood
-from dgmbench.evaluation.annealing_path import Annealing, cheaper
+from dgmbench.evaluation.annealing_path import Annealing
 from dgmbench.evaluation.bdmc import bidirectional_gap
 from dgmbench.evaluation.generator_noise import GaussianObservation, select_variance
 from dgmbench.evaluation.likelihood import (
@@ -35,8 +36,9 @@ from dgmbench.results import Kind, Record
 from dgmbench.training.runs import CHECKPOINTS
 from dgmbench.training.seeding import derive_seed, generator_for
 
-# Candidate variances are compared by shorter annealing than the estimate itself gets.
-CHOICE_DISTRIBUTIONS, CHOICE_CHAINS = 150, 4
+# Candidate variances are compared by fewer chains than the estimate gets, along a path as long: a short path
+# is loosest at small variances, so it would choose too large a one.
+CHOICE_CHAINS = 2
 # Centres that go through the kernel density at once when they are drawn on the way.
 STREAMED = 4000
 
@@ -141,8 +143,8 @@ def _observation_variance(
     settings = subject.settings.ais
     valid = subject.inputs("valid")[subject.held_out_rows(settings.valid_points, "valid")]
     grid = np.logspace(*settings.log10_variances, settings.variances).tolist()
-    short = cheaper(plan, CHOICE_DISTRIBUTIONS, CHOICE_CHAINS)
-    choice = select_variance(model, valid, grid, short, seed)
+    fewer = replace(plan, chains=min(plan.chains, CHOICE_CHAINS))
+    choice = select_variance(model, valid, grid, fewer, seed)
     if choice.at_edge:
         print(
             f"annealing: the best variance {choice.variance:.3g} is at the edge of the grid", file=sys.stderr

@@ -31,6 +31,7 @@ class Choice:
         chosen: score of `settings`, over the same seeds.
         seeds: how many those are.
         longer: score after `longer_epochs`; None for a closed form, or while it is not trained.
+        gain: how much lower than after `epochs`, from the same seeds.
     """
 
     entry: str
@@ -46,6 +47,7 @@ class Choice:
     best_epochs: list[int]
     longer_epochs: int | None
     longer: float | None
+    gain: float | None
     longer_best_epochs: list[int]
     trials: int
     stopped: int
@@ -74,12 +76,19 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
         best_epochs=[row.best_epoch for row in short if row.best_epoch is not None],
         longer_epochs=long[0].epochs if long else None,
         longer=statistics.fmean(row.value for row in long if row.value is not None) if long else None,
+        gain=_gain(short, long),
         longer_best_epochs=[row.best_epoch for row in long if row.best_epoch is not None],
         trials=sum(row.step == "trial" for row in rows),
         stopped=sum(row.status == "stopped" for row in rows),
         cpu_seconds=sum(row.cpu_seconds for row in rows),
         cpu_seconds_of_one=statistics.fmean(row.cpu_seconds for row in short),
     )
+
+
+def _gain(short: list[Row], long: list[Row]) -> float | None:
+    before = {row.seed: row.value for row in short if row.value is not None}
+    gains = [before[row.seed] - row.value for row in long if row.value is not None and row.seed in before]
+    return statistics.fmean(gains) if gains else None
 
 
 def write_search(search: SearchSettings, rows: dict[str, list[Row]], folder: Path) -> None:
@@ -117,12 +126,12 @@ long. All scores are on validation images. The seeds, {seeds}, are not among tho
 In all it took {hours:.1f} CPU hours. {code}
 
 Scores are means over seeds, ± their standard deviation. *committed* are the settings that the pipeline had,
-at the length of training in *epochs*. Nats compare within a row only: each entry is scored by its own bound
-(exact likelihood, ELBO or L_k).
+at the length of training in *epochs*; *longer* says how much that brings to the same seeds. Nats compare
+within a row only: each entry is scored by its own bound (exact likelihood, ELBO or L_k).
 
 """
     columns = (
-        "entry", "score", "committed", "chosen", "longer (epochs)", "epochs", "best epochs",
+        "entry", "score", "committed", "chosen", "longer (epochs: change)", "epochs", "best epochs",
         "trials (stopped)", "CPU s of one", "chosen settings",
     )  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "| --- | --- |" + " ---: |" * 7 + " --- |"]
@@ -141,19 +150,25 @@ def _code(rows: list[Row]) -> str:
 
 
 def _cells(choice: Choice) -> list[str]:
-    longer = "–" if choice.longer is None else f"{choice.longer:.4g} ({choice.longer_epochs})"
     return [
         choice.entry,
         OBJECTIVES[choice.objective],
         f"{choice.committed:.4g}" if math.isfinite(choice.committed) else "failed",
         f"**{choice.chosen:.4g} ± {choice.spread:.2g}**",
-        longer,
+        _longer(choice),
         str(choice.epochs or "–"),
         ", ".join(map(str, choice.best_epochs)) or "–",
         f"{choice.trials} ({choice.stopped})",
         f"{choice.cpu_seconds_of_one:.0f}",
         _changes(choice),
     ]
+
+
+def _longer(choice: Choice) -> str:
+    if choice.longer is None or choice.gain is None:
+        return "–"
+    change = f"{abs(choice.gain):.2g} {'better' if choice.gain > 0 else 'worse'}"
+    return f"{choice.longer:.4g} ({choice.longer_epochs}: {change})"
 
 
 def _changes(choice: Choice) -> str:

@@ -46,6 +46,7 @@ def test_a_choice_is_the_least_mean_over_seeds() -> None:
     assert choice.chosen == pytest.approx(62 / 3)
     assert choice.committed == 25.0
     assert (choice.longer, choice.longer_epochs, choice.longer_best_epochs) == (18.0, 40, [33, 33])
+    assert choice.gain == 3.0
     assert (choice.trials, choice.stopped, choice.seeds) == (4, 1, 3)
     assert choice.cpu_seconds == 2.0 * len(ROWS)
 
@@ -55,7 +56,7 @@ def test_the_table_marks_what_differs_from_the_committed_settings(tmp_path: Path
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "**learning_rate 0.002**" in page
     assert f"Trainings: {len(ROWS)} by commit cccccccccc." in page
-    assert "25 | **20.67 ± 0.58** | 18 (40)" in page
+    assert "25 | **20.67 ± 0.58** | 18 (40: 3 better)" in page
     assert (tmp_path / "search.png").stat().st_size > 1000
     with open(tmp_path / "trials.csv", encoding="utf-8") as handle:
         lines = list(csv.DictReader(handle))
