@@ -58,7 +58,7 @@ def _draw_entry(axis: Any, rows: list[Row], choice: Choice) -> None:
     if committed:
         axis.axhline(choice.committed, color="#d62728", lw=1, ls="--", label="committed, mean")
     best = [row for row in finished if key_of(row.settings) == key_of(choice.settings)]
-    chosen = [row for row in best if row.step != "longer"]
+    chosen = [row for row in best if row.step == "confirm"]
     axis.scatter(
         [row.settings[RATE] for row in chosen],
         [row.value for row in chosen],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, RootModel, model_validator
@@ -36,6 +37,11 @@ class Range(Strict):
         """Whether a value lies in the range."""
         return self.low <= value <= self.high
 
+    def is_end(self, value: float) -> bool:
+        """Whether a value lies within a twentieth of the range of an end: a better one may lie outside."""
+        low, high, at = (math.log(each) if self.log else each for each in (self.low, self.high, value))
+        return min(at - low, high - at) < (high - low) / 20
+
     def distribution(self) -> BaseDistribution:
         """The same for Optuna."""
         from optuna.distributions import FloatDistribution
@@ -63,6 +69,11 @@ class Choices(RootModel[list[Any]]):
     def holds(self, value: Any) -> bool:
         """Whether a value is among them."""
         return value in self.root
+
+    def is_end(self, value: Any) -> bool:
+        """Whether a number is the least or the largest."""
+        numbers = [each for each in self.root if isinstance(each, int | float)]
+        return len(numbers) == len(self.root) and value in (min(numbers), max(numbers))
 
     def distribution(self) -> BaseDistribution:
         """The same for Optuna."""

@@ -3,8 +3,10 @@
 Three steps, the same for every entry:
 
 1. `trials` settings are tried from one seed: the committed ones, then draws of the tree-structured Parzen
-   estimator (Bergstra et al. 2011). A trial worse than the median of earlier ones at a rung is stopped.
-2. The best of them, and the committed ones, are trained from further seeds. The least mean is chosen.
+   estimator (Bergstra et al. 2011). A trial whose loss is above the median of earlier ones at a rung is
+   stopped; FID is not: a GAN's on the way says little of its last.
+2. The best of them, and the committed ones, are trained from further seeds. The least mean over these is
+   chosen; the first seed does not count, since it was lucky for what it selected.
 3. What was chosen is trained for longer, once for each seed of step 2.
 """
 
@@ -90,7 +92,7 @@ class EntrySearch:
                 self._once("longer", self.chosen(), seed, self.entry.epochs * self.search.longer)
 
     def chosen(self) -> dict[str, Any]:
-        """The settings of the least mean over all seeds, as Optuna stores them."""
+        """The settings of `chosen_key`, as Optuna stores them."""
         best = chosen_key(self.rows())
         confirmed = (trial.params for trial in self._complete("confirm"))
         return next(stored for stored in confirmed if key_of(self.decoded(stored)) == best)
@@ -126,7 +128,8 @@ class EntrySearch:
         seed, epochs = self.search.trial_seed, self.entry.epochs
         started = time.process_time()
         try:
-            scored = self._score(trial.params, seed, epochs, report)
+            stops = (report,) if self.entry.objective == "loss" else ()
+            scored = self._score(trial.params, seed, epochs, *stops)
         except optuna.TrialPruned:
             stopped = Scored(math.inf, "stopped", time.process_time() - started, None)
             trial.set_user_attr("scored", self._attributes(stopped, seed, epochs))
@@ -237,16 +240,15 @@ def key_of(settings: dict[str, Any]) -> str:
 
 
 def scores_by_settings(rows: list[Row]) -> dict[str, list[float]]:
-    """Scores of every setting at the search's length, by `key_of` its settings; a seed counts once."""
-    found: dict[str, dict[int, float]] = {}
+    """Scores from the confirming seeds at the search's length, by `key_of` their settings."""
+    found: dict[str, list[float]] = {}
     for row in rows:
-        if row.value is not None and row.step != "longer":
-            # Where choices are few, the sampler draws some of them more than once.
-            found.setdefault(key_of(row.settings), {})[row.seed] = row.value
-    return {key: list(by_seed.values()) for key, by_seed in found.items()}
+        if row.value is not None and row.step == "confirm":
+            found.setdefault(key_of(row.settings), []).append(row.value)
+    return found
 
 
 def chosen_key(rows: list[Row]) -> str:
-    """`key_of` the settings of the least mean, among those that were trained from further seeds."""
-    confirmed = {key: values for key, values in scores_by_settings(rows).items() if len(values) > 1}
-    return min(confirmed, key=lambda key: statistics.fmean(confirmed[key]))
+    """`key_of` the settings of the least mean over the confirming seeds."""
+    scores = scores_by_settings(rows)
+    return min(scores, key=lambda key: statistics.fmean(scores[key]))

@@ -14,14 +14,14 @@ from typing import Any
 from dgmbench.files import replacing, write_json, write_text
 from dgmbench.search.figure import draw_search
 from dgmbench.search.settings import SearchSettings
-from dgmbench.search.study import Row, chosen_key, key_of, scores_by_settings
+from dgmbench.search.study import STEPS, Row, chosen_key, key_of, scores_by_settings
 
 OBJECTIVES = {"loss": "validation bound ↓ (nats)", "fid_domain": "validation FID (domain) ↓"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the search says of an entry; scores are on validation images, means over seeds.
+    """What the search says of an entry; scores are on validation images, means over the confirming seeds.
 
     Args:
         settings: the chosen ones by dotted key.
@@ -31,7 +31,6 @@ class Choice:
         chosen: score of `settings`, over the same seeds.
         seeds: how many those are.
         longer: score after `longer_epochs`; None for a closed form, or while it is not trained.
-        gain: how much lower than after `epochs`, from the same seeds.
     """
 
     entry: str
@@ -47,7 +46,6 @@ class Choice:
     best_epochs: list[int]
     longer_epochs: int | None
     longer: float | None
-    gain: float | None
     longer_best_epochs: list[int]
     trials: int
     stopped: int
@@ -59,14 +57,14 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
     """The choice of an entry, from all its trainings."""
     scores, best = scores_by_settings(rows), chosen_key(rows)
     trained = [row for row in rows if key_of(row.settings) == best and row.value is not None]
-    short = [row for row in trained if row.step != "longer"]
-    long = [row for row in trained if row.step == "longer"]
+    steps = {step: [row for row in trained if row.step == step] for step in STEPS}
+    short, long = steps["confirm"], steps["longer"]
     committed = next(row for row in rows if row.committed)
     return Choice(
         entry=entry,
         objective=search.entries[entry].objective,
         settings=short[0].settings,
-        number=short[0].number,
+        number=steps["trial"][0].number,
         before=committed.settings,
         epochs=search.entries[entry].epochs,
         committed=statistics.fmean(scores[key_of(committed.settings)]),
@@ -76,19 +74,12 @@ def choice_of(search: SearchSettings, entry: str, rows: list[Row]) -> Choice:
         best_epochs=[row.best_epoch for row in short if row.best_epoch is not None],
         longer_epochs=long[0].epochs if long else None,
         longer=statistics.fmean(row.value for row in long if row.value is not None) if long else None,
-        gain=_gain(short, long),
         longer_best_epochs=[row.best_epoch for row in long if row.best_epoch is not None],
         trials=sum(row.step == "trial" for row in rows),
         stopped=sum(row.status == "stopped" for row in rows),
         cpu_seconds=sum(row.cpu_seconds for row in rows),
         cpu_seconds_of_one=statistics.fmean(row.cpu_seconds for row in short),
     )
-
-
-def _gain(short: list[Row], long: list[Row]) -> float | None:
-    before = {row.seed: row.value for row in short if row.value is not None}
-    gains = [before[row.seed] - row.value for row in long if row.value is not None and row.seed in before]
-    return statistics.fmean(gains) if gains else None
 
 
 def write_search(search: SearchSettings, rows: dict[str, list[Row]], folder: Path) -> None:
@@ -120,14 +111,15 @@ def _page(search: SearchSettings, rows: list[Row], choices: list[Choice]) -> str
 
 {search.trials} trials of every entry: the committed settings, then {search.startup - 1} at random, then
 draws of the tree-structured Parzen estimator. A trial below the median at a quarter or half of its length is
-stopped. The best {search.confirmed} and the committed settings are trained from {others} more seeds. The
-least mean over all {others + 1} seeds is chosen, and trained from the {others} for {search.longer} times as
-long. All scores are on validation images. The seeds, {seeds}, are not among those that are reported.
+stopped, if its score is a loss. The best {search.confirmed} and the committed settings are trained from
+{others} more seeds. The least mean over these is chosen, and trained for {search.longer} times as long. All
+scores are on validation images. The seeds, {seeds}, are not among those that are reported.
 In all it took {hours:.1f} CPU hours. {code}
 
-Scores are means over seeds, ± their standard deviation. *committed* are the settings that the pipeline had,
-at the length of training in *epochs*; *longer* says how much that brings to the same seeds. Nats compare
-within a row only: each entry is scored by its own bound (exact likelihood, ELBO or L_k).
+Scores are means over the {others} seeds, ± their standard deviation. *committed* are the settings that the
+pipeline had, at the length of training in *epochs*; **bold** settings differ from them, and *italic* ones lie
+at an end of what was searched. Nats compare within a row only: each entry is scored by its own bound (exact
+likelihood, ELBO or L_k).
 
 """
     columns = (
@@ -135,7 +127,7 @@ within a row only: each entry is scored by its own bound (exact likelihood, ELBO
         "trials (stopped)", "CPU s of one", "chosen settings",
     )  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "| --- | --- |" + " ---: |" * 7 + " --- |"]
-    lines += [f"| {' | '.join(_cells(choice))} |" for choice in choices]
+    lines += [f"| {' | '.join(_cells(search, choice))} |" for choice in choices]
     return head + "\n".join(lines) + "\n\n![Scores of all trials by step size](search.png)\n"
 
 
@@ -149,7 +141,7 @@ def _code(rows: list[Row]) -> str:
     return f"Trainings: {', '.join(parts)}."
 
 
-def _cells(choice: Choice) -> list[str]:
+def _cells(search: SearchSettings, choice: Choice) -> list[str]:
     return [
         choice.entry,
         OBJECTIVES[choice.objective],
@@ -160,23 +152,26 @@ def _cells(choice: Choice) -> list[str]:
         ", ".join(map(str, choice.best_epochs)) or "–",
         f"{choice.trials} ({choice.stopped})",
         f"{choice.cpu_seconds_of_one:.0f}",
-        _changes(choice),
+        _changes(search, choice),
     ]
 
 
 def _longer(choice: Choice) -> str:
-    if choice.longer is None or choice.gain is None:
+    if choice.longer is None:
         return "–"
-    change = f"{abs(choice.gain):.2g} {'better' if choice.gain > 0 else 'worse'}"
+    gain = choice.chosen - choice.longer
+    change = f"{abs(gain):.2g} {'better' if gain > 0 else 'worse'}"
     return f"{choice.longer:.4g} ({choice.longer_epochs}: {change})"
 
 
-def _changes(choice: Choice) -> str:
-    """The chosen settings, in bold where they differ from what the pipeline had."""
+def _changes(search: SearchSettings, choice: Choice) -> str:
+    """The chosen settings, bold where they differ from the pipeline's, italic at an end of the space."""
     if not choice.settings:
         return "none to search"
     parts = []
     for key, value in choice.settings.items():
         text = f"{key.removeprefix('training.')} {value}"
-        parts.append(text if choice.before[key] == value else f"**{text}**")
+        ends = search.entries[choice.entry].space[key].is_end(value)
+        mark = "**" * (choice.before[key] != value) + "*" * ends
+        parts.append(f"{mark}{text}{mark}")
     return ", ".join(parts)

@@ -114,3 +114,21 @@ def test_settings_go_to_dotted_keys_of_a_copy() -> None:
     }  # fmt: skip
     assert block == {"family": "vae", "training": {"epochs": 3}}
     assert value_at(changed_block, "training.learning_rate") == 0.1
+
+
+@pytest.mark.parametrize(
+    ("dimension", "inside", "ends"),
+    [
+        (Range(low=1e-4, high=1e-2, log=True), [2e-4, 1e-3, 6e-3], [1e-4, 1.1e-4, 9.5e-3, 1e-2]),
+        (Range(low=0.0, high=1.0), [0.1, 0.5], [0.0, 0.01, 0.99]),
+        (Choices([16, 8, 32]), [16], [8, 32]),
+        (Choices([2, 4]), [], [2, 4]),
+        (Choices(["relu", "tanh"]), ["relu", "tanh"], []),
+        (Choices([[1, 2], [3, 4]]), [[1, 2], [3, 4]], []),
+    ],
+)
+def test_values_at_an_end_of_what_is_searched_are_known(
+    dimension: Range | Choices, inside: list[Any], ends: list[Any]
+) -> None:
+    assert not any(dimension.is_end(value) for value in inside)
+    assert all(dimension.is_end(value) for value in ends)

@@ -112,6 +112,25 @@ def test_a_trial_below_the_median_is_stopped_at_a_rung() -> None:
         assert row.cpu_seconds > 0
 
 
+def test_a_noisy_distance_on_the_way_stops_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bool] = []
+
+    def scored(ground: Ground, settings: Any, seed: int, *report: Any) -> Scored:
+        heard.append(bool(report))
+        return Scored(1.0, "completed", 0.0, 1)
+
+    monkeypatch.setattr("dgmbench.search.study.score", scored)
+    for objective, expected in (("loss", True), ("fid_domain", False)):
+        heard.clear()
+        ground = Ground(images(), SHAPE, objective, 10)
+        search = SearchSettings.model_validate(
+            {"pipeline": "p", "dataset": "d", "trials": 2}
+            | {"entries": {"vae": {"epochs": 4, "objective": objective, "space": SPACE}}}
+        )
+        EntrySearch(search, "vae", VAE, ground, None).choose()
+        assert heard[:2] == [expected] * 2
+
+
 def test_a_score_is_the_least_validation_loss_of_its_training() -> None:
     ground = Ground.of(images(), SHAPE, Entry(epochs=4), 10, None)
     short, long = (score(ground, candidate(VAE, epochs), 0) for epochs in (2, 12))
