@@ -20,6 +20,7 @@ Three things make a number differ, and each has a column here, per kind of metri
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -33,6 +34,17 @@ class Size:
     def of(self, value: float) -> float:
         """What this comes to at a value."""
         return self.relative * abs(value) + self.absolute
+
+    def reach(self, value: float, deviations: float, *, growing: bool) -> float:
+        """How far so many standard deviations lead, where this is one at every value on the way.
+
+        The way is from `value` to larger or smaller sizes. A relative standard deviation compounds: the
+        reach is that of a log-normal variable, since a low value may have been a low draw.
+        """
+        if not self.relative:
+            return deviations * self.absolute
+        exponent = self.relative * (deviations if growing else -deviations)
+        return self.of(value) * abs(math.expm1(exponent)) / self.relative
 
 
 # Of what is computed from floats; and of what counts some of 300 images, as a share and in percent.

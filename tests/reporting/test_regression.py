@@ -74,27 +74,39 @@ def committed() -> pd.DataFrame:
 
 
 def on_another_machine(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Every number off by rounding, and every domain score by another classifier, which all seeds share."""
+    """Every number off by rounding, and every domain score by another classifier, which all seeds share.
+
+    Rounding bounds the difference of two machines, so each is off by half of it.
+    """
     keys = [metric_key(*row) for row in zip(frame["metric"], frame["unit"], strict=True)]
     kinds = [allowance(key.removesuffix("_floor")) for key in keys]
     values = frame["value"].to_numpy()
     off = [kind.rounding.of(value) for kind, value in zip(kinds, values, strict=True)]
-    moved = values + rng.uniform(-0.9, 0.9, len(values)) * off
-    # One draw for a score of a model, times the standard deviation at the mean over its seeds.
+    # One draw for a score of a model; the seeds keep their distances.
     groups = frame.assign(key=keys).groupby(["view", "model", "key"])
     draws = rng.normal(size=groups.ngroups)[groups.ngroup()]
     means = groups["value"].transform("mean")
-    sizes = np.array([kind.classifier.of(mean) for kind, mean in zip(kinds, means, strict=True)])
+    moves = [
+        np.sign(draw) * np.sign(mean) * kind.classifier.reach(mean, abs(draw), growing=draw > 0)
+        for kind, mean, draw in zip(kinds, means, draws, strict=True)
+    ]
+    moved = values + rng.uniform(-0.45, 0.45, len(values)) * off + moves
     counted = ~frame["metric"].map(is_count).astype(bool)
-    return frame.assign(value=np.where(counted, moved + draws * sizes, values))
+    return frame.assign(value=np.where(counted, moved, values))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_another_machine_is_not_a_regression(seed: int) -> None:
-    frame = committed()
-    other = on_another_machine(frame, np.random.default_rng(seed))
-    assert (other["value"] != frame["value"]).mean() > 0.8
-    assert failing(compare(other, make_baseline(frame))) == []
+def test_another_machine_is_not_a_regression() -> None:
+    """Whichever of two machines the baseline is from: neither had the middle of all classifiers.
+
+    With a draw of its own for every score, more comparisons are independent than in truth.
+    """
+    frame, fails = committed(), 0
+    for seed in range(25):
+        first, second = (on_another_machine(frame, np.random.default_rng([seed, side])) for side in (0, 1))
+        assert (first["value"] != second["value"]).mean() > 0.8
+        fails += bool(failing(compare(second, make_baseline(first))))
+    # Expected at most FALSE_ALARMS times 25; the 99.9 % quantile of that Poisson distribution is 2.
+    assert fails <= 2
 
 
 @pytest.mark.parametrize(

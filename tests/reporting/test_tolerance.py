@@ -59,6 +59,27 @@ def test_the_bound_of_the_kind_is_not_slack() -> None:
     assert found > 0.01
 
 
+@pytest.mark.parametrize(("relative", "worse"), [(0.17, 1.0), (0.35, 1.0), (0.17, -1.0), (0.01, -1.0)])
+def test_false_alarms_of_a_share_of_the_value_are_no_more_than_promised(
+    relative: float, worse: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where spread grows with the value, a baseline that came out low must not be held to a small one."""
+    monkeypatch.setattr(module, "allowance", lambda key: Allowance(Size(), classifier=Size(relative)))
+    rng, level, runs, count = np.random.default_rng(0), 0.01, 4000, 0
+    for _ in range(runs):
+        first, second = 20 * np.exp(relative * rng.normal(size=2))
+        before, now = summary([first] * 2), summary([second] * 2)
+        count += worse * (second - first) > tolerance("any", before, now, level)[0]
+    assert 0.3 * level < count / runs <= level + 3 * math.sqrt(level / runs)
+
+
+def test_standard_deviations_compound_where_they_are_a_share_of_the_value() -> None:
+    assert Size(0.1).reach(20.0, 2.0, growing=True) == pytest.approx(20 * (math.exp(0.2) - 1))
+    assert Size(0.1).reach(-20.0, 2.0, growing=False) == pytest.approx(20 * (1 - math.exp(-0.2)))
+    assert Size(0.0, 3.0).reach(20.0, 2.0, growing=True) == 6.0
+    assert Size(1e-9, 3.0).reach(20.0, 2.0, growing=True) == pytest.approx(6.0)
+
+
 @pytest.mark.usefixtures("one_kind")
 def test_a_whole_check_fails_without_cause_once_in_a_hundred() -> None:
     rng, numbers, checks = np.random.default_rng(0), 40, 200
