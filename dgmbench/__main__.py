@@ -23,6 +23,8 @@ from dgmbench.settings import (
 )
 from dgmbench.settings.block import checked
 
+SEARCHES = Path("searches")
+
 
 def main() -> None:
     """Parse and call."""
@@ -47,8 +49,8 @@ def _use(arguments: argparse.Namespace) -> None:
     where = where_of(arguments.pipeline)
     if arguments.models is not None or arguments.seeds is not None:
         raw = select(raw, arguments.models, arguments.seeds, where)
-    # Not the pipeline's own name, so that a part of it does not overwrite the report of the whole.
-    raw["pipeline"] = raw["pipeline"] if arguments.name is None else arguments.name
+    if arguments.name is not None:
+        raw["pipeline"] = _free_name(arguments.name, arguments.pipeline)
     if PARAMS.is_dir():
         raise SettingsError(f"{PARAMS} is a folder, and settings go into a file of that name: move it away")
     validate(raw, where)
@@ -59,12 +61,28 @@ def _use(arguments: argparse.Namespace) -> None:
     )
 
 
+def _free_name(name: str, pipeline: str) -> str:
+    """The name, unless the report of another pipeline or of a search has it."""
+    if name in pipeline_names() and name != pipeline:
+        raise SettingsError(f"--name {name}: reports/{name} is of pipeline '{name}', not of '{pipeline}'")
+    if name in (f"{search}-search" for search in pipeline_names(SEARCHES)):
+        raise SettingsError(f"--name {name}: reports/{name} is of a search")
+    return str(name)
+
+
 def _list(arguments: argparse.Namespace) -> None:
+    refused = []
     for name in pipeline_names():
-        params = checked(Params, compose(name), "", where_of(name))
+        try:
+            params = checked(Params, compose(name), "", where_of(name))
+        except SettingsError as error:
+            refused.append(str(error))
+            continue
         print(
             f"{name:12} {', '.join(params.datasets)}: {', '.join(params.models)} x {len(params.seeds)} seeds"
         )
+    if refused:
+        raise SettingsError("\n".join(refused))
 
 
 def _check(arguments: argparse.Namespace) -> None:

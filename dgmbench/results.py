@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
@@ -61,8 +61,15 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
 
 
 def read_records(path: Path) -> pd.DataFrame:
-    """Read a results CSV into a frame with the columns of `Record` (a missing `std_error` is NaN)."""
-    frame = pd.read_csv(path, dtype={"dataset": str, "model": str, "unit": str, "seed": int, "n": int})
+    """Read a results CSV into a frame with the columns of `Record` (a missing `std_error` is NaN).
+
+    Raises ValueError for a missing column, or what is no number in a column of numbers.
+    """
+    words: dict[str, Any] = dict.fromkeys(("dataset", "model", "unit"), str)
+    numbers: dict[str, Any] = {"seed": int, "n": int, "value": float, "std_error": float}
+    # A model may be called `nan` or `null`; only numbers may be missing.
+    missing_numbers = {key: ["", "nan"] for key in ("value", "std_error", "seconds")}
+    frame = pd.read_csv(path, dtype=words | numbers, keep_default_na=False, na_values=missing_numbers)
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
         raise ValueError(f"{path}: columns {', '.join(missing)} are missing")

@@ -12,6 +12,7 @@ import pandas as pd
 from dgmbench.errors import SettingsError
 from dgmbench.files import read_object, write_json
 from dgmbench.reporting.regression import FORMAT, Baseline, make_baseline
+from dgmbench.reporting.vocabulary import headline_records
 from dgmbench.results import read_records
 
 _MAY_BE_MISSING = ("value", "std_error")
@@ -21,7 +22,8 @@ def read_results(path: Path) -> pd.DataFrame:
     """The records of a report.
 
     Raises:
-        SettingsError: if there is no report yet, or the file is empty, cut off or in conflict.
+        SettingsError: if there is no report yet, or the file is empty, cut off or in conflict, or holds a
+            result twice.
     """
     if not path.exists():
         raise SettingsError(f"there is no {path} yet; `dvc repro` writes it")
@@ -29,6 +31,7 @@ def read_results(path: Path) -> pd.DataFrame:
     try:
         _refuse_conflict(path)
         frame = read_records(path)
+        headline_records(frame)
     except ValueError as error:
         raise SettingsError(f"{path} is damaged ({_gist(error)}); {again}") from error
     needed = frame.drop(columns=list(_MAY_BE_MISSING))
@@ -42,7 +45,7 @@ def read_baseline(path: Path) -> Baseline:
 
     Raises:
         SettingsError: if there is none, it is of another format, damaged or in conflict, or holds a number
-            that is not finite: nothing would be worse than that.
+            that is not finite, or no model at all: nothing would be worse than that.
     """
     if not path.exists():
         raise SettingsError(f"{path} is missing; make it from a run that you trust: `make baseline`")
@@ -99,7 +102,7 @@ def _numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
 
 def _well_formed(baseline: dict[str, Any]) -> bool:
     try:
-        return all(
+        return any(baseline["datasets"].values()) and all(
             {"mean", "sd", "n", "direction"} <= summary.keys()
             for models in baseline["datasets"].values()
             for entry in models.values()

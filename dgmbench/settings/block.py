@@ -52,7 +52,14 @@ def _distinct(values: list[T]) -> list[T]:
 Pair = Annotated[tuple[T, T], pydantic.Strict(False)]
 # A list whose entries name metrics or subjects, so that none may come twice.
 Distinct = Annotated[list[T], AfterValidator(_distinct)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+NAME, FILE_NAME = r"^[a-z][a-z0-9_]*$", r"^[a-z0-9][a-z0-9-]*$"
+DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
+_PATTERNS = {
+    DEVICE: "auto, cpu, cuda or cuda:NUMBER",
+    NAME: "small letters, digits and underscores, the first a letter",
+    FILE_NAME: "small letters, digits and hyphens, the first no hyphen",
+}
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_INT)]
 # The first of a row of seeds, which must all be seeds.
 FirstSeed = Annotated[int, Field(ge=0, le=2**62)]
@@ -107,6 +114,8 @@ def _explain(schema: type[BaseModel], problem: Any, prefix: str) -> str:
         return f"'{key}' is {value}: it should be a mapping"
     if kind == "invalid_key":
         return f"'{key}' is a key that is not text; put it in quotes or correct it"
+    if kind == "string_pattern_mismatch":
+        return f"'{key}' is {value}: {_PATTERNS[problem['ctx']['pattern']]}"
     return f"'{key}' is {value}: {problem['msg'].removeprefix('Value error, ')}"
 
 

@@ -30,7 +30,8 @@ def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
             section of a wrong kind, with the file that it stands in.
     """
     merged: dict[str, Any] = {}
-    for raw in _chain(name, folder).values():
+    for path, raw in _chain(name, folder).items():
+        _check_taken_out(raw, merged, str(path))
         merged = _merge(merged, raw)
     for section in ("models", "controls"):
         blocks = merged.get(section) or {}
@@ -64,6 +65,10 @@ def _chain(name: str, folder: Path) -> dict[Path, dict[str, Any]]:
             raise SettingsError(f"{folder}: pipelines extend in a circle: {circle}")
         raw = read_yaml(path)
         above = raw.pop("extends", None)
+        if raw.get("pipeline", current) != current:
+            raise SettingsError(
+                f"{path}: 'pipeline' is {shown(raw['pipeline'])}: the file's name says '{current}'"
+            )
         _check_sections(raw, str(path))
         chain = {path: raw} | chain
         if above is None:
@@ -101,6 +106,18 @@ def _check_sections(raw: dict[str, Any], where: str) -> None:
         checked(Order, order, f"orders.{i}", where)
 
 
+def _check_taken_out(raw: dict[str, Any], below: dict[str, Any], where: str) -> None:
+    """That what is set to null, to take it out, is there."""
+    for section in ("models", "controls"):
+        there = [key for key, block in (below.get(section) or {}).items() if block is not None]
+        for key, block in (raw.get(section) or {}).items():
+            if block is None and key not in there:
+                raise SettingsError(
+                    f"{where}: '{section}.{key}' is null, but there is no '{key}' to take out: "
+                    f"{suggest(str(key), there)}"
+                )
+
+
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
@@ -121,7 +138,9 @@ def select(
     if seeds is not None:
         chosen["seeds"] = list(seeds)
     if models is not None:
-        for name in models:
+        for i, name in enumerate(models):
+            if name in models[:i]:
+                raise SettingsError(f"{where}: --models names '{name}' twice")
             if name not in raw["models"]:
                 raise SettingsError(f"{where}: no model '{name}': {suggest(name, raw['models'])}")
         chosen |= {"models": {name: raw["models"][name] for name in models}, "controls": {}}

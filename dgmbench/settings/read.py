@@ -152,14 +152,15 @@ class _Reader:
         merged: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == f"{_TAG}merge":
-                merged = self._merged(value_node, path) | merged
-                continue
-            key = self._key(key_node, path)
+            merges = key_node.tag == f"{_TAG}merge"
+            key = "<<" if merges else self._key(key_node, path)
             if key in lines:
                 self._refuse(key_node, (*path, key), f"this key stands in line {lines[key]} already")
             lines[key] = key_node.start_mark.line + 1
-            found[key] = self._value(value_node, (*path, key))
+            if merges:
+                merged = self._merged(value_node, path)
+            else:
+                found[key] = self._value(value_node, (*path, key))
         return merged | found
 
     def _merged(self, node: yaml.Node, path: tuple[str, ...]) -> dict[str, Any]:

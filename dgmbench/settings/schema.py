@@ -6,7 +6,17 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from dgmbench.settings.block import LONGEST_NAME, Distinct, Few, Name, Pair, Seed, Strict
+from dgmbench.settings.block import (
+    DEVICE,
+    FILE_NAME,
+    LONGEST_NAME,
+    Distinct,
+    Few,
+    Name,
+    Pair,
+    Seed,
+    Strict,
+)
 
 
 class DataSettings(Strict):
@@ -24,7 +34,7 @@ class DataSettings(Strict):
 class TrainingSettings(Strict):
     """How training runs, for all models alike."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if any")
+    device: str = Field("auto", pattern=DEVICE, description="auto: a GPU if any")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast in the steps"
     )
@@ -163,7 +173,7 @@ class Params(Strict):
     """Everything in `params.yaml`."""
 
     pipeline: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        pattern=FILE_NAME,
         max_length=LONGEST_NAME,
         description="name; the report is in reports/<pipeline>",
     )

@@ -13,7 +13,7 @@ import pytest
 from dgmbench.commands import guarded
 from dgmbench.files import write_json
 from dgmbench.reporting.regression import make_baseline
-from dgmbench.results import COLUMNS
+from dgmbench.results import COLUMNS, read_records
 from dgmbench.settings import PARAMS, compose, render_params, select
 from stages import regression
 
@@ -47,9 +47,15 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     "binary": lambda path: path.write_bytes(bytes(range(256))),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
+RESULTS_FAULTS: dict[str, Callable[[Path], object]] = {
+    "text in a value": lambda path: replaced(path, "7.5", "abc"),
+    "every row twice": lambda path: path.write_text(path.read_text() + path.read_text().partition("\n")[2]),
+}
 BASELINE_FAULTS: dict[str, Callable[[Path], object]] = {
     "a list": lambda path: path.write_text("[1]\n"),
     "parts missing": lambda path: replaced(path, '"mean"', '"average"'),
+    "no data set": lambda path: write_json(path, {"format": 2, "datasets": {}}),
+    "no model": lambda path: write_json(path, {"format": 2, "datasets": {"digits": {}}}),
     "NaN": lambda path: replaced(path, "7.5", "NaN"),
 }
 
@@ -96,7 +102,7 @@ def test_what_agrees_passes_and_what_is_worse_is_exit_code_1(
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        *(("results.csv", fault) for fault in FAULTS),
+        *(("results.csv", fault) for fault in [*FAULTS, *RESULTS_FAULTS]),
         *(("baseline.json", fault) for fault in [*FAULTS, *BASELINE_FAULTS]),
     ],
 )
@@ -107,7 +113,7 @@ def test_a_file_that_is_missing_or_damaged_is_a_sentence_and_exit_code_2(
     name: str,
     fault: str,
 ) -> None:
-    (FAULTS | BASELINE_FAULTS)[fault](folder / name)
+    (FAULTS | RESULTS_FAULTS | BASELINE_FAULTS)[fault](folder / name)
     assert ended(monkeypatch, "check") == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ") and message.count("\n") == 1
@@ -131,3 +137,9 @@ def test_a_baseline_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert ended(monkeypatch, "make") == 0
     models = json.loads((folder / "baseline.json").read_text())["datasets"]["digits"]
     assert models["ppca"]["metrics"]["fid_domain"]["mean"] == 7.5
+
+
+@pytest.mark.parametrize("name", ["nan", "null", "na", "none", "true", "inf"])
+def test_a_model_may_be_called_like_a_missing_value(name: str, tmp_path: Path) -> None:
+    records(7.5).assign(model=name).to_csv(tmp_path / "results.csv", index=False)
+    assert set(read_records(tmp_path / "results.csv")["model"]) == {name}

@@ -132,7 +132,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     # Names that files are made from.
     "model: long name": (text_of(models=f"{{{LONG}: {{}}}}"), "String should have at most 64 characters"),
     "pipeline: long name": (text_of(datasets=f"[{LONG}]"), "unknown data set 'aaaa"),
-    "model: odd name": (text_of(models="{'../x': {}}"), "'models.../x' is '../x': String should match pattern"),
+    "model: odd name": (text_of(models="{'../x': {}}"), "'models.../x' is '../x': small letters, digits and underscores"),
     # Keys that are not text.
     **{
         f"key {key} in {section}": (
@@ -165,6 +165,7 @@ BAD: dict[str, tuple[bytes, str]] = {
         + b"".join(b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 10)) for c in range(ord("b"), ord("l"))),
         "has more than 50000 values",
     ),
+    "merged twice": (text_of(data="{<<: {seed: 1}, <<: {seed: 2}}"), "'data.<<': this key stands in line 4 already"),
     "merge of a list": (text_of(data="{<<: [1]}"), "'data.<<': it should be a mapping"),
     "nested lists": (b"seeds: " + b"[" * DEEP + b"]" * DEEP, "nests "),
     "nested mappings": (b"seeds: " + b"{a: " * 100 + b"}" * 100, "nests deeper than 30 levels"),
@@ -190,7 +191,7 @@ BAD_PARAMS = {
     "orders: null": (text_of(orders="null"), "'orders' is null: Input should be a valid list"),
     "pipeline: number": (text_of(pipeline="3"), "'pipeline' is 3: Input should be a valid string"),
     "pipeline: long": (text_of(pipeline=LONG), "'pipeline' is 'aaaa"),
-    "pipeline: folder": (text_of(pipeline="a/b"), "'pipeline' is 'a/b': String should match pattern"),
+    "pipeline: folder": (text_of(pipeline="a/b"), "'pipeline' is 'a/b': small letters, digits and hyphens"),
     "unknown section": (text_of(control="{}"), "unknown key 'control': did you mean 'controls'?"),
 }
 BAD_PIPELINES = {
@@ -203,6 +204,12 @@ BAD_PIPELINES = {
     "extends: a broken one": (b"extends: broken\n", "broken.yaml: 'models' is 3: it should be a mapping"),
     "of the one below": (b"extends: good\nseeds: [true]\n", "bad.yaml (extends good): 'seeds.0' is true"),
     "no models": (text_of(models="null"), "'models' is {}"),
+    "another name": (text_of(pipeline="other"), "'pipeline' is 'other': the file's name says 'bad'"),
+    "no such model to take out": (
+        b"extends: good\nmodels: {pcpa: null}\n",
+        "'models.pcpa' is null, but there is no 'pcpa' to take out: did you mean 'ppca'?",
+    ),
+    "no such control to take out": (b"extends: good\ncontrols: {pixel_shift: null}\n", "no 'pixel_shift' to take out"),
 }
 # fmt: on
 
@@ -253,8 +260,8 @@ def test_the_command_says_what_the_stage_says(name: str, run: Callable[..., str]
 def test_a_bad_pipeline_is_refused(name: str, run: Callable[..., str]) -> None:
     content, message = (BAD | BAD_PIPELINES)[name]
     Path("pipelines").mkdir()
-    Path("pipelines/good.yaml").write_bytes(text_of())
-    Path("pipelines/broken.yaml").write_bytes(text_of(models="3"))
+    Path("pipelines/good.yaml").write_bytes(text_of(pipeline="good"))
+    Path("pipelines/broken.yaml").write_bytes(text_of(pipeline="broken", models="3"))
     Path("pipelines/bad.yaml").write_bytes(content)
     if "one of: bad, good" in message:
         Path("pipelines/broken.yaml").unlink()
@@ -264,7 +271,7 @@ def test_a_bad_pipeline_is_refused(name: str, run: Callable[..., str]) -> None:
 def test_a_folder_or_an_unreadable_file_is_refused(run: Callable[..., str]) -> None:
     Path("params.yaml").mkdir()
     Path("pipelines/folder.yaml").mkdir(parents=True)
-    Path("pipelines/good.yaml").write_bytes(text_of())
+    Path("pipelines/good.yaml").write_bytes(text_of(pipeline="good"))
     Path("pipelines/loop.yaml").symlink_to("loop.yaml")
     assert run(check) == "error: params.yaml is a folder, not a file of settings\n"
     assert "params.yaml is a folder" in run(command_line, "use", "good")
@@ -285,14 +292,40 @@ def test_outside_of_a_repository_the_folder_is_named(run: Callable[..., str]) ->
         (["--seeds", "1", "1"], "'seeds' is [1, 1]: The same entry twice: 1"),
         (["--models", "pcca"], "no model 'pcca': did you mean 'ppca'?"),
         (["--name", LONG], "'pipeline' is 'aaaa"),
+        (["--models", "ppca", "ppca"], "--models names 'ppca' twice"),
         (["--name", ""], "'pipeline' is ''"),
-        (["--name", "Über"], "'pipeline' is 'Über': String should match pattern"),
+        (["--name", "Über"], "'pipeline' is 'Über': small letters, digits and hyphens"),
     ],
 )
 def test_bad_options_are_refused(options: list[str], message: str, run: Callable[..., str]) -> None:
     Path("pipelines").mkdir()
-    Path("pipelines/good.yaml").write_bytes(text_of())
+    Path("pipelines/good.yaml").write_bytes(text_of(pipeline="good"))
     assert_one_line(run(command_line, "use", "good", *options), "pipelines/good.yaml", message)
+
+
+@pytest.mark.parametrize(("name", "of"), [("other", "of pipeline 'other'"), ("other-search", "of a search")])
+def test_the_report_of_something_else_is_not_overwritten(name: str, of: str, run: Callable[..., str]) -> None:
+    for folder in ("pipelines", "searches"):
+        Path(folder).mkdir()
+        Path(folder, "other.yaml").write_bytes(text_of(pipeline="other"))
+    Path("pipelines/good.yaml").write_bytes(text_of(pipeline="good"))
+    assert f"--name {name}: reports/{name} is {of}" in run(command_line, "use", "good", "--name", name)
+
+
+def test_one_bad_pipeline_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pipelines").mkdir()
+    for name in ("a", "Bad", "good"):
+        Path(f"pipelines/{name}.yaml").write_bytes(text_of(pipeline=name))
+    monkeypatch.setattr(sys, "argv", ["x", "pipelines"])
+    with pytest.raises(SystemExit) as stop:
+        guarded(command_line.main)
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert [line.split()[0] for line in said.out.splitlines()] == ["a", "good"]
+    assert "'pipeline' is 'Bad': small letters, digits and hyphens" in said.err
 
 
 def test_a_process_ends_with_one_line(tmp_path: Path) -> None:
