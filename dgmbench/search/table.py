@@ -160,7 +160,7 @@ def _longer(choice: Choice) -> str:
     if choice.longer is None:
         return "–"
     gain = choice.chosen - choice.longer
-    change = f"{abs(gain):.2g} {'better' if gain > 0 else 'worse'}"
+    change = f"{abs(gain):.2g} {'better' if gain > 0 else 'worse'}" if gain else "the same"
     return f"{choice.longer:.4g} ({choice.longer_epochs}: {change})"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from dgmbench.errors import SettingsError
 from dgmbench.search.settings import SEARCHES, SearchSettings, check, load_search
 from dgmbench.search.space import Choices, Range, value_at, with_settings
+from dgmbench.settings import model_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMITTED = sorted(path.stem for path in (ROOT / "searches").glob("*.yaml") if path.stem != "dvc")
@@ -56,7 +58,7 @@ def changed(**changes: Any) -> SearchSettings:
     ("change", "message"),
     [
         ({"dataset": "mnist"}, r"'dataset' mnist: .*Valid: digits"),
-        ({"trial_seed": 1}, r"seeds \[1\] are reported by digits"),
+        ({"trial_seed": 10}, r"seeds \[10\] are reported by digits"),
         ({"entries": {"vea": {}}}, r"'entries.vea': no such model: did you mean 'vae'\?"),
         ({"entries": {"vae": {}}}, "'entries' lacks ae, bernoulli_mixture, .*every|lacks ae"),
     ],
@@ -132,3 +134,15 @@ def test_values_at_an_end_of_what_is_searched_are_known(
 ) -> None:
     assert not any(dimension.is_end(value) for value in inside)
     assert all(dimension.is_end(value) for value in ends)
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_the_pipeline_has_what_the_search_chose(name: str) -> None:
+    """And reports seeds that the search did not use; its lengths of training are the search's."""
+    search = load_search(SEARCHES / f"{name}.yaml")
+    params = check(search, name)
+    chosen = json.loads((ROOT / "reports" / f"{name}-search" / "chosen.json").read_text(encoding="utf-8"))
+    for entry, choice in chosen.items():
+        present = model_settings(params, entry).model_dump(mode="json")
+        assert {key: value_at(present, key) for key in choice["settings"]} == choice["settings"], entry
+        assert choice["epochs"] in (None, present["training"]["epochs"])
