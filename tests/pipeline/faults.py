@@ -47,7 +47,7 @@ class Checkout:
     """A copy of the working tree with a pipeline of two models, and commands run in it.
 
     Unless it is `fresh`, it is a copy of a checkout in which the pipeline has run, with other settings of one
-    model: what is left to do is short.
+    model: what is left to do is short, and with `SHORT` epochs nothing is.
     """
 
     base: Path
@@ -302,7 +302,7 @@ def stale_lock(folder: Path) -> str:
 
 
 def experiment(folder: Path) -> str:
-    checkout = Checkout(folder)
+    checkout = Checkout(folder, SHORT)
     checkout.repro(TRAIN)
     checkout.commit()
     output = checkout.run("dvc", "exp", "run", TRAIN, "-S", "models.vae.latent_dim=5")
@@ -312,7 +312,7 @@ def experiment(folder: Path) -> str:
 
 
 def queue(folder: Path) -> str:
-    checkout = Checkout(folder)
+    checkout = Checkout(folder, SHORT)
     checkout.repro(TRAIN)
     checkout.commit()
     for size in (5, 6):
