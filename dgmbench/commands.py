@@ -45,6 +45,7 @@ def stage_settings(arguments: argparse.Namespace) -> Params:
 def guarded(main: Callable[[], None]) -> None:
     """Run an entry point: a user's or the machine's error becomes a sentence and exit code 2, Ctrl-C 130.
 
+    The notes of an error are sentences of their own.
     What standard output cannot encode is printed as an escape; a closed pipe ends it without a word (141).
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -73,7 +74,8 @@ def guarded(main: Callable[[], None]) -> None:
 
 
 def _stop(error: DgmbenchError) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
+    for said in (error, *getattr(error, "__notes__", [])):
+        print(f"error: {said}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,7 +37,7 @@ def for_each(work: Callable[[T], R], items: Sequence[T], processes: int, what: s
     With more than one, each item runs in a fork of this process, which must not have started threads of
     its own. Ctrl-C is passed on and waited for, so that each can save its state; if this process is
     killed, Linux kills the others with it. After a failure no item is started any more, and those in work
-    are waited for.
+    are waited for. What more than one has to say is in the error's notes.
 
     Args:
         work: what is done with an item.
@@ -47,7 +48,7 @@ def for_each(work: Callable[[T], R], items: Sequence[T], processes: int, what: s
     Raises:
         DgmbenchError: the first that an item raised; MachineError if the machine refused something;
             WorkerError if a process was killed or failed in another way.
-        KeyboardInterrupt: after all have stopped.
+        KeyboardInterrupt: after all have stopped, with the words of each; also if one alone was interrupted.
     """
     if processes <= 1 or len(items) <= 1:
         return [_named(work, item, what) for item in items]
@@ -81,14 +82,12 @@ class _Team:
             while self.running or (self.waiting and not self.errors):
                 while self.waiting and self.free and not self.errors:
                     self._start(self.waiting.pop(0))
-                for connection in wait(list(self.running)):
-                    assert isinstance(connection, Connection)
-                    self._finish(connection)
+                self._finish_any()
         except KeyboardInterrupt:
             self._stop()
-            raise
+            raise self._failure() from None
         if self.errors:
-            raise self.errors[0]
+            raise self._failure()
         return [self.results[index] for index in range(len(self.items))]
 
     def _start(self, index: int) -> None:
@@ -99,9 +98,16 @@ class _Team:
         process = context.Process(target=_run, args=arguments, daemon=False)
         sys.stdout.flush()
         sys.stderr.flush()
-        process.start()
-        theirs.close()
-        self.running[ours] = (index, place, process)
+        with _ctrl_c_held():
+            process.start()
+            theirs.close()
+            self.running[ours] = (index, place, process)
+
+    def _finish_any(self) -> None:
+        """Wait until at least one has ended."""
+        for connection in wait(list(self.running)):
+            assert isinstance(connection, Connection)
+            self._finish(connection)
 
     def _finish(self, connection: Connection) -> None:
         index, place, process = self.running.pop(connection)
@@ -132,17 +138,38 @@ class _Team:
         )
 
     def _stop(self) -> None:
-        """Pass Ctrl-C on, and wait until all have saved what they had; a second one is passed on too."""
+        """Pass Ctrl-C on, and wait until all have saved what they had; a second one kills them."""
         for _, _, process in self.running.values():
             if process.is_alive() and process.pid is not None:
                 os.kill(process.pid, signal.SIGINT)
         try:
-            for _, _, process in self.running.values():
-                process.join()
+            # Received and not only joined: a process ends when what it sends is taken.
+            while self.running:
+                self._finish_any()
         except KeyboardInterrupt:
             for _, _, process in self.running.values():
                 process.kill()
             raise
+
+    def _failure(self) -> BaseException:
+        """The first error with the others as its notes; an interruption if there is nothing worse."""
+        stops = [error for error in self.errors if isinstance(error, KeyboardInterrupt)]
+        faults = [error for error in self.errors if not isinstance(error, KeyboardInterrupt)]
+        if not faults:
+            return KeyboardInterrupt("; ".join(sorted(map(str, stops))))
+        for other in faults[1:] + stops:
+            faults[0].add_note(str(other))
+        return faults[0]
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Let Ctrl-C wait: a process that was started but is not yet known would not be told of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kills_for_memory() -> int:
@@ -157,15 +184,24 @@ def _kills_for_memory() -> int:
 def _run(
     work: Callable[[Any], Any], item: Any, what: str, place: int, connection: Connection, parent: int
 ) -> None:
-    """The body of a process: report (True, result) or (False, the user's error)."""
+    """The body of a process: do the work and send what came of it."""
     global _slot
     _slot = place
     # A group of its own: the terminal's Ctrl-C reaches the parent alone, which passes it on once.
     os.setpgrp()
     end_with(parent)
+    answer = _answer(work, item, what)
+    # A message cut in two by Ctrl-C could not be read.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection.send(answer)
+
+
+def _answer(work: Callable[[Any], Any], item: Any, what: str) -> tuple[bool, Any]:
+    """(True, result) or (False, the user's error or where it was interrupted)."""
     try:
-        connection.send((True, _named(work, item, what)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return True, _named(work, item, what)
     except DgmbenchError as error:
-        connection.send((False, error))
-    except KeyboardInterrupt:
-        os._exit(130)
+        return False, error
+    except KeyboardInterrupt as stop:
+        return False, KeyboardInterrupt(str(stop) or f"{what} {item}: interrupted")

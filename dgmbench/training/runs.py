@@ -14,7 +14,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,33 +131,67 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
     """Train every seed of a model entry and write its runs; an interrupted call resumes when called again.
 
     Finished seeds stay in the checkpoint folder until all are done, because DVC empties the output folder
-    before it runs the stage again.
+    before it runs the stage again. If another process trained the same entry alike while this one waited,
+    its runs stay as they are: DVC may be reading them.
     """
     job = Job.of(params, dataset, model)
     folder = RUNS / dataset / model
-    with training_alone(dataset, model):
+    with training_alone(dataset, model) as waited:
+        if waited and not _left(job, folder) and not _holds_others(job, folder):
+            print(
+                f"{dataset} {model}: that process trained every seed; nothing is left to do", file=sys.stderr
+            )
+            return folder
         # As DVC does before a stage; without it, files of other seeds or settings would stay.
         shutil.rmtree(folder, ignore_errors=True)
         images = images_of(job.data, params.data.seed, job.device)
-        at_once = processes(params.training, job.device)
-        what = f"train {dataset} {model} seed"
-        for_each(lambda seed: run_seed(job, images, seed, folder), params.seeds, at_once, what)
+        _train_seeds(job, images, params.seeds, folder, f"train {dataset} {model} seed")
+        # A `dvc repro` that was started meanwhile emptied the folder before it came to wait.
+        _train_seeds(job, images, _left(job, folder), folder, f"train {dataset} {model} seed")
         shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
     return folder
 
 
+def _train_seeds(job: Job, images: Images, seeds: Sequence[int], folder: Path, what: str) -> None:
+    at_once = processes(job.params.training, job.device)
+    for_each(lambda seed: run_seed(job, images, seed, folder), seeds, at_once, what)
+
+
+def _left(job: Job, folder: Path) -> list[int]:
+    """Seeds whose run is not in the folder, or is of other settings, data or code."""
+    sampling = job.params.sampling.model_dump(mode="json")
+    left = []
+    for seed in job.params.seeds:
+        try:
+            info = read_object(folder / f"run-{seed}.json", ("fingerprint", "sampling"))
+        except (FileNotFoundError, DamagedFileError):
+            info = {}
+        if (info.get("fingerprint"), info.get("sampling")) != (job.fingerprint(seed), sampling):
+            left.append(seed)
+    return left
+
+
+def _holds_others(job: Job, folder: Path) -> bool:
+    """Whether there are runs of seeds that are no longer among the settings."""
+    own = {f"run-{seed}.json" for seed in job.params.seeds}
+    return any(path.name not in own for path in folder.glob("run-*.json"))
+
+
 @contextmanager
-def training_alone(dataset: str, model: str) -> Iterator[None]:
+def training_alone(dataset: str, model: str) -> Iterator[bool]:
     """Hold the entry's lock, which the system frees even if this process is killed.
 
-    If another process trains the same entry here, wait for it and say so on standard error.
+    If another process trains the same entry here, wait for it and say so on standard error. Yields whether
+    it waited.
     """
     path = CHECKPOINTS / dataset / f"{model}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            waited = False
         except BlockingIOError:
+            waited = True
             handle.seek(0)
             other = handle.read().strip() or "another process"
             print(
@@ -171,7 +205,7 @@ def training_alone(dataset: str, model: str) -> Iterator[None]:
         handle.truncate(0)
         handle.write(f"process {os.getpid()} on {platform.node()}\n")
         handle.flush()
-        yield
+        yield waited
 
 
 def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
@@ -236,6 +270,7 @@ def _describe(
         "reason": outcome.reason,
         "settings": job.settings.model_dump(mode="json"),
         "training": job.params.training.model_dump(mode="json"),
+        "sampling": job.params.sampling.model_dump(mode="json"),
         "fingerprint": job.fingerprint(seed),
         "data_sha256": job.data.sha256,
         "code_sha256": job.code_sha256,
@@ -311,7 +346,7 @@ def run_info(dataset: str, model: str, seed: int, runs: Path | str = RUNS) -> di
         )
     try:
         return read_object(path, DESCRIBED)
-    except DamagedFileError as error:
+    except (OSError, DamagedFileError) as error:
         raise CheckpointError(f"{error}; train this run again") from error
 
 

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
 from processes import alive, until
 
+from dgmbench.commands import guarded
 from dgmbench.errors import CheckpointError
 from dgmbench.settings import TrainingSettings
 from dgmbench.training import parallel
@@ -20,27 +22,37 @@ from dgmbench.training.parallel import WorkerError, for_each, slot
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
+from dgmbench.errors import DgmbenchError
 from dgmbench.training.parallel import for_each
 
 folder = Path(sys.argv[1])
 
 def work(item):
-    (folder / f"pid-{item}").write_text(str(os.getpid()))
     try:
+        (folder / f"pid-{item}").write_text(str(os.getpid()))
         time.sleep(60)
     except KeyboardInterrupt:
         (folder / f"saved-{item}").touch()
-        raise
+        if sys.argv[2] == "returns":
+            return bytes(1 << 20)  # more than a pipe holds
+        if sys.argv[2] == "fails":
+            raise DgmbenchError(f"item {item}: the disk is full")
+        raise KeyboardInterrupt(f"item {item}: stopped at step {7 + item}")
 
 try:
     for_each(work, [0, 1, 2], 2, "item")
-except KeyboardInterrupt:
+except KeyboardInterrupt as stop:
+    print(stop)
     sys.exit(130)
+except DgmbenchError as error:
+    print(error, *error.__notes__, sep="; ")
+    sys.exit(2)
 """
 
 
-def started(folder: Path) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)])
+def started(folder: Path, how: str = "stops") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, str(folder), how]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while len([p for p in folder.glob("pid-*") if p.read_text()]) < 2:
         assert time.monotonic() < deadline and process.poll() is None
@@ -139,12 +151,61 @@ def test_kills_for_memory_are_counted() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_ctrl_c_reaches_every_process_and_is_waited_for(tmp_path: Path) -> None:
-    process = started(tmp_path)
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("stops", 130, "item 0: stopped at step 7; item 1: stopped at step 8"),
+        ("returns", 130, ""),
+        ("fails", 2, "item 0: the disk is full; item 1: the disk is full"),
+    ],
+)
+def test_ctrl_c_reaches_every_process_and_what_each_says_of_it_is_told(
+    tmp_path: Path, how: str, code: int, said: str
+) -> None:
+    process = started(tmp_path, how)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    output = process.communicate(timeout=30)[0].strip()
+    assert (process.returncode, "; ".join(sorted(output.split("; ")))) == (code, said)
     assert sorted(path.name for path in tmp_path.glob("saved-*")) == ["saved-0", "saved-1"]
     assert gone(tmp_path)
+
+
+def test_ctrl_c_while_a_process_starts_reaches_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = ForkProcess.start
+
+    def interrupted(process: ForkProcess) -> None:
+        start(process)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(ForkProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="item 0: interrupted"):
+        for_each(lambda _: time.sleep(10), [0, 1], 2, "item")
+
+
+def test_one_of_several_interrupted_alone_is_an_interruption(tmp_path: Path) -> None:
+    def work(item: int) -> None:
+        if item == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        (tmp_path / str(item)).touch()
+
+    with pytest.raises(KeyboardInterrupt, match="seed 1: interrupted"):
+        for_each(work, [0, 1], 2, "train digits vae seed")
+    assert (tmp_path / "0").exists()
+
+
+def test_every_process_that_failed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(item: int) -> None:
+        os.kill(os.getpid(), {0: signal.SIGKILL, 1: signal.SIGTERM, 2: signal.SIGINT}[item])
+        time.sleep(10)
+
+    with pytest.raises(SystemExit) as stopped:
+        guarded(lambda: (for_each(work, [0, 1, 2], 3, "train digits vae seed"), None)[1])
+    assert stopped.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("error: train digits vae seed ") for line in lines)
+    told = sorted(line.removeprefix("error: train digits vae seed ").split(",")[0] for line in lines)
+    assert told == ["0: its process was killed", "1: its process was ended by SIGTERM", "2: interrupted"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent's life")

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,9 +18,18 @@ from dgmbench.commands import guarded
 from dgmbench.errors import CheckpointError, SettingsError
 from dgmbench.files import read_json, sha256_file, write_json, write_text
 from dgmbench.models.vae import VAE, VAESettings
-from dgmbench.settings import TrainingSettings
+from dgmbench.settings import Params, SamplingSettings, TrainingSettings
+from dgmbench.training import runs
 from dgmbench.training.devices import choose_device, set_up
-from dgmbench.training.runs import build, open_run, training_alone, write_weights
+from dgmbench.training.runs import (
+    DESCRIBED,
+    Job,
+    build,
+    open_run,
+    train_entry,
+    training_alone,
+    write_weights,
+)
 
 SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})
 
@@ -69,6 +81,97 @@ def test_a_second_training_of_an_entry_waits_and_says_for_whom(
     assert "waiting until it ends" in "".join(told) and "`kill`" in "".join(told)
 
 
+@dataclass
+class Trainings:
+    """Stands for data and model in `train_entry`: the seeds trained, and what happens before one."""
+
+    trained: list[int]
+    before: Callable[[int], object] = lambda seed: None
+    fingerprint: str = "this code"
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+
+    def job(self, params: Params, dataset: str, model: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            params=params, data=None, device=torch.device("cpu"), fingerprint=lambda seed: self.fingerprint
+        )
+
+    def run_seed(self, job: object, images: object, seed: int, folder: Path) -> None:
+        self.before(seed)
+        self.trained.append(seed)
+        self.write(seed, folder)
+
+    def write(self, seed: int, folder: Path = Path("runs/digits/vae"), **changes: object) -> None:
+        info = dict.fromkeys(DESCRIBED, "") | {
+            "fingerprint": self.fingerprint,
+            "sampling": self.sampling.model_dump(mode="json"),
+        }
+        write_json(folder / f"run-{seed}.json", info | changes)
+
+    def train(self) -> Path:
+        raw = {
+            "pipeline": "tiny",
+            "datasets": ["digits"],
+            "seeds": [0, 1],
+            "models": {"vae": {"family": "vae"}},
+        }
+        return train_entry(Params.model_validate(raw), "digits", "vae")
+
+
+@pytest.fixture
+def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
+    monkeypatch.chdir(tmp_path)
+    fake = Trainings([])
+    monkeypatch.setattr(Job, "of", fake.job)
+    monkeypatch.setattr(runs, "run_seed", fake.run_seed)
+    monkeypatch.setattr(runs, "images_of", lambda *arguments: None)
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("seeds", "changes", "trained"),
+    [
+        ((0, 1), {}, []),
+        ((0,), {}, [0, 1]),
+        ((0, 1, 2), {}, [0, 1]),
+        ((0, 1), {"fingerprint": "other code"}, [0, 1]),
+        ((0, 1), {"sampling": {"n": 2, "batch_size": 500}}, [0, 1]),
+    ],
+)
+def test_who_waited_keeps_the_runs_of_the_other_if_they_are_its_own(
+    trainings: Trainings,
+    capsys: pytest.CaptureFixture[str],
+    seeds: tuple[int, ...],
+    changes: dict[str, object],
+    trained: list[int],
+) -> None:
+    """DVC still reads the first one's folder when the lock is free: it must not be emptied for nothing."""
+    waiting, told = threading.Thread(target=trainings.train), [""]
+    with training_alone("digits", "vae"):
+        waiting.start()
+        assert until(lambda: told.append(capsys.readouterr().err) or "waiting" in "".join(told))
+        for seed in seeds:
+            trainings.write(seed, **changes)
+    waiting.join(10)
+    assert trainings.trained == trained
+    assert ("that process trained" in capsys.readouterr().err) == (not trained)
+    assert sorted(path.name for path in Path("runs/digits/vae").iterdir()) == ["run-0.json", "run-1.json"]
+
+
+def test_who_did_not_wait_trains_anew(trainings: Trainings) -> None:
+    trainings.train()
+    trainings.train()
+    assert trainings.trained == [0, 1, 0, 1]
+
+
+def test_a_folder_emptied_meanwhile_is_filled_again(trainings: Trainings) -> None:
+    """As by a `dvc repro` that is started beside the stage, empties the folder and waits."""
+    folder = Path("runs/digits/vae")
+    trainings.before = lambda seed: shutil.rmtree(folder) if trainings.trained == [0] else None
+    trainings.train()
+    assert trainings.trained == [0, 1, 0]
+    assert sorted(path.name for path in folder.iterdir()) == ["run-0.json", "run-1.json"]
+
+
 def test_auto_finds_a_device_and_a_missing_gpu_is_named() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(SettingsError, match=r"training.device is 'cuda:99', but this machine has"):
@@ -101,7 +204,7 @@ def test_a_damaged_description_of_a_run_is_a_sentence(run: Path, content: str | 
         run.mkdir()
     else:
         run.write_text(content, encoding="latin-1")
-    with pytest.raises(CheckpointError, match=r"run-0.json cannot be read .*; train this run again"):
+    with pytest.raises(CheckpointError, match=r"run-0\.json.*; train this run again"):
         dgmbench.load_run("digits", "vae", runs=run.parent.parent.parent)
 
 
