@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from dgmbench.errors import SettingsError, suggest
 from dgmbench.settings.block import checked, shown
+from dgmbench.settings.places import with_places
 from dgmbench.settings.read import read_yaml
 from dgmbench.settings.schema import Order, Params
 
@@ -51,7 +51,7 @@ def load_params(path: Path = PARAMS) -> Params:
 
 def validate(raw: Any, where: str) -> Params:
     """Validate raw settings; `where` names their file in errors."""
-    params = _fitted(checked(Params, raw, "", where))
+    params = with_places(_fitted(checked(Params, raw, "", where)), where)
     _check_names(params, where)
     for name in params.models:
         settings = model_settings(params, name, where)
@@ -212,9 +212,3 @@ def full_settings(params: Params) -> dict[str, Any]:
         name: control_settings(params, name).model_dump(mode="json") for name in params.controls
     }
     return filled
-
-
-def mirror_of(params: Params) -> Path | None:
-    """The local mirror directory of the settings, or of DGMBENCH_MIRROR, or none."""
-    named = params.data.mirror or os.environ.get("DGMBENCH_MIRROR")
-    return Path(named) if named else None
