@@ -42,8 +42,8 @@ def check_machine(params: Params, root: Path = Path()) -> None:
     """Refuse folders that DVC cannot keep outputs in, and others that cannot be written or read.
 
     Raises:
-        SettingsError: one line for each fault. Folders of outputs, if they are there, must be folders that can
-            be written, and no links that lead to nothing or out of the Git repository; an output must be no
+        SettingsError: one line for each fault. Folders of outputs must, if there, be folders that can be
+            written, and no links that lead to nothing or out of the Git repository; an output must be no
             mount point, which DVC cannot empty. Other folders that are written may be links. A mirror that
             is named must be a folder.
     """

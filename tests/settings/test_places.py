@@ -33,7 +33,7 @@ def settings(section: str, **changes: Any) -> Params:
     return validate(SMALL | {section: changes}, "small.yaml")
 
 
-@pytest.mark.parametrize("section, key", [("data", "mirror"), ("evaluation", "feature_cache")])
+@pytest.mark.parametrize(("section", "key"), [("data", "mirror"), ("evaluation", "feature_cache")])
 @pytest.mark.parametrize(
     ("value", "fault"),
     [
