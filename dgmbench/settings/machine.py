@@ -14,7 +14,9 @@ REPORT_FILES = ("results.csv", "index.html", "metrics.json")
 REPORT_FOLDERS = ("tables", "figures", "curves")
 STORE = Path("mlflow.db")
 # Written too, and none of DVC's: links out of the repository are fine here.
-OTHERS = ("checkpoints", "downloads", "mlartifacts")
+STATE = ("checkpoints", "mlartifacts")
+# Where it can only be read, it serves what it holds.
+CACHES = ("downloads",)
 _NO_LINKS_OUT = "and DVC keeps no outputs outside of the repository"
 _ON_THAT_DISK = "put DVC's cache on that disk: `dvc config --local cache.dir FOLDER`"
 
@@ -91,7 +93,7 @@ def _fault_of_file(file: Path, root: Path) -> Iterator[str]:
 
 def _faults_of_others(params: Params, root: Path) -> Iterator[str]:
     cache = params.evaluation.feature_cache
-    for folder in (*OTHERS, *([] if cache is None else [cache])):
+    for folder in (*STATE, *CACHES, *([] if cache is None else [cache])):
         try:
             yield from _fault_of_new(Path(folder), root)
         except OSError as error:
@@ -106,14 +108,14 @@ def _fault_of_new(folder: Path, root: Path) -> Iterator[str]:
             yield _dangling(each, Path(os.path.realpath(path)))
             return
         if path.exists():
-            yield from _fault_of_place(each, path)
+            yield from _fault_of_place(each, path, written=str(folder) in STATE)
             return
 
 
-def _fault_of_place(name: Path, path: Path) -> Iterator[str]:
+def _fault_of_place(name: Path, path: Path, written: bool = True) -> Iterator[str]:
     if path.exists() and not path.is_dir():
         yield f"{name} is a file; stages write a folder of that name: move it away"
-    elif path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+    elif written and path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
         yield f"{name} cannot be written by this user: change its owner or permissions"
 
 
