@@ -13,6 +13,7 @@ from dgmbench.settings.compose import (
     where_of,
 )
 from dgmbench.settings.machine import check_machine
+from dgmbench.settings.places import mirror_of, mirror_of_environment
 from dgmbench.settings.read import parse_yaml, read_yaml
 from dgmbench.settings.resolve import (
     PARAMS,
@@ -21,7 +22,6 @@ from dgmbench.settings.resolve import (
     control_settings,
     full_settings,
     load_params,
-    mirror_of,
     model_settings,
     validate,
 )
@@ -59,6 +59,7 @@ __all__ = [
     "full_settings",
     "load_params",
     "mirror_of",
+    "mirror_of_environment",
     "model_settings",
     "parse_yaml",
     "pipeline_names",

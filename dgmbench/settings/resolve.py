@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from dgmbench.errors import SettingsError, suggest
 from dgmbench.settings.block import checked, shown
+from dgmbench.settings.bounds import check_bounds, check_ranges
+from dgmbench.settings.places import with_places
 from dgmbench.settings.read import read_yaml
 from dgmbench.settings.schema import Order, Params
 
@@ -51,7 +52,7 @@ def load_params(path: Path = PARAMS) -> Params:
 
 def validate(raw: Any, where: str) -> Params:
     """Validate raw settings; `where` names their file in errors."""
-    params = _fitted(checked(Params, raw, "", where))
+    params = with_places(_fitted(checked(Params, raw, "", where)), where)
     _check_names(params, where)
     for name in params.models:
         settings = model_settings(params, name, where)
@@ -61,8 +62,7 @@ def validate(raw: Any, where: str) -> Params:
         control_settings(params, name, where)
     for i, order in enumerate(params.orders):
         _check_order(params, order, f"orders.{i}", where)
-    _check_counts(params, where)
-    _check_probes(params, where)
+    check_bounds(params, where)
     return params
 
 
@@ -132,34 +132,6 @@ def _check_order(params: Params, order: Order, key: str, where: str) -> None:
         raise SettingsError(f"{where}: '{key}' compares views: {views}; likelihoods of two views say nothing")
 
 
-def _check_counts(params: Params, where: str) -> None:
-    """Nothing can be scored that is not drawn."""
-    evaluation = params.evaluation
-    for key, count in (
-        ("evaluation.fid_samples", evaluation.fid_samples),
-        ("evaluation.neighbour_samples", evaluation.neighbour_samples),
-        ("evaluation.parzen.samples", evaluation.parzen.samples),
-    ):
-        if count > params.sampling.n:
-            raise SettingsError(
-                f"{where}: '{key}' is {count}, but only {params.sampling.n} (sampling.n) are drawn"
-            )
-
-
-def _check_probes(params: Params, where: str) -> None:
-    """Every label count has an image of each class, and fits into the pool that labels are drawn from."""
-    from dgmbench.data.datasets import get_spec
-
-    pool = params.evaluation.probe_pool
-    classes = max(get_spec(dataset).classes or 1 for dataset in params.datasets)
-    for i, count in enumerate(params.evaluation.probe_labels):
-        if not classes <= count <= pool:
-            raise SettingsError(
-                f"{where}: 'evaluation.probe_labels.{i}' is {count}: it should be from {classes}, a label "
-                f"for each class, to {pool} (evaluation.probe_pool)"
-            )
-
-
 def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     """The validated settings of model entry `name`, an instance of its family's `Settings`."""
     from dgmbench.models.registry import FAMILIES, family_class
@@ -175,6 +147,7 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
         raise SettingsError(f"{where}: '{key}.family' is {shown(family)}: {suggest(str(family), FAMILIES)}")
     model = family_class(family)
     settings = checked(model.Settings, block, key, where)
+    check_ranges(settings, key, where)
     if settings.view not in model.views:
         possible = " or ".join(model.views)
         raise SettingsError(
@@ -201,7 +174,9 @@ def control_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any
     for dataset in params.datasets:
         if "gray" not in get_spec(dataset).views:
             raise SettingsError(f"{where}: 'controls.{name}' needs gray images, and {dataset} has none")
-    return checked(control_class(name).Settings, params.controls[name], f"controls.{name}", where)
+    settings = checked(control_class(name).Settings, params.controls[name], f"controls.{name}", where)
+    check_ranges(settings, f"controls.{name}", where)
+    return settings
 
 
 def full_settings(params: Params) -> dict[str, Any]:
@@ -212,9 +187,3 @@ def full_settings(params: Params) -> dict[str, Any]:
         name: control_settings(params, name).model_dump(mode="json") for name in params.controls
     }
     return filled
-
-
-def mirror_of(params: Params) -> Path | None:
-    """The local mirror directory of the settings, or of DGMBENCH_MIRROR, or none."""
-    named = params.data.mirror or os.environ.get("DGMBENCH_MIRROR")
-    return Path(named) if named else None

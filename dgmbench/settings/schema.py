@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -17,6 +17,12 @@ from dgmbench.settings.block import (
     Seed,
     Strict,
 )
+
+# Ten million images of 28x28 take 8 GB on disk; more are a slip of the keyboard.
+MOST_DRAWN = 10_000_000
+Drawn = Annotated[int, Field(ge=1, le=MOST_DRAWN)]
+# Threads of an operation, or processes: no machine has more processors for them.
+AtOnce = Annotated[int, Field(ge=1, le=1024)]
 
 
 class DataSettings(Strict):
@@ -38,10 +44,8 @@ class TrainingSettings(Strict):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast in the steps"
     )
-    threads: PositiveInt | None = Field(
-        None, description="CPU threads of an operation; null: as many as cores"
-    )
-    processes: PositiveInt = Field(
+    threads: AtOnce | None = Field(None, description="CPU threads of an operation; null: as many as cores")
+    processes: AtOnce = Field(
         1, description="seeds trained, or evaluated, at once on a CPU; above 1 it needs threads: 1"
     )
     checkpoint_seconds: PositiveFloat = Field(30.0, description="longest work a kill can lose")
@@ -57,7 +61,7 @@ class TrainingSettings(Strict):
 class SamplingSettings(Strict):
     """The images that each run leaves for scoring."""
 
-    n: int = Field(1000, ge=2, description="images per run")
+    n: int = Field(1000, ge=2, le=MOST_DRAWN, description="images per run")
     batch_size: PositiveInt = Field(500, description="images drawn at once")
 
 
@@ -65,7 +69,7 @@ class ParzenSettings(Strict):
     """The Parzen window estimate (a heuristic)."""
 
     samples: PositiveInt = Field(10_000, description="kernel centres, at most sampling.n")
-    larger: Distinct[PositiveInt] = Field(
+    larger: Distinct[Drawn] = Field(
         [], description="further numbers of centres, drawn anew and streamed: 100000, 1000000"
     )
     valid_points: PositiveInt = Field(1000, description="validation images that choose the bandwidth")
@@ -119,12 +123,12 @@ class EvaluationSettings(Strict):
     importance_points: PositiveInt | None = Field(None, description="test images for it; null: all")
     ais: AnnealingSettings = AnnealingSettings()
     parzen: ParzenSettings = ParzenSettings()
-    fid_samples: PositiveInt = Field(10_000, description="generated images for FID, at most sampling.n")
-    kid_samples: PositiveInt = Field(
-        10_000, description="images of either set for the kernel distance, at most"
+    fid_samples: int = Field(10_000, ge=2, description="generated images for FID, at most sampling.n")
+    kid_samples: int = Field(
+        10_000, ge=2, description="images of either set for the kernel distance, at most"
     )
-    prdc_samples: PositiveInt = Field(
-        10_000, description="images of either set for precision, recall, density, coverage, at most"
+    prdc_samples: int = Field(
+        10_000, ge=2, description="images of either set for precision, recall, density, coverage, at most"
     )
     prdc_neighbours: PositiveInt = Field(5, description="their k: which neighbour is on a ball's surface")
     diversity_samples: int = Field(

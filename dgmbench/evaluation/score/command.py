@@ -29,12 +29,14 @@ from dgmbench.data.datasets import DatasetSpec, dataset_names, get_spec
 from dgmbench.errors import DataError, SettingsError, suggest
 from dgmbench.evaluation.order import shuffled
 from dgmbench.evaluation.score.measures import all_scores, too_few
-from dgmbench.evaluation.score.output import check_target, rows, table, write_csv
+from dgmbench.evaluation.score.output import rows, table, write_csv
+from dgmbench.evaluation.score.places import cache_folder, check_target, mirror_folder
 from dgmbench.evaluation.score.reference import load_reference
 from dgmbench.evaluation.score.samples import read_samples
 from dgmbench.files import expanded
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 from dgmbench.training.devices import choose_device, exact_float32
+from dgmbench.training.runs import DATA, RUNS
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -72,14 +74,15 @@ def score_command(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device, "--device")
     spec = get_spec(arguments.dataset)
     view = _view(arguments.view, spec)
-    target, mirror, settings = check_target(arguments.csv), _expanded(arguments.mirror), _settings(arguments)
+    mirror, settings = mirror_folder(arguments.mirror), _settings(arguments)
+    target = check_target(arguments.csv, _inputs(arguments))
     samples = read_samples(arguments.images, spec.shape, arguments.levels, arguments.background)
     images = shuffled(samples.images)[: arguments.limit]
     decisions = [*samples.decisions, *_check_view(images, view, spec.views)]
     reference = load_reference(spec.name, view, device, mirror)
     found, notes = all_scores(images, reference, settings, mirror)
     few = too_few(found, len(images), len(reference.real))
-    cautions = [*few, *reference.cut_data()]
+    cautions = [*few, *samples.cautions, *reference.cut_data()]
     if any(scored.space == "domain" for scored in found):
         cautions += reference.poor_judge()
     scored = rows(found, _model(arguments.images), reference, cautions, bool(few))
@@ -118,7 +121,20 @@ def _settings(arguments: argparse.Namespace) -> EvaluationSettings:
         use=arguments.inception or None, weights=None if weights is None else str(weights)
     )
     return EvaluationSettings(
-        prdc_neighbours=arguments.neighbours, inception=inception, feature_cache=arguments.cache or None
+        prdc_neighbours=arguments.neighbours, inception=inception, feature_cache=cache_folder(arguments.cache)
+    )
+
+
+def _inputs(arguments: argparse.Namespace) -> dict[str, Path]:
+    """What is read, by what it is called."""
+    weights = _expanded(arguments.inception_weights)
+    found = {
+        f"--images {arguments.images}": expanded(arguments.images),
+        f"the prepared data in {DATA}/": DATA,
+        f"the trained runs in {RUNS}/": RUNS,
+    }
+    return (
+        found if weights is None else found | {f"--inception-weights {arguments.inception_weights}": weights}
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from dgmbench.errors import SettingsError
 from dgmbench.evaluation.score.measures import Scored
 from dgmbench.evaluation.score.reference import Reference
-from dgmbench.files import expanded, text_output
+from dgmbench.files import text_output
 from dgmbench.results import COLUMNS, Record
 
 # What each value was measured against, and what is to be said of it.
@@ -60,20 +60,6 @@ def _row(scored: Scored, model: str, reference: Reference, cautions: Sequence[st
     )
     cells = asdict(record) | dict(zip(MORE_COLUMNS, more, strict=True))
     return Row(record, judge.words if judge else "", cells)
-
-
-def check_target(path: Path | None) -> Path | None:
-    """`--csv` with `~` replaced. Raises SettingsError for a folder, or a file in none."""
-    if path is None:
-        return None
-    target = expanded(path)
-    try:
-        fits = not target.is_dir() and target.absolute().parent.is_dir()
-    except OSError as error:
-        raise SettingsError(f"--csv {path}: {error}") from error
-    if not fits:
-        raise SettingsError(f"--csv {path}: name a file in a folder that there is")
-    return target
 
 
 def write_csv(path: Path, found: Sequence[Row]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from dgmbench.errors import DataError
 from dgmbench.evaluation.score.arrays import read_array
 from dgmbench.evaluation.score.folders import read_folder
-from dgmbench.evaluation.score.scale import intensities
+from dgmbench.evaluation.score.scale import dim, intensities
 from dgmbench.files import expanded
 
 Shape = tuple[int, int, int]
@@ -19,10 +19,14 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Samples:
-    """Images [n, C, H, W], float32 in [0, 1], and a sentence on each decision that their reading took."""
+    """Images [n, C, H, W], float32 in [0, 1], and sentences on their reading.
+
+    decisions: on each that it took. cautions: on what makes the scores doubtful.
+    """
 
     images: Tensor
     decisions: list[str]
+    cautions: list[str]
 
 
 def read_samples(path: Path, shape: Shape, levels: int | None = None, background: str = "black") -> Samples:
@@ -46,7 +50,7 @@ def read_samples(path: Path, shape: Shape, levels: int | None = None, background
         images, rounded = intensities(array, levels, f"--images {path}")
     except OSError as error:
         raise DataError(f"--images {path} cannot be read: {error}") from error
-    return Samples(images, [*decisions, *rounded, *_copies(images)])
+    return Samples(images, [*decisions, *rounded, *_copies(images)], dim(images))
 
 
 def _copies(images: Tensor) -> list[str]:

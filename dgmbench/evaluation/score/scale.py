@@ -14,6 +14,8 @@ from dgmbench.errors import DataError
 ROUNDING = 1e-6
 # Whole numbers below it are taken for levels rather than for bytes of very dark images.
 FEWEST_BYTES = 32
+# Bits that files have room for and images do not use halve every value, at least.
+DIM = 0.5
 
 
 def intensities(array: np.ndarray[Any, Any], levels: int | None, what: str) -> tuple[Tensor, list[str]]:
@@ -39,6 +41,17 @@ def intensities(array: np.ndarray[Any, Any], levels: int | None, what: str) -> t
     if low < 0 or high > top:
         raise DataError(f"{what} holds values from {low} to {high}, not 0..{top}")
     return _tensor(array) / top, []
+
+
+def dim(images: Tensor) -> list[str]:
+    """A sentence if no value of any image [n, C, H, W] in [0, 1] is above half of the top of the scale."""
+    largest = float(images.max())
+    if largest > DIM:
+        return []
+    return [
+        f"the largest value of all images is {largest:.4g}, where the top of the scale is 1: unless the "
+        "images are dark, they are on another scale, and so are all scores"
+    ]
 
 
 def _floats(array: np.ndarray[Any, Any], what: str) -> tuple[Tensor, list[str]]:

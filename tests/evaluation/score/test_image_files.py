@@ -291,3 +291,11 @@ def test_a_folder_that_fails_in_reading_is_a_sentence(folder: Path, monkeypatch:
     monkeypatch.setattr(Path, "iterdir", fails)
     with pytest.raises(DataError, match=r"cannot be read: .*Permission denied"):
         read_samples(folder, SHAPE)
+
+
+@pytest.mark.parametrize(("bits", "cautioned"), [(13, True), (14, True), (15, True), (16, False)])
+def test_fewer_bits_than_a_file_has_are_a_caution(tmp_path: Path, bits: int, cautioned: bool) -> None:
+    for i, image in enumerate(BYTES[:3, 0]):
+        deep = (image.astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
+        Image.fromarray(deep).save(tmp_path / f"{i}.png")
+    assert len(read_samples(tmp_path, SHAPE).cautions) == cautioned

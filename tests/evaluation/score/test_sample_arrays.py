@@ -124,3 +124,28 @@ def test_an_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     with pytest.raises(DataError, match=r"archive of arrays \(\.npz\)"):
         images(tmp_path / "a.npy")
+
+
+DIM_ARRAYS = {
+    "divided by 255 twice": (BYTES / np.float32(255**2), None),
+    "17 levels as 64": (BYTES // 16, 64),
+    "17 levels as 256": (BYTES // 16, 256),
+    "one half": (BYTES / np.float32(510), None),
+}
+
+
+@pytest.mark.parametrize("kind", DIM_ARRAYS)
+def test_values_far_below_the_top_of_the_scale_are_a_caution(tmp_path: Path, kind: str) -> None:
+    array, levels = DIM_ARRAYS[kind]
+    np.save(tmp_path / "x.npy", array)
+    samples = read_samples(tmp_path / "x.npy", SHAPE, levels)
+    (caution,) = samples.cautions
+    assert f"the largest value of all images is {float(samples.images.max()):.4g}, where the top" in caution
+
+
+@pytest.mark.parametrize("brightest", [0.51, 1.0])
+def test_one_bright_pixel_of_one_image_is_enough_for_none(tmp_path: Path, brightest: float) -> None:
+    array = BYTES / np.float32(2550)
+    array[-1, 0, 0, 0] = brightest
+    np.save(tmp_path / "x.npy", array)
+    assert read_samples(tmp_path / "x.npy", SHAPE).cautions == []

@@ -107,6 +107,18 @@ def test_cut_data_are_said_before_the_scores(place: Path, capsys: Printed) -> No
     assert "data.limit: 400" in rows(place / "cut.csv")["pairwise_distance_ratio"]["note"]
 
 
+def test_images_far_below_the_top_of_the_scale_are_said_before_the_scores(
+    place: Path, capsys: Printed
+) -> None:
+    np.save("dim.npy", BYTES / np.float32(2550))
+    score("--images", "dim.npy", "--csv", "dim.csv")
+    first = [line for line in capsys.readouterr().out.splitlines() if line.startswith("caution")]
+    assert any(
+        "the largest value of all images is 0.1, where the top of the scale is 1" in line for line in first
+    )
+    assert "largest value" in rows(place / "dim.csv")["pairwise_distance_ratio"]["note"]
+
+
 def test_what_cannot_be_had_costs_no_other_score(place: Path, capsys: Printed) -> None:
     (place / "runs" / "digits" / "classifier" / "info.json").unlink()
     score("--images", "samples.npy", "--inception", "--inception-weights", "none.pth")
