@@ -15,7 +15,8 @@ Three things make a number differ, and each has a column here, per kind of metri
   Drift itself stays far below it there (.03 % of PPCA's FID, 1.3 points of AuthPct under AVX2), as the
   training is of 570 steps only; longer ones and GPUs drift farther.
 - **seeds**: the largest standard deviation over training seeds that any entry of the committed reports has,
-  by `python benchmarks/machines.py seeds`. Entries whose seeds agree better are held to their own.
+  by `python benchmarks/machines.py seeds`. Left out is `ae/prior`, which is no generator: its own spread
+  holds for it. Entries whose seeds agree better are held to their own.
 """
 
 from __future__ import annotations
@@ -62,36 +63,36 @@ class Allowance:
 
 # A metric is of the first kind that its key begins with.
 KINDS: dict[str, Allowance] = {
-    "log_likelihood_parzen": Allowance(Size(absolute=0.8)),
+    "log_likelihood_parzen": Allowance(Size(absolute=2.0)),
     "log_likelihood_ais": Allowance(Size(0.06)),
     "log_likelihood": Allowance(Size(0.01)),
     "elbo": Allowance(Size(0.01)),
     "bdmc_gap": Allowance(Size(0.3, 0.15)),
-    "fid_domain_infinity": Allowance(Size(0.2, 1.25), classifier=Size(0.2, 0.35)),
-    "fid_inception_infinity": Allowance(Size(0.2, 1.25)),
+    "fid_domain_infinity": Allowance(Size(0.3, 1.4), classifier=Size(0.2, 0.35)),
+    "fid_inception_infinity": Allowance(Size(0.3, 1.4)),
     "fid_domain": Allowance(Size(0.35), classifier=Size(0.17)),
     "fid_": Allowance(Size(0.35)),
-    "kid_domain": Allowance(Size(0.06, 2.7), classifier=Size(0.5, 0.3)),
-    "kid_": Allowance(Size(0.06, 2.7)),
+    "kid_domain": Allowance(Size(0.35, 2.7), classifier=Size(0.5, 0.3)),
+    "kid_": Allowance(Size(0.35, 2.7)),
     "precision_inception": Allowance(Size(absolute=0.04), rounding=IMAGES),
     "recall_inception": Allowance(Size(absolute=0.085), rounding=IMAGES),
     "density_inception": Allowance(Size(absolute=0.06), rounding=IMAGES),
     "coverage_inception": Allowance(Size(absolute=0.055), rounding=IMAGES),
-    "precision": Allowance(Size(absolute=0.02), classifier=Size(absolute=0.035), rounding=IMAGES),
+    "precision": Allowance(Size(absolute=0.031), classifier=Size(absolute=0.035), rounding=IMAGES),
     "recall": Allowance(Size(absolute=0.085), classifier=Size(absolute=0.07), rounding=IMAGES),
     "density": Allowance(Size(absolute=0.06), classifier=Size(absolute=0.05), rounding=IMAGES),
     "coverage": Allowance(Size(absolute=0.055), classifier=Size(absolute=0.031), rounding=IMAGES),
     "class_histogram_distance": Allowance(Size(absolute=0.05), classifier=Size(0.15, 0.018), rounding=IMAGES),
     "effective_classes": Allowance(Size(0.15), classifier=Size(0.15)),
-    "nn_distance_ratio_domain": Allowance(Size(0.02), classifier=Size(0.024)),
-    "nn_distance_ratio": Allowance(Size(0.02)),
+    "nn_distance_ratio_domain": Allowance(Size(0.04), classifier=Size(0.024)),
+    "nn_distance_ratio": Allowance(Size(0.052)),
     "auth_pct_domain": Allowance(Size(absolute=2.0), classifier=Size(absolute=3.5), rounding=PERCENT),
     "auth_pct": Allowance(Size(absolute=2.0), rounding=PERCENT),
     "c_t_domain": Allowance(Size(absolute=0.6), classifier=Size(absolute=0.25)),
     "c_t": Allowance(Size(absolute=0.3)),
     "pairwise_distance_ratio": Allowance(Size(0.035)),
     "high_frequency_ratio": Allowance(Size(0.03)),
-    "edge_sharpness_ratio": Allowance(Size(0.007)),
+    "edge_sharpness_ratio": Allowance(Size(0.0125)),
     "probe_accuracy": Allowance(Size(absolute=4.0), rounding=PERCENT),
     "svm_accuracy": Allowance(Size(absolute=4.0), rounding=PERCENT),
     "ssl_error": Allowance(Size(absolute=4.0), rounding=PERCENT),
@@ -100,7 +101,7 @@ KINDS: dict[str, Allowance] = {
 # Likelihoods in bits/dim, which lie farther from zero.
 BITS = {
     "log_likelihood_ais": Allowance(Size(0.02)),
-    "": Allowance(Size(0.005)),
+    "": Allowance(Size(0.0085)),
 }
 # A metric that is in neither table.
 UNKNOWN = Allowance(Size(0.1))
