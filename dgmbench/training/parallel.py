@@ -164,12 +164,23 @@ class _Team:
 
 @contextmanager
 def _ctrl_c_held() -> Iterator[None]:
-    """Let Ctrl-C wait: a process that was started but is not yet known would not be told of it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Let Ctrl-C wait: a process that was started but is not yet known would not be told of it.
+
+    The process inherits the mask, which keeps a signal for it. Here another thread may take the signal, and
+    Python acts on it in this one; so the handler waits too.
+    """
+    held: list[bool] = []
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, lambda *_: held.append(True))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            signal.signal(signal.SIGINT, handler)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _kills_for_memory() -> int:
@@ -199,6 +210,7 @@ def _run(
 def _answer(work: Callable[[Any], Any], item: Any, what: str) -> tuple[bool, Any]:
     """(True, result) or (False, the user's error or where it was interrupted)."""
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return True, _named(work, item, what)
     except DgmbenchError as error:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -170,8 +171,12 @@ def test_ctrl_c_reaches_every_process_and_what_each_says_of_it_is_told(
     assert gone(tmp_path)
 
 
-def test_ctrl_c_while_a_process_starts_reaches_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = ForkProcess.start
+@pytest.mark.parametrize("threads", [0, 1])
+def test_ctrl_c_while_a_process_starts_reaches_it_too(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if another thread is the one that the system hands the signal to."""
+    start, done = ForkProcess.start, threading.Event()
+    for _ in range(threads):
+        threading.Thread(target=done.wait, daemon=True).start()
 
     def interrupted(process: ForkProcess) -> None:
         start(process)
@@ -180,6 +185,7 @@ def test_ctrl_c_while_a_process_starts_reaches_it_too(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ForkProcess, "start", interrupted)
     with pytest.raises(KeyboardInterrupt, match="item 0: interrupted"):
         for_each(lambda _: time.sleep(10), [0, 1], 2, "item")
+    done.set()
 
 
 def test_one_of_several_interrupted_alone_is_an_interruption(tmp_path: Path) -> None:
