@@ -158,17 +158,29 @@ def _block_rows(block_bytes: int, queries: int, value_bytes: int) -> tuple[int, 
 @cache
 def _int8_pays() -> bool:
     """Whether this machine's int8 products are exact and faster than float32's, as a small trial tells."""
+    if not _int8_is_exact():
+        return False
+    a, b = _trial()
+    x, y = a.float(), b.float()
+    return _seconds(lambda: torch._int_mm(a, b.T)) < _seconds(lambda: x @ y.T)
+
+
+def _int8_is_exact() -> bool:
+    """Whether a trial's int8 products are exact; processors with AVX2 alone saturate at 16 bits."""
     product = getattr(torch, "_int_mm", None)
     if product is None:
         return False
-    trial = torch.tensor([-128, 127, -1, 0, 1, 127, -128], dtype=torch.int8).repeat(128 * 784 // 7 + 1)
-    a, b = trial[: 64 * 784].reshape(64, 784), trial[5 : 5 + 128 * 784].reshape(128, 784)
-    x, y = a.float(), b.float()
+    a, b = _trial()
     try:
-        exact = torch.equal(product(a, b.T), (a.long() @ b.T.long()).to(torch.int32))
+        return torch.equal(product(a, b.T), (a.long() @ b.T.long()).to(torch.int32))
     except (RuntimeError, NotImplementedError):
         return False
-    return exact and _seconds(lambda: product(a, b.T)) < _seconds(lambda: x @ y.T)
+
+
+def _trial() -> tuple[Tensor, Tensor]:
+    """Two int8 matrices, [64, 784] and [128, 784], with the extreme values."""
+    values = torch.tensor([-128, 127, -1, 0, 1, 127, -128], dtype=torch.int8).repeat(128 * 784 // 7 + 1)
+    return values[: 64 * 784].reshape(64, 784), values[5 : 5 + 128 * 784].reshape(128, 784)
 
 
 def _seconds(function: Callable[[], Tensor]) -> float:

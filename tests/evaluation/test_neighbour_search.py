@@ -33,9 +33,14 @@ def brute_force(queries: Tensor, references: Tensor, k: int) -> tuple[np.ndarray
     return np.sqrt(np.take_along_axis(squared, order, 1).astype(np.float64)), order
 
 
+EXACT = neighbour_search._int8_is_exact()
+
+
 @pytest.fixture(params=["int8", "float32"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both engines on bytes, whatever this machine would choose."""
+    """Both engines on bytes, whichever is faster here; int8 only where its products are exact."""
+    if request.param == "int8" and not EXACT:
+        pytest.skip("this processor's int8 products saturate")
     monkeypatch.setattr(neighbour_search, "_int8_pays", lambda: request.param == "int8")
     return str(request.param)
 
