@@ -9,6 +9,7 @@ from dgmbench.commands import guarded
 from dgmbench.errors import SettingsError
 from dgmbench.evaluation.score.command import add_parser, score_command
 from dgmbench.files import write_text
+from dgmbench.search.settings import SEARCHES
 from dgmbench.settings import (
     PARAMS,
     Params,
@@ -22,8 +23,6 @@ from dgmbench.settings import (
     where_of,
 )
 from dgmbench.settings.block import checked
-
-SEARCHES = Path("searches")
 
 
 def main() -> None:
