@@ -17,10 +17,10 @@ import time
 import torch
 from torch import Tensor
 
-from dgmbench.evaluation.annealing import annealed_log_likelihood
-from dgmbench.evaluation.annealing_path import Annealing
-from dgmbench.evaluation.tuning import SHORTEST, WINDOW
-from dgmbench.models.vae import VAE, VAESettings
+from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood
+from dgmbench.evaluation.likelihood.annealing_path import Annealing
+from dgmbench.evaluation.likelihood.tuning import SHORTEST, WINDOW
+from dgmbench.models.latent.vae import VAE, VAESettings
 
 SHAPE = (1, 28, 28)
 

@@ -23,13 +23,16 @@ import torch
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.data.views import intensity, to_levels
-from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
-from dgmbench.evaluation.frechet import fid
-from dgmbench.models.base import CanSample, TrainingBudget
+from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
+from dgmbench.evaluation.quality.frechet import fid
+from dgmbench.models.capabilities import CanSample
 from dgmbench.models.registry import family_class
 from dgmbench.settings import parse_yaml
-from dgmbench.training.loop import How, train
-from dgmbench.training.runs import build, images_of
+from dgmbench.settings.budget import TrainingBudget
+from dgmbench.training.closed_form import train
+from dgmbench.training.loading import build
+from dgmbench.training.outcome import How
+from dgmbench.training.runs import images_of
 from dgmbench.training.seeding import derive_seed, generator_for
 
 

@@ -33,8 +33,8 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from torch import Tensor, nn
 
-from dgmbench.evaluation.likelihood import Weigher, importance_sampled_log_likelihood
-from dgmbench.models.vae import VAE, VAESettings
+from dgmbench.evaluation.likelihood.estimators import Weigher, importance_sampled_log_likelihood
+from dgmbench.models.latent.vae import VAE, VAESettings
 
 SHAPE = (1, 28, 28)
 

@@ -30,9 +30,9 @@ from pytorch_fid import fid_score
 from pytorch_fid.inception import InceptionV3
 from torch import Tensor
 
-from dgmbench.evaluation.feature_cache import FeatureCache
-from dgmbench.evaluation.frechet import fid
-from dgmbench.evaluation.inception import InceptionSpace, Weights, load_weights
+from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.inception import InceptionSpace, Weights, load_weights
+from dgmbench.evaluation.quality.frechet import fid
 
 CLOCK = time.process_time if "--processor-time" in sys.argv else time.perf_counter
 

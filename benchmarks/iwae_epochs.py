@@ -23,8 +23,8 @@ from torch import Tensor
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.views import binarise, intensity
-from dgmbench.evaluation.likelihood import importance_sampled_log_likelihood
-from dgmbench.models.iwae import IWAE, IWAESettings
+from dgmbench.evaluation.likelihood.estimators import importance_sampled_log_likelihood
+from dgmbench.models.latent.iwae import IWAE, IWAESettings
 from dgmbench.training.devices import choose_device
 from dgmbench.training.seeding import generator_for, initialising
 

@@ -1,4 +1,4 @@
-"""What differs between machines: the measurements behind `dgmbench/reporting/allowances.py`.
+"""What differs between machines: the measurements behind `dgmbench/reporting/baseline/allowances.py`.
 
 All commands work in a temporary folder (or `--folder`, which is kept), on digits.
 
@@ -39,23 +39,24 @@ import torch
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.evaluation import suite
-from dgmbench.evaluation.class_coverage import coverage_of_classes
-from dgmbench.evaluation.class_shares import class_histogram
-from dgmbench.evaluation.completions import completions
-from dgmbench.evaluation.domain import load_classifier, train_classifiers
-from dgmbench.evaluation.generator_pictures import generator_pictures
-from dgmbench.evaluation.latent_pictures import pictures
-from dgmbench.evaluation.likelihood_metrics import annealed
-from dgmbench.evaluation.memorisation import memorisation_domain
-from dgmbench.evaluation.quality import domain_quality
+from dgmbench.evaluation.copies.run_copies import memorisation_domain
+from dgmbench.evaluation.features.domain_classifier import load_classifier, train_classifiers
+from dgmbench.evaluation.likelihood.run_likelihoods import annealed
+from dgmbench.evaluation.pictures.completions import completions
+from dgmbench.evaluation.pictures.generator_pictures import generator_pictures
+from dgmbench.evaluation.pictures.latent_pictures import pictures
+from dgmbench.evaluation.quality.class_coverage import coverage_of_classes
+from dgmbench.evaluation.quality.class_shares import class_histogram
+from dgmbench.evaluation.quality.run_quality import domain_quality
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_text
-from dgmbench.reporting.load import CLASSIFIER, merge_results
-from dgmbench.reporting.metrics import comparable_records
-from dgmbench.reporting.regression import compare, format_findings, make_baseline, regressions
+from dgmbench.reporting.baseline.headline import comparable_records
+from dgmbench.reporting.baseline.regression import compare, format_findings, make_baseline, regressions
+from dgmbench.reporting.stage_files import CLASSIFIER, merge_results
 from dgmbench.results import read_records
 from dgmbench.settings import Params, compose, load_params, render_params, select
-from dgmbench.training.runs import open_run, train_entry
+from dgmbench.training.loading import open_run
+from dgmbench.training.runs import train_entry
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "digits"

@@ -30,7 +30,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from dgmbench.evaluation.neighbour_search import k_nearest, nearest_under_shifts
+from dgmbench.evaluation.copies.neighbour_search import k_nearest, nearest_under_shifts
 
 SIDE = 28
 Search = Callable[[], tuple[np.ndarray, np.ndarray]]

@@ -41,10 +41,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from dgmbench.models.autoregressive import Autoregressive
-from dgmbench.models.layers.causal import CausalConv
-from dgmbench.models.layers.outputs import invert
-from dgmbench.models.pixelcnn import PixelCNN, ResidualBlock
+from dgmbench.models.autoregressive.causal import CausalConv
+from dgmbench.models.autoregressive.outputs import invert
+from dgmbench.models.autoregressive.pixelcnn import PixelCNN, ResidualBlock
+from dgmbench.models.autoregressive.pixelwise import Autoregressive
 from dgmbench.models.registry import family_class
 from dgmbench.training.devices import autocast
 

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from pixelcnn import SHAPE, compare, compare_sampling, model_of, training_step
 from torch import Tensor, nn
 
-from dgmbench.models.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMLayer
+from dgmbench.models.autoregressive.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMLayer
 
 
 class ColumnLoop(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
-from dgmbench.evaluation.domain import train_classifiers
+from dgmbench.evaluation.features.domain_classifier import train_classifiers
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
-from dgmbench.reporting.regression import compare, format_findings, regressions
-from dgmbench.reporting.regression_files import read_baseline, read_results, write_baseline
+from dgmbench.reporting.baseline.files import read_baseline, read_results, write_baseline
+from dgmbench.reporting.baseline.regression import compare, format_findings, regressions
 
 
 def main() -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from dgmbench.commands import guarded
 from dgmbench.errors import MachineError
 from dgmbench.files import write_text
 from dgmbench.settings import PARAMS, compose, render_params
-from dgmbench.training.parallel import for_each
+from dgmbench.training.workers import for_each
 
-ROOT = Path(__file__).resolve().parent.parent
 ERRORS = [
     (OSError(errno.ENOSPC, "No space left on device", "a/b"), "no room left on the disk: a/b: No space"),
     (

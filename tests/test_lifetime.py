@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from processes import alive, until
 
-ROOT = Path(__file__).resolve().parent.parent
 # The parent stands for DVC: it starts a shell with a stage's command, names the stage, and waits.
 PARENT = """
 import subprocess, sys

@@ -21,7 +21,7 @@ def test_training_depends_on_its_model_and_not_on_other_models_or_metrics(family
     assert own in found
     assert {
         "stages/train.py",
-        "dgmbench/training/loop.py",
+        "dgmbench/training/trainer.py",
         "dgmbench/models/base.py",
         "dgmbench/data/views.py",
     } <= found
@@ -31,9 +31,11 @@ def test_training_depends_on_its_model_and_not_on_other_models_or_metrics(family
 
 
 def test_evaluation_depends_on_metrics_and_reports_on_templates() -> None:
-    assert {"dgmbench/evaluation/suite.py", "dgmbench/evaluation/frechet.py"} <= names("stages.evaluate")
+    assert {"dgmbench/evaluation/suite.py", "dgmbench/evaluation/quality/frechet.py"} <= names(
+        "stages.evaluate"
+    )
     report = names("stages.report")
-    assert "dgmbench/reporting/report.html.j2" in report
+    assert "dgmbench/reporting/page/report.html.j2" in report
     assert not [
         name for name in report if name.startswith(("dgmbench/training", "dgmbench/evaluation/suite"))
     ]
@@ -51,12 +53,12 @@ def test_an_edit_changes_the_hash_of_what_imports_it_alone(tmp_path: Path) -> No
     for package in ("dgmbench", "stages"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     modules = {
-        "train": ("stages.train", "dgmbench.models.vae"),
-        "evaluate": ("stages.evaluate", "dgmbench.models.vae"),
+        "train": ("stages.train", "dgmbench.models.latent.vae"),
+        "evaluate": ("stages.evaluate", "dgmbench.models.latent.vae"),
     }
     before = {stage: code_hash(*wanted, root=tmp_path) for stage, wanted in modules.items()}
     assert before["train"] == code_hash(*modules["train"])
-    edited = tmp_path / "dgmbench/evaluation/frechet.py"
+    edited = tmp_path / "dgmbench/evaluation/quality/frechet.py"
     edited.write_text(edited.read_text() + "\n# edited\n")
     after = {stage: code_hash(*wanted, root=tmp_path) for stage, wanted in modules.items()}
     assert after["train"] == before["train"]

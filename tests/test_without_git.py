@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from dgmbench.provenance import PACKAGES, git_commit
 
-ROOT = Path(__file__).resolve().parent.parent
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dgmbench.controls.base import Curve, Outcome
+from dgmbench.controls.control import Curve, Outcome
 from dgmbench.statistics import mean_and_interval, sources
 
 NORMAL_QUANTILE = 1.96

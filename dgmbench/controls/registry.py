@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 from dgmbench.errors import SettingsError, suggest
 
 if TYPE_CHECKING:
-    from dgmbench.controls.base import Control
+    from dgmbench.controls.control import Control
 
 # Strings, not imports: a stage loads, and depends on, only the control that it runs.
 CONTROLS: dict[str, str] = {
-    "parzen_kmeans": "dgmbench.controls.parzen_kmeans:ParzenKMeans",
-    "parzen_truth": "dgmbench.controls.parzen_truth:ParzenTruth",
-    "noise_mixture": "dgmbench.controls.noise_mixture:NoiseMixture",
-    "pixel_shift": "dgmbench.controls.pixel_shift:PixelShift",
-    "lookup_table": "dgmbench.controls.lookup_table:LookupTable",
-    "planted_copies": "dgmbench.controls.planted_copies:PlantedCopies",
-    "gan_theory": "dgmbench.controls.gan_theory:GANTheory",
-    "overfit_underfit": "dgmbench.controls.overfit_underfit:OverfitUnderfit",
-    "gan_instability": "dgmbench.controls.gan_instability:GANInstability",
-    "gan_ring": "dgmbench.controls.gan_ring:GANRing",
-    "gradient_variance": "dgmbench.controls.gradient_variance:GradientVariance",
+    "parzen_kmeans": "dgmbench.controls.likelihoods.parzen_kmeans:ParzenKMeans",
+    "parzen_truth": "dgmbench.controls.likelihoods.parzen_truth:ParzenTruth",
+    "noise_mixture": "dgmbench.controls.likelihoods.noise_mixture:NoiseMixture",
+    "pixel_shift": "dgmbench.controls.copies.pixel_shift:PixelShift",
+    "lookup_table": "dgmbench.controls.likelihoods.lookup_table:LookupTable",
+    "planted_copies": "dgmbench.controls.copies.planted_copies:PlantedCopies",
+    "gan_theory": "dgmbench.controls.gans.theory:GANTheory",
+    "overfit_underfit": "dgmbench.controls.copies.overfit_underfit:OverfitUnderfit",
+    "gan_instability": "dgmbench.controls.gans.instability:GANInstability",
+    "gan_ring": "dgmbench.controls.gans.ring:GANRing",
+    "gradient_variance": "dgmbench.controls.gradients.variance:GradientVariance",
 }
 
 

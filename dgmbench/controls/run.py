@@ -7,11 +7,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from dgmbench.controls.base import Context, Control, Finding
+from dgmbench.controls.control import Context, Control, Finding
 from dgmbench.controls.registry import control_class
 from dgmbench.data.dataset import load_dataset
 from dgmbench.evaluation.arrays import save_arrays
-from dgmbench.evaluation.domain import load_classifier
+from dgmbench.evaluation.features.domain_classifier import load_classifier
 from dgmbench.files import write_json
 from dgmbench.results import write_records
 from dgmbench.settings import Params, control_settings

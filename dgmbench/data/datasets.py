@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dgmbench.data.digits import DIGITS_SHA256, cut_digits, fetch_digits
-from dgmbench.data.frey import FREY_RAW, cut_frey
-from dgmbench.data.mnist import FASHION_RAW, MNIST_RAW, STATIC_RAW, cut_amat, cut_idx
-from dgmbench.data.raw import RawSet
-from dgmbench.data.sources import fetch
+from dgmbench.data.fetch.raw import RawSet
+from dgmbench.data.fetch.sources import fetch
+from dgmbench.data.sets.digits import DIGITS_SHA256, cut_digits, fetch_digits
+from dgmbench.data.sets.frey import FREY_RAW, cut_frey
+from dgmbench.data.sets.mnist import FASHION_RAW, MNIST_RAW, STATIC_RAW, cut_amat, cut_idx
 from dgmbench.data.splits import Split
 from dgmbench.errors import DataError, suggest
 

@@ -41,7 +41,7 @@ def prepare(
         name: a data set of `dataset_names()`.
         out_dir: the data set's own directory, `data/<name>` in the pipeline.
         seed: data seed, of the split (digits) and of the fixed binarisation.
-        mirror: directory with raw files, see `dgmbench.data.sources.fetch`.
+        mirror: directory with raw files, see `dgmbench.data.fetch.sources.fetch`.
         downloads: directory that keeps downloaded raw files.
         limit: keep the first `limit` training images, and the first images of valid and test in the
             same proportion (rounded, one at least); None keeps all.

@@ -18,18 +18,18 @@ from dgmbench.data.dataset import Dataset
 from dgmbench.data.views import batch as view_batch
 from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels, to_levels
 from dgmbench.errors import DgmbenchError
-from dgmbench.evaluation.classifier import DomainClassifier
-from dgmbench.evaluation.feature_cache import FeatureCache
-from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
-from dgmbench.evaluation.likelihood import PointEstimates
-from dgmbench.evaluation.order import shuffled
-from dgmbench.evaluation.reference_cache import Arrays, ReferenceCache
-from dgmbench.models.base import CanEncode, CanSample, SamplesInWays
+from dgmbench.evaluation.features.classifier import DomainClassifier
+from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
+from dgmbench.evaluation.features.reference_cache import Arrays, ReferenceCache
+from dgmbench.evaluation.likelihood.estimators import PointEstimates
+from dgmbench.evaluation.subsets import shuffled
+from dgmbench.models.capabilities import CanEncode, CanSample, SamplesInWays
 from dgmbench.points import Points, points_path, write_points
 from dgmbench.results import Kind, Record
 from dgmbench.settings import EvaluationSettings
 from dgmbench.training.devices import device_name, synchronize
-from dgmbench.training.runs import Run
+from dgmbench.training.loading import Run
 from dgmbench.training.seeding import derive_seed, generator_for
 
 Found = TypeVar("Found")

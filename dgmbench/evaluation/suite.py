@@ -20,31 +20,32 @@ import torch
 from dgmbench.data.dataset import load_dataset
 from dgmbench.errors import DataError
 from dgmbench.evaluation.arrays import save_arrays
-from dgmbench.evaluation.class_coverage import coverage_of_classes
-from dgmbench.evaluation.class_shares import class_histogram
-from dgmbench.evaluation.completions import completions
-from dgmbench.evaluation.domain import load_classifier
-from dgmbench.evaluation.feature_spaces import FeatureSpace
-from dgmbench.evaluation.generator_pictures import generator_pictures
-from dgmbench.evaluation.latent_pictures import pictures
-from dgmbench.evaluation.latents import latents
-from dgmbench.evaluation.likelihood_metrics import annealed, bounds, exact, parzen, store_folder
-from dgmbench.evaluation.memorisation import memorisation, memorisation_domain
-from dgmbench.evaluation.probe import linear_probe
-from dgmbench.evaluation.quality import diversity, domain_quality, inception_quality
-from dgmbench.evaluation.saturation import saturation
-from dgmbench.evaluation.scores import wanted_inception
-from dgmbench.evaluation.sharpness import sharpness
+from dgmbench.evaluation.copies.run_copies import memorisation, memorisation_domain
+from dgmbench.evaluation.features.domain_classifier import load_classifier
+from dgmbench.evaluation.features.feature_spaces import FeatureSpace
+from dgmbench.evaluation.likelihood.run_likelihoods import annealed, bounds, exact, parzen, store_folder
+from dgmbench.evaluation.pictures.completions import completions
+from dgmbench.evaluation.pictures.generator_pictures import generator_pictures
+from dgmbench.evaluation.pictures.latent_pictures import pictures
+from dgmbench.evaluation.quality.class_coverage import coverage_of_classes
+from dgmbench.evaluation.quality.class_shares import class_histogram
+from dgmbench.evaluation.quality.run_quality import diversity, domain_quality, inception_quality
+from dgmbench.evaluation.quality.saturation import saturation
+from dgmbench.evaluation.quality.scores import wanted_inception
+from dgmbench.evaluation.quality.sharpness import sharpness
+from dgmbench.evaluation.spaces.latents import latents
+from dgmbench.evaluation.spaces.probe import linear_probe
+from dgmbench.evaluation.spaces.svm_probe import svm_probes
 from dgmbench.evaluation.subject import LeftOut, Subject, left_out_lines
-from dgmbench.evaluation.svm_probe import svm_probes
 from dgmbench.files import write_json
-from dgmbench.models.base import CanEncode
+from dgmbench.models.capabilities import CanEncode
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, mirror_of
 from dgmbench.training.devices import device_name, processes, set_up
-from dgmbench.training.parallel import for_each
-from dgmbench.training.runs import DATA, open_run, run_info
+from dgmbench.training.loading import open_run, run_info
+from dgmbench.training.runs import DATA
 from dgmbench.training.seeding import derive_seed
+from dgmbench.training.workers import for_each
 
 RESULTS = Path("results")
 # Samples kept of each further way of sampling, for its picture.

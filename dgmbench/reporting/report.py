@@ -9,9 +9,18 @@ from typing import Any
 import pandas as pd
 
 from dgmbench.files import replacing, write_text
-from dgmbench.reporting import figures, html, metrics, tables
+from dgmbench.reporting.baseline import headline as metrics
+from dgmbench.reporting.comparison import tables
+from dgmbench.reporting.figures import draw as figures
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
-from dgmbench.reporting.load import load_left_out, load_manifests, load_points, load_runs, merge_results
+from dgmbench.reporting.page import html
+from dgmbench.reporting.stage_files import (
+    load_left_out,
+    load_manifests,
+    load_points,
+    load_runs,
+    merge_results,
+)
 from dgmbench.results import COLUMNS
 
 _OWNED = ("tables", "figures", "curves")

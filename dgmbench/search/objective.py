@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.views import intensity, to_levels
-from dgmbench.evaluation.classifier import DomainClassifier
-from dgmbench.evaluation.frechet import fid
-from dgmbench.models.base import CanSample, ClosedForm, Finishes, GenerativeModel, ModelSettings
+from dgmbench.evaluation.features.classifier import DomainClassifier
+from dgmbench.evaluation.quality.frechet import fid
+from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.models.capabilities import CanSample, ClosedForm, Finishes
 from dgmbench.models.registry import family_class
 from dgmbench.search.settings import Entry
-from dgmbench.training.loop import How, Images, Outcome, curves, train
-from dgmbench.training.runs import build
+from dgmbench.training.closed_form import train
+from dgmbench.training.loading import build
+from dgmbench.training.outcome import How, Images, Outcome, curves
 from dgmbench.training.seeding import generator_for
 
 # Shares of a training's length at which a poor trial may be stopped.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from dgmbench.data.dataset import load_dataset
-from dgmbench.evaluation.domain import load_classifier
+from dgmbench.evaluation.features.domain_classifier import load_classifier
 from dgmbench.search.objective import Ground
 from dgmbench.search.settings import SearchSettings
 from dgmbench.search.study import EntrySearch, Row
 from dgmbench.settings import Params
-from dgmbench.training.parallel import for_each
 from dgmbench.training.runs import CHECKPOINTS, DATA, images_of
+from dgmbench.training.workers import for_each
 
 
 def run_search(search: SearchSettings, params: Params, name: str) -> dict[str, list[Row]]:

@@ -30,8 +30,15 @@ import pandas as pd
 
 from dgmbench.errors import TrackingError
 from dgmbench.files import sha256_file, sha256_json, write_json
-from dgmbench.reporting import neighbours, pictures
-from dgmbench.reporting.load import Run, levels_of, load_manifests, load_neighbours, load_runs, merge_results
+from dgmbench.reporting.figures import neighbours, pictures
+from dgmbench.reporting.stage_files import (
+    Run,
+    levels_of,
+    load_manifests,
+    load_neighbours,
+    load_runs,
+    merge_results,
+)
 from dgmbench.tracking.stores import (
     artifacts_follow,
     artifacts_of,

@@ -12,7 +12,7 @@ import torch
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.data.views import intensity
-from dgmbench.evaluation.classifier import DomainClassifier, train_classifier
+from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from dgmbench.controls.base import Context, Finding
+from dgmbench.controls.control import Context, Finding
 from dgmbench.data.dataset import Dataset
-from dgmbench.evaluation.classifier import DomainClassifier
+from dgmbench.evaluation.features.classifier import DomainClassifier
 
 
 def context(

@@ -10,8 +10,8 @@ import torch
 from finding_checks import context
 from torch import Tensor
 
-from dgmbench.controls import measures
-from dgmbench.controls.measures import (
+from dgmbench.controls import instruments as measures
+from dgmbench.controls.instruments import (
     Fids,
     GridSettings,
     domain_fids,
@@ -24,9 +24,9 @@ from dgmbench.controls.measures import (
 from dgmbench.controls.outcomes import NORMAL_QUANTILE
 from dgmbench.data.dataset import Dataset
 from dgmbench.errors import SettingsError
-from dgmbench.evaluation.classifier import DomainClassifier
-from dgmbench.evaluation.frechet import FidErrors, fid, fid_errors
-from dgmbench.evaluation.parzen import parzen_log_likelihood, select_bandwidth
+from dgmbench.evaluation.features.classifier import DomainClassifier
+from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
+from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dgmbench.data.raw import RawFile, RawSet
+from dgmbench.data.fetch.raw import RawFile, RawSet
 
 NAMED_MIRROR = os.environ.get("DGMBENCH_MIRROR")
 SHARED_MIRROR = Path(__file__).parents[2].parent / "shared" / "data"

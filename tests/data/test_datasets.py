@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dgmbench.data.datasets import dataset_names, get_spec
-from dgmbench.data.digits import fetch_digits
-from dgmbench.data.mnist import cut_amat, read_amat, read_idx
+from dgmbench.data.sets.digits import fetch_digits
+from dgmbench.data.sets.mnist import cut_amat, read_amat, read_idx
 from dgmbench.errors import DataError
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from dgmbench.data import datasets
 from dgmbench.data.dataset import load_dataset
-from dgmbench.data.digits import cut_digits
 from dgmbench.data.prepare import check_disjoint, prepare
+from dgmbench.data.sets.digits import cut_digits
 from dgmbench.data.splits import Split
 from dgmbench.errors import DataError
 from dgmbench.files import read_json, sha256_file, sha256_json

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dgmbench.evaluation.subject import Subject
-from dgmbench.models.base import standard_normal_log_prob
+from dgmbench.models.parts.densities import standard_normal_log_prob
 
 SHAPE, LEVELS = (1, 4, 4), 17
 DIMS = 16

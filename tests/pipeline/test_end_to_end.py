@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from places import ROOT
 
 from dgmbench import load_run
 from dgmbench.results import COLUMNS, TIMING_METRICS
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TINY = """
 extends: smoke
 data: {limit: 300}

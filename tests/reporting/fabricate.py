@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dgmbench.controls.base import Control, ControlSettings, Curve, Finding, Outcome, Panel, Sheet
+from dgmbench.controls.control import Control, ControlSettings, Curve, Finding, Outcome, Panel, Sheet
 from dgmbench.controls.run import write_finding
 from dgmbench.files import sha256_json, write_json
 from dgmbench.points import Points, points_path, write_points

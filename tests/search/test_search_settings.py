@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
+from places import ROOT
 
 from dgmbench.errors import SettingsError
 from dgmbench.search.settings import SEARCHES, SearchSettings, check, load_search
 from dgmbench.search.space import Choices, Range, value_at, with_settings
 from dgmbench.settings import model_settings
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 COMMITTED = sorted(path.stem for path in (ROOT / "searches").glob("*.yaml") if path.stem != "dvc")
 
 

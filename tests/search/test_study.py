@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from dgmbench.evaluation.classifier import DomainClassifier
+from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.search.objective import Ground, Scored, candidate, score
 from dgmbench.search.settings import Entry, SearchSettings
 from dgmbench.search.study import EntrySearch, Row
-from dgmbench.training.loop import Images
+from dgmbench.training.outcome import Images
 
 SHAPE, LEVELS = (1, 4, 4), 17
 VAE = {

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from dgmbench import __main__ as command_line
 from dgmbench.commands import guarded
 from stages import check
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SECTIONS = {
     "pipeline": "bad",
     "datasets": "[digits]",

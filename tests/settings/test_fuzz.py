@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 from dgmbench.errors import SettingsError
 from dgmbench.models.registry import FAMILIES, family_class
 from dgmbench.settings import compose, full_settings, render_params, validate
 
-PIPELINES = Path(__file__).resolve().parent.parent.parent / "pipelines"
+PIPELINES = ROOT / "pipelines"
 DIGITS = compose("digits", PIPELINES)
 EVERY_CONTROL = compose("digits-controls", PIPELINES)["controls"]
 

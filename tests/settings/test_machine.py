@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from places import ROOT
 
 from dgmbench.errors import SettingsError
 from dgmbench.settings import Params, check_machine
 from dgmbench.settings.machine import outputs
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PARAMS = Params.model_validate(
     {
         "pipeline": "some",

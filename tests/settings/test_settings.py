@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
+from places import ROOT
 from pydantic import BaseModel, ValidationError
 
 from dgmbench.controls.registry import CONTROLS, control_class
@@ -23,7 +24,6 @@ from dgmbench.settings import (
 )
 from dgmbench.settings.resolve import DVC_READS
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PIPELINES = ROOT / "pipelines"
 CONTROL_SETTINGS = [control_class(name).Settings for name in CONTROLS]
 

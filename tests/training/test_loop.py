@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from dgmbench.models.adversarial.gan import GAN, GANSettings
+from dgmbench.models.autoregressive.pixelcnn import PixelCNN, PixelCNNSettings
 from dgmbench.models.base import GenerativeModel
-from dgmbench.models.gan import GAN, GANSettings
-from dgmbench.models.pixelcnn import PixelCNN, PixelCNNSettings
-from dgmbench.models.vae import VAE, VAESettings
+from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.training.checkpoints import load_checkpoint
-from dgmbench.training.loop import How, Images, Outcome, Trainer, train
+from dgmbench.training.closed_form import train
+from dgmbench.training.outcome import How, Images, Outcome
 from dgmbench.training.seeding import derive_seed, generator_for, initialising
+from dgmbench.training.trainer import Trainer
 
 SHAPE, LEVELS = (1, 4, 4), 17
 SMALL: dict[str, Any] = {

@@ -10,10 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from dgmbench.models.base import TrainingBudget
-from dgmbench.models.vae import VAE, VAESettings
-from dgmbench.training.loop import How, Images, Trainer, train
+from dgmbench.models.latent.vae import VAE, VAESettings
+from dgmbench.settings.budget import TrainingBudget
+from dgmbench.training.closed_form import train
+from dgmbench.training.outcome import How, Images
 from dgmbench.training.seeding import initialising
+from dgmbench.training.trainer import Trainer
 
 RMSPROP: dict[str, Any] = {"optimiser": "rmsprop", "betas": (0.0, 0.9), "epsilon": 1e-3, "epochs": 2}
 

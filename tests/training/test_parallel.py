@@ -17,14 +17,14 @@ from processes import alive, until
 from dgmbench.commands import guarded
 from dgmbench.errors import CheckpointError
 from dgmbench.settings import TrainingSettings
-from dgmbench.training import parallel
-from dgmbench.training.parallel import WorkerError, for_each, slot
+from dgmbench.training import workers as parallel
+from dgmbench.training.workers import WorkerError, for_each, slot
 
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
 from dgmbench.errors import DgmbenchError
-from dgmbench.training.parallel import for_each
+from dgmbench.training.workers import for_each
 
 folder = Path(sys.argv[1])
 

@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dgmbench.models.base import GenerativeModel, ModelSettings, TrainingBudget
-from dgmbench.training.loop import How, Images, Outcome, Trainer, curves, train
+from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.settings.budget import TrainingBudget
+from dgmbench.training.closed_form import train
+from dgmbench.training.outcome import How, Images, Outcome, curves
+from dgmbench.training.trainer import Trainer
 
 BUDGET = TrainingBudget(epochs=3, batch_size=10, learning_rate=0.1)
 STEPS_PER_EPOCH = 5

@@ -14,8 +14,8 @@ import pytest
 import torch
 from tiny_trainings import ENTRIES, trained
 
-from dgmbench.reporting.allowances import allowance
-from dgmbench.reporting.tolerance import level_of, tolerance
+from dgmbench.reporting.baseline.allowances import allowance
+from dgmbench.reporting.baseline.tolerance import level_of, tolerance
 
 SCRIPT = Path(__file__).with_name("tiny_trainings.py")
 ROOT = SCRIPT.parent.parent.parent

@@ -17,19 +17,12 @@ import dgmbench
 from dgmbench.commands import guarded
 from dgmbench.errors import CheckpointError, SettingsError
 from dgmbench.files import read_json, sha256_file, write_json, write_text
-from dgmbench.models.vae import VAE, VAESettings
+from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.settings import Params, SamplingSettings, TrainingSettings
 from dgmbench.training import runs
 from dgmbench.training.devices import choose_device, set_up
-from dgmbench.training.runs import (
-    DESCRIBED,
-    Job,
-    build,
-    open_run,
-    train_entry,
-    training_alone,
-    write_weights,
-)
+from dgmbench.training.loading import DESCRIBED, build, open_run
+from dgmbench.training.runs import Job, train_entry, training_alone, write_weights
 
 SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})
 

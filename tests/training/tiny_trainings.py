@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dgmbench.models.autoregressive.pixelcnn import PixelCNN
 from dgmbench.models.base import GenerativeModel
-from dgmbench.models.independent import Independent
-from dgmbench.models.pixelcnn import PixelCNN
-from dgmbench.models.ppca import PPCA
-from dgmbench.models.vae import VAE
-from dgmbench.training.loop import How, Images, train
+from dgmbench.models.baselines.independent import Independent
+from dgmbench.models.baselines.ppca import PPCA
+from dgmbench.models.latent.vae import VAE
+from dgmbench.training.closed_form import train
+from dgmbench.training.outcome import How, Images
 from dgmbench.training.seeding import initialising
 
 SHAPE, LEVELS = (1, 8, 8), 17

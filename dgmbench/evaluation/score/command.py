@@ -27,16 +27,17 @@ from torch import Tensor
 
 from dgmbench.data.datasets import DatasetSpec, dataset_names, get_spec
 from dgmbench.errors import DataError, SettingsError, suggest
-from dgmbench.evaluation.order import shuffled
 from dgmbench.evaluation.score.measures import all_scores, too_few
 from dgmbench.evaluation.score.output import rows, table, write_csv
 from dgmbench.evaluation.score.places import cache_folder, check_target, mirror_folder
 from dgmbench.evaluation.score.reference import load_reference
 from dgmbench.evaluation.score.samples import read_samples
+from dgmbench.evaluation.subsets import shuffled
 from dgmbench.files import expanded
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 from dgmbench.training.devices import choose_device, exact_float32
-from dgmbench.training.runs import DATA, RUNS
+from dgmbench.training.loading import RUNS
+from dgmbench.training.runs import DATA
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,15 +12,15 @@ from typing import Literal
 from torch import Tensor
 
 from dgmbench.errors import DgmbenchError
-from dgmbench.evaluation.class_shares import class_histogram_scores
-from dgmbench.evaluation.classifier import FEATURES
-from dgmbench.evaluation.feature_cache import FeatureCache
-from dgmbench.evaluation.feature_spaces import DomainSpace, FeatureSpace
-from dgmbench.evaluation.inception import WIDTH
-from dgmbench.evaluation.order import some_images, training_rows
+from dgmbench.evaluation.features.classifier import FEATURES
+from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
+from dgmbench.evaluation.features.inception import WIDTH
+from dgmbench.evaluation.quality.class_shares import class_histogram_scores
+from dgmbench.evaluation.quality.scores import Floor, Score, diversity_score, space_scores, wanted_inception
+from dgmbench.evaluation.quality.sharpness import ratios
 from dgmbench.evaluation.score.reference import Reference
-from dgmbench.evaluation.scores import Floor, Score, diversity_score, space_scores, wanted_inception
-from dgmbench.evaluation.sharpness import ratios
+from dgmbench.evaluation.subsets import some_images, training_rows
 from dgmbench.settings import EvaluationSettings
 
 Space = Literal["domain", "inception", "pixels"]

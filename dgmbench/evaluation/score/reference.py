@@ -18,8 +18,8 @@ from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.data.views import binarise, intensity
 from dgmbench.errors import CheckpointError
-from dgmbench.evaluation.classifier import DomainClassifier
-from dgmbench.evaluation.domain import load_classifier, weights_file
+from dgmbench.evaluation.features.classifier import DomainClassifier
+from dgmbench.evaluation.features.domain_classifier import load_classifier, weights_file
 from dgmbench.files import sha256_file
 from dgmbench.statistics import binomial_std_error
 from dgmbench.training.runs import DATA

@@ -8,7 +8,7 @@ import torch
 from asking import BYTES, SHAPE
 from PIL import Image
 
-from dgmbench.evaluation.classifier import DomainClassifier
+from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.files import sha256_file, write_json
 from dgmbench.training.runs import write_weights
 

@@ -1,0 +1,1 @@
+"""Controls of memorisation: planted copies, shifted images, overfitting beside underfitting."""

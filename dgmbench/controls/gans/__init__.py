@@ -1,0 +1,1 @@
+"""Controls of adversarial training: theory, a ring of modes, instability over seeds."""

@@ -1,0 +1,1 @@
+"""Controls of gradient estimates through random latents."""

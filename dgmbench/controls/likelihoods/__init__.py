@@ -1,0 +1,1 @@
+"""Controls of likelihoods: where Parzen windows and log-likelihood mislead."""

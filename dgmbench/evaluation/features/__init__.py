@@ -1,0 +1,1 @@
+"""Feature spaces and what is cached of them: the domain classifier, the Inception network."""

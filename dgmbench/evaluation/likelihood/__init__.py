@@ -1,0 +1,1 @@
+"""Log-likelihoods of held-out images: exact, bounds, annealed, and Parzen windows."""

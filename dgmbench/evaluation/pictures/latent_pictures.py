@@ -1,0 +1,261 @@
+"""Pictures of a latent space: what is decoded from codes, between codes, and from codes that were added to.
+
+Sheets of mean images p(x|z), for every model whose features are codes of its own decoder (see
+`dgmbench.evaluation.spaces.latents`): auto-encoders, VAEs, and PPCA, the linear case. They show what a
+model has learned and measure nothing. Codes come from `Subject.features`, which keeps them, with the limits
+that the probes use, so that no image is encoded twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from scipy.special import ndtri
+from torch import Tensor
+
+from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.spaces.latent_geometry import (
+    Codes,
+    Quantiles,
+    attribute_vector,
+    linear,
+    plane,
+    spherical,
+)
+from dgmbench.evaluation.spaces.latents import Decoder, codes_of
+from dgmbench.evaluation.subject import Subject
+from dgmbench.files import read_json, write_json
+from dgmbench.models.capabilities import CanDecode
+from dgmbench.models.parts.densities import standard_normal_log_prob
+from dgmbench.results import Record
+
+# Test images in the reconstructions: so many in a row, in two such rows.
+SHOWN, BANDS = 10, 2
+GRID = 20
+PAIRS, STEPS = 5, 10
+CLASS_PAIRS = 5
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+# Latents that are decoded at once.
+BLOCK = 500
+
+
+@dataclass(frozen=True)
+class LatentSheet:
+    """Images in rows, and the words around them.
+
+    images: uint8 ``[rows * columns, C, H, W]`` of 0..levels-1, row by row. row_labels, column_labels: one
+    each, or none at all.
+    """
+
+    role: str
+    title: str
+    caption: str
+    images: np.ndarray[Any, np.dtype[np.uint8]]
+    rows: int
+    columns: int
+    levels: int
+    row_labels: tuple[str, ...] = ()
+    column_labels: tuple[str, ...] = ()
+
+
+def pictures(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Write ``latent-<seed>.npz`` (sheets by role) and ``.json`` (their words) of the first finished seed.
+
+    Yields no records: it stands among the metrics because they share the codes.
+    """
+    seed = subject.run.info["seed"]
+    if seed == first_finished(subject):
+        sheets = list(latent_sheets(subject))
+        if sheets:
+            write_sheets(folder, f"latent-{seed}", sheets)
+    return iter(())
+
+
+def write_sheets(folder: Path, stem: str, sheets: Sequence[LatentSheet]) -> None:
+    """``<stem>.npz``, the images by role, and ``<stem>.json``, the words around them."""
+    save_arrays(folder / f"{stem}.npz", **{sheet.role: sheet.images for sheet in sheets})
+    write_json(folder / f"{stem}.json", [_words(sheet) for sheet in sheets])
+
+
+def first_finished(subject: Subject) -> int:
+    """The least seed of the entry whose training completed: the same whichever seed is evaluated first."""
+    infos = [subject.run.info, *(read_json(path) for path in subject.run.folder.glob("run-*.json"))]
+    return min(info["seed"] for info in infos if info["status"] == "completed")
+
+
+def _words(sheet: LatentSheet) -> dict[str, Any]:
+    words = asdict(sheet)
+    return {field.name: words[field.name] for field in fields(sheet) if field.name != "images"}
+
+
+def latent_sheets(subject: Subject) -> Iterator[LatentSheet]:
+    """All sheets that the model and the data set allow; none where the features are no codes."""
+    codes = codes_of(subject, "test")
+    if codes is None:
+        return
+    yield reconstructions(subject, codes)
+    if codes.shape[1] == 2:
+        yield manifold(subject)
+    if len(codes) > 1:
+        yield interpolation(subject, codes)
+    if subject.data.classes is not None:
+        yield from arithmetic(subject, codes)
+
+
+# The sheets
+
+
+def reconstructions(subject: Subject, codes: Codes) -> LatentSheet:
+    """The first test images, each above the image decoded from its code."""
+    columns = min(SHOWN, len(codes))
+    bands = min(BANDS, len(codes) // columns)
+    n = bands * columns
+    above, below = _levels_of(subject, subject.pixels("test", n)), _decoded(subject, codes[:n])
+    parts = [images[i * columns : (i + 1) * columns] for i in range(bands) for images in (above, below)]
+    return LatentSheet(
+        "reconstructions",
+        "Reconstructions",
+        "The first test images, each above the mean image decoded from its code.",
+        np.concatenate(parts),
+        rows=2 * bands,
+        columns=columns,
+        levels=_levels(subject),
+        row_labels=("test", "decoded") * bands,
+    )
+
+
+def manifold(subject: Subject) -> LatentSheet:
+    """The plane of two latents on a grid (Kingma & Welling 2013, appendix A)."""
+    quantiles: Quantiles
+    if has_standard_prior(subject.run.model):
+        quantiles, how = _gaussian_quantiles, "the inverse distribution function of the prior, N(0, 1)"
+    else:
+        quantiles, how = _code_quantiles(subject), "the quantiles of training codes (no prior N(0, I))"
+    return LatentSheet(
+        "manifold",
+        "The latent plane",
+        f"Mean images on a grid of {GRID}x{GRID} codes, evenly spaced on the unit square and taken through "
+        f"{how}; the first latent grows to the right, the second upwards.",
+        _decoded(subject, plane(GRID, quantiles)),
+        rows=GRID,
+        columns=GRID,
+        levels=_levels(subject),
+    )
+
+
+def interpolation(subject: Subject, codes: Codes) -> LatentSheet:
+    """Between the codes of test images 0 and 1, 2 and 3 and so on, by both routes."""
+    pairs = min(PAIRS, len(codes) // 2)
+    starts, ends = codes[0 : 2 * pairs : 2], codes[1 : 2 * pairs : 2]
+    routes = np.stack([linear(starts, ends, STEPS), spherical(starts, ends, STEPS)], axis=1)
+    between = _decoded(subject, routes.reshape(-1, codes.shape[1])).reshape(
+        pairs, 2, STEPS, *subject.data.shape
+    )
+    real = _levels_of(subject, subject.pixels("test", 2 * pairs)).reshape(pairs, 2, 1, 1, *subject.data.shape)
+    left, right = (np.broadcast_to(real[:, i], (pairs, 2, 1, *subject.data.shape)) for i in range(2))
+    return LatentSheet(
+        "interpolation",
+        "Between test images",
+        f"The outer columns are test images. Between them, {STEPS} mean images decoded on the way from the "
+        "code of the left one to that of the right one: in a straight line, and below it along the arc "
+        "around the origin (White 2016).",
+        np.concatenate([left, between, right], axis=2).reshape(-1, *subject.data.shape),
+        rows=2 * pairs,
+        columns=STEPS + 2,
+        levels=_levels(subject),
+        row_labels=("straight", "arc") * pairs,
+    )
+
+
+def arithmetic(subject: Subject, codes: Codes) -> Iterator[LatentSheet]:
+    """Codes of one class's test images plus multiples of what distinguishes another class from it."""
+    train = codes_of(subject, "train", subject.settings.probe_pool)
+    labels = {split: np.asarray(subject.data.labels(split)) for split in ("train", "test")}
+    assert train is not None
+    train_labels = labels["train"][: len(train)]
+    present = np.intersect1d(train_labels, labels["test"])
+    pairs = [(int(a), int(b)) for a, b in itertools.pairwise(present)][::2][:CLASS_PAIRS]
+    if not pairs:
+        return
+    # The first test image of each pair's first class.
+    chosen = [int(np.flatnonzero(labels["test"] == source)[0]) for source, _ in pairs]
+    vectors = np.stack([attribute_vector(train, train_labels, *pair) for pair in pairs])
+    moved = codes[chosen][:, None] + np.array(STRENGTHS)[:, None] * vectors[:, None]
+    decoded = _decoded(subject, moved.reshape(-1, codes.shape[1])).reshape(
+        len(pairs), len(STRENGTHS), *subject.data.shape
+    )
+    real = _levels_of(subject, subject.pixels("test")[chosen])[:, None]
+    yield LatentSheet(
+        "arithmetic",
+        "Latent arithmetic",
+        "A test image of one class, and mean images decoded from its code plus so many times the attribute "
+        "vector: the mean code of the other class less that of its own, over training images.",
+        np.concatenate([real, decoded], axis=1).reshape(-1, *subject.data.shape),
+        rows=len(pairs),
+        columns=len(STRENGTHS) + 1,
+        levels=_levels(subject),
+        row_labels=tuple(f"{source} to {target}" for source, target in pairs),
+        column_labels=("test", *(f"{strength:g}" for strength in STRENGTHS)),
+    )
+
+
+# Quantiles of the plane
+
+
+def has_standard_prior(model: object) -> bool:
+    """Whether p(z) = N(0, I), by its density at a few places."""
+    if not isinstance(model, CanDecode):
+        return False
+    z = torch.tensor([[0.0], [0.5], [-2.0]]).expand(3, model.latent_dim)
+    with torch.no_grad():
+        found = model.prior_log_prob(_for_model(model, z))
+    return torch.allclose(found.double().cpu(), standard_normal_log_prob(z).double(), atol=1e-4)
+
+
+def _gaussian_quantiles(probabilities: Codes, place: int) -> Codes:
+    return ndtri(probabilities)
+
+
+def _code_quantiles(subject: Subject) -> Quantiles:
+    codes = codes_of(subject, "train", subject.settings.probe_pool)
+    assert codes is not None
+    return lambda probabilities, place: np.quantile(codes[:, place], probabilities)
+
+
+# Images
+
+
+def _levels(subject: Subject) -> int:
+    """Levels of a sheet: those of gray images, and 256 for the probabilities of binary ones."""
+    return 256 if subject.view == "binary" else subject.levels
+
+
+def _levels_of(subject: Subject, images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Intensities in [0, 1] as a sheet's levels; a mean outside, as a linear model has, at the end."""
+    if not bool(torch.isfinite(images).all()):
+        raise ValueError("there are decoded images that are not finite")
+    top = _levels(subject) - 1
+    return (images.double() * top).round().clamp(0, top).to(torch.uint8).cpu().numpy()
+
+
+def _decoded(subject: Subject, codes: Codes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Mean images of ``codes [n, latent]`` in a sheet's levels."""
+    model = cast(Decoder, subject.run.model)
+    with torch.no_grad():
+        z = _for_model(model, torch.from_numpy(np.ascontiguousarray(codes)))
+        images = torch.cat([model.decode(part) for part in z.split(BLOCK)])
+    return _levels_of(subject, images)
+
+
+def _for_model(model: object, z: Tensor) -> Tensor:
+    """`z` on the device of the model and in its precision."""
+    assert isinstance(model, torch.nn.Module)
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    like = next(tensor for tensor in tensors if tensor.is_floating_point())
+    return z.to(like)

@@ -1,0 +1,1 @@
+"""What the latent space or the features of a model carry."""

@@ -1,0 +1,1 @@
+"""Generative adversarial networks: the game, its objectives, the networks that play it."""

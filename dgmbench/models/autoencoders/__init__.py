@@ -1,0 +1,1 @@
+"""Auto-encoders, and the ways to draw images from them."""

@@ -1,0 +1,327 @@
+"""What the pixel-by-pixel models share: exact likelihood, sampling, completion, the output layers.
+
+p(x) is a product over pixels in raster order, and over colour channels within a pixel (van den Oord,
+Kalchbrenner & Kavukcuoglu 2016, eq. 1 and 2). An architecture gives the last map of features, in `hidden`
+for a whole image at once and in `start_cache` for one pixel after the other; two 1x1 convolutions and the
+output distribution follow (table 1). Binary images get a Bernoulli per sub-pixel, gray and colour ones an
+L-way softmax or a mixture of discretised logistics.
+
+Sampling computes each activation once and keeps it, instead of a full pass per pixel: the same
+distribution, and the same images for the same generator.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dgmbench.errors import CapabilityError, SettingsError
+from dgmbench.models.autoregressive.causal import CachedPointwise, CausalConv
+from dgmbench.models.autoregressive.outputs import Bernoulli, LogisticMixture, PixelOutput, Softmax
+from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.terms import Domain
+
+
+class AutoregressiveSettings(ModelSettings):
+    """The output layers, and how the network is run."""
+
+    head_features: PositiveInt = Field(64, description="width of the 1x1 layers before the output")
+    output: Literal["softmax", "logistics"] = Field(
+        "softmax", description="gray only: a probability per level, or a mixture of discretised logistics"
+    )
+    mixtures: PositiveInt = Field(10, description="components of the mixture of logistics")
+    compile: bool = Field(
+        False, description="train through torch.compile, with CUDA graphs on a GPU; nothing else is compiled"
+    )
+
+    @model_validator(mode="after")
+    def _binary_is_bernoulli(self) -> Self:
+        if self.view == "binary" and self.output != "softmax":
+            raise ValueError(f"output: {self.output} needs view: gray; binary pixels have a Bernoulli each")
+        return self
+
+
+# With fewer images torch runs 1x1 convolutions on one thread through a slower library.
+LEAST_PIECE = 16
+
+
+class PixelCache(Protocol):
+    """A network's activations so far, so that a pixel costs no pass over the whole image."""
+
+    def start_row(self, i: int) -> None:
+        """Begin row `i`; all pixels above it are final."""
+        ...
+
+    def hidden_at(self, pixel: Tensor, i: int, j: int) -> Tensor:
+        """``[n, width]`` features of pixel (i, j), given its earlier channels in ``pixel [n, C]``.
+
+        Pixels are scaled to [-1, 1]. A pixel may be asked for again, with more of its channels known.
+        """
+        ...
+
+    def store(self, pixel: Tensor, i: int, j: int) -> None:
+        """Make the finished ``pixel [n, C]`` visible to later ones."""
+        ...
+
+
+class Autoregressive(GenerativeModel):
+    """A causal network with an output distribution per pixel; subclasses give `hidden` and `start_cache`.
+
+    A subclass builds its layers, with `self.groups` channel groups, then calls `_add_head`.
+    """
+
+    Settings = AutoregressiveSettings
+    # Pixels of a training batch that a CPU takes at once, so that activations stay in its caches and the
+    # allocator keeps their memory; None: all of them.
+    piece_pixels: ClassVar[int | None] = None
+    head: CausalConv
+    head2: CausalConv
+    output: CausalConv
+
+    def __init__(
+        self, settings: AutoregressiveSettings, image_shape: tuple[int, int, int], levels: int
+    ) -> None:
+        super().__init__(settings, image_shape, levels)
+        self.distribution = output_distribution(settings, image_shape[0], levels)
+        self.groups = self.distribution.groups
+        self.compiles = settings.compile
+
+    def _add_head(self, width: int, settings: AutoregressiveSettings) -> None:
+        """The layers from ``width`` features to the output; the last of a subclass's construction."""
+        head, groups = settings.head_features, self.groups
+        if min(width, head) < groups:
+            raise SettingsError(
+                f"features and head_features of {groups} colour channels are {groups} or more each: "
+                "a channel without a feature of its own would lose its links to the others"
+            )
+        self.head = CausalConv(width, head, 1, groups=groups)
+        self.head2 = CausalConv(head, head, 1, groups=groups)
+        self.output = CausalConv(head, self.distribution.size, 1, groups=groups)
+        # On CPU masked convolutions run several times faster in this format than in the default one.
+        self.to(memory_format=torch.channels_last)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """``[n, width, H, W]`` features; those of a pixel depend on earlier ones of ``x [n, C, H, W]``.
+
+        x is scaled to [-1, 1] and `channels_last`.
+        """
+        raise NotImplementedError
+
+    def start_cache(self, n: int) -> PixelCache:
+        """The cache of `n` empty images."""
+        raise NotImplementedError
+
+    @property
+    def domain(self) -> Domain:
+        """Binary pixels, or integer levels on gray images."""
+        return "binary" if self.view == "binary" else "levels"
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        top = 1 if self.view == "binary" else self.levels - 1
+        return x.to(self.output.bias.dtype) * (2 / top) - 1
+
+    def _features(self, x: Tensor) -> Tensor:
+        hidden = self.hidden(self._scaled(x).contiguous(memory_format=torch.channels_last))
+        # Not in place: a view's gradient would then be copied.
+        return F.relu(self.at_pixels(self.head, F.relu(hidden)))
+
+    def at_pixels(self, layer: CausalConv, x: Tensor) -> Tensor:
+        """A 1x1 convolution in the memory layout that `hidden` gives."""
+        output: Tensor = layer(x)
+        return output
+
+    def _raw(self, x: Tensor) -> Tensor:
+        features = F.relu(self.at_pixels(self.head2, self._features(x)))
+        return self.at_pixels(self.output, features).contiguous(memory_format=torch.channels_last)
+
+    @cached_property
+    def _compiled(self) -> Callable[[Tensor], Tensor]:
+        device = self.output.bias.device
+        require_compiler(device)
+        # Launching thousands of small kernels is what a GPU waits for; a CUDA graph launches them at once.
+        mode = "reduce-overhead" if device.type == "cuda" else "default"
+        return torch.compile(self._raw, mode=mode, fullgraph=True)
+
+    def raw_output(self, x: Tensor) -> Tensor:
+        """What the output distribution takes: ``[n, size, H, W]``, in float32 also under autocast.
+
+        Raises:
+            ValueError: for images of another shape than the model's.
+        """
+        self._check_shape(x)
+        # Likelihoods need no compiler, nor depend on one.
+        raw = self._compiled(x) if self.compiles and self.training else self._raw(x)
+        return raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw
+
+    def logits(self, x: Tensor) -> Tensor:
+        """``[n, C, classes, H, W]`` logits of each sub-pixel given those before it.
+
+        One class (of a 1) for binary pixels, L for gray levels.
+        """
+        return self.distribution.class_logits(self.raw_output(x), x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Exact log P(x) of the discrete image ``[n, C, H, W]`` in nats summed over pixels, ``[n]``."""
+        return self.distribution.log_prob(self.raw_output(x), x)
+
+    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean negative log-likelihood of a batch, nats per image."""
+        pieces = self._pieces(x)
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if pieces <= 1 or not parameters or x.requires_grad or not torch.is_grad_enabled():
+            return {"loss": -self.log_prob(x).mean()}
+        return {"loss": _PiecewiseLoss.apply(self, x.chunk(pieces), *parameters)}
+
+    def _pieces(self, x: Tensor) -> int:
+        """In how many parts a training batch is worked through; one on a GPU."""
+        if self.piece_pixels is None or x.device.type != "cpu":
+            return 1
+        images = max(LEAST_PIECE, self.piece_pixels // (x.shape[2] * x.shape[3]))
+        return math.ceil(len(x) / images)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Last hidden layer but one averaged over the image's pixels, ``[n, head_features]``."""
+        return self._features(x).mean((2, 3))
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` exact draws, pixel by pixel with cached activations."""
+        device = self.output.bias.device
+        blank = torch.zeros((n, *self.image_shape), device=device)
+        return self.complete(blank, torch.zeros((), dtype=torch.bool, device=device), generator)
+
+    def completions(self, x: Tensor, given: Tensor, draws: int, generator: torch.Generator) -> Tensor:
+        """``[draws, n, C, H, W]``: several independent results of `complete` for each image."""
+        repeated, kept = (part.expand_as(x).repeat(draws, 1, 1, 1) for part in (x, given))
+        return self.complete(repeated, kept, generator).unflatten(0, (draws, len(x)))
+
+    @torch.no_grad()
+    def complete(self, x: Tensor, given: Tensor, generator: torch.Generator) -> Tensor:
+        """`x` with the pixels where `given` is False drawn in raster order from their conditionals.
+
+        Args:
+            x: images ``[n, C, H, W]`` in the model's domain.
+            given: bool, broadcastable to `x`; True pixels are kept. Pixels that come earlier in raster
+                order than a given one are drawn without looking ahead at it.
+            generator: gives one uniform number per sub-pixel, drawn or not.
+
+        Raises:
+            ValueError: for images of another shape than the model's, or a mask that is not bool.
+        """
+        self._check_shape(x)
+        if given.dtype != torch.bool:
+            raise ValueError(f"given says of each pixel whether it is: a bool tensor, not {given.dtype}")
+        # Cached states are float32, whatever precision full passes are run in.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._completed(x, given, generator)
+
+    def _check_shape(self, x: Tensor) -> None:
+        if tuple(x.shape[1:]) != tuple(self.image_shape):
+            raise ValueError(f"images of shape {tuple(x.shape[1:])}; this model's are {self.image_shape}")
+
+    def _completed(self, x: Tensor, given: Tensor, generator: torch.Generator) -> Tensor:
+        uniforms = torch.rand(x.shape, generator=generator, device=x.device, dtype=torch.float64)
+        given = given.expand_as(x)
+        drawn = torch.where(given, x, 0)
+        missing = (~given).any(0).any(0).tolist()
+        rows = max((i + 1 for i, row in enumerate(missing) if any(row)), default=0)
+        cache, head = self.start_cache(len(x)), _CachedHead(self)
+        for i in range(rows):
+            cache.start_row(i)
+            for j in range(x.shape[3]):
+                pixel = drawn[:, :, i, j]
+                if missing[i][j]:
+                    self._draw(pixel, given[:, :, i, j], uniforms[:, :, i, j], cache, head, i, j)
+                else:
+                    cache.hidden_at(self._scaled(pixel), i, j)
+                cache.store(self._scaled(pixel), i, j)
+        return drawn if self.view == "binary" else drawn.long()
+
+    def _draw(
+        self,
+        pixel: Tensor,
+        given: Tensor,
+        uniforms: Tensor,
+        cache: PixelCache,
+        head: _CachedHead,
+        i: int,
+        j: int,
+    ) -> None:
+        """Fill in ``pixel [n, C]`` in place, channel by channel."""
+        for c in range(pixel.shape[1]):
+            if c < self.groups:
+                raw = head(cache.hidden_at(self._scaled(pixel), i, j))
+            value = self.distribution.draw(raw, pixel, c, uniforms[:, c]).to(pixel.dtype)
+            pixel[:, c] = torch.where(given[:, c], pixel[:, c], value)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Say in time what torch.compile would fail at in the first step.
+
+    Raises:
+        CapabilityError: where torch has nothing to compile with for `device`.
+    """
+    if device.type == "cpu":
+        names = [name for name in (os.environ.get("CXX"), "g++", "clang++") if name]
+        missing = None if any(map(shutil.which, names)) else "a C++ compiler (CXX, g++ or clang++)"
+    else:
+        missing = None if importlib.util.find_spec("triton") else "Triton"
+    if missing:
+        raise CapabilityError(f"compile: true needs {missing} for '{device.type}'; leave it at false")
+
+
+class _PiecewiseLoss(torch.autograd.Function):
+    """Mean negative log-likelihood of a batch in parts; the gradient of a part is taken at once.
+
+    Activations of one part alone are ever held.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, model: Autoregressive, parts: tuple[Tensor, ...], *parameters: Tensor) -> Tensor:
+        count = sum(len(part) for part in parts)
+        losses, gradients = [], [torch.zeros_like(parameter) for parameter in parameters]
+        for part in parts:
+            with torch.enable_grad():
+                loss = -model.log_prob(part).sum() / count
+            for total, new in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
+                total += new
+            losses.append(loss.detach())
+        ctx.save_for_backward(*gradients)
+        return torch.stack(losses).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(grad * gradient for gradient in ctx.saved_tensors)
+
+
+class _CachedHead:
+    """The layers after the hidden features, at single pixels."""
+
+    def __init__(self, model: Autoregressive) -> None:
+        self.layers = [CachedPointwise(layer) for layer in (model.head, model.head2, model.output)]
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """``[n, width]`` to ``[n, size]``."""
+        for layer in self.layers:
+            hidden = layer(F.relu(hidden))
+        return hidden
+
+
+def output_distribution(settings: AutoregressiveSettings, channels: int, levels: int) -> PixelOutput:
+    """The output distribution that the settings ask for."""
+    if settings.view == "binary":
+        return Bernoulli(channels)
+    if settings.output == "logistics":
+        return LogisticMixture(channels, levels, settings.mixtures)
+    return Softmax(channels, levels)

@@ -1,0 +1,1 @@
+"""Headline means, the committed baseline, and the check for regressions."""

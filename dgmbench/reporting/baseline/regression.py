@@ -1,0 +1,194 @@
+"""Has a change made a number worse than another machine, or other seeds, would? See `tolerance.py`.
+
+Floors, numbers of images and what was chosen on validation images are not compared. Parameters and classes
+drawn are counts: a change of theirs is noted. A seed that diverges or collapses, a model or a metric that is
+missing, and a value that is not finite are regressions whatever the machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from dgmbench.reporting.baseline.headline import comparable_records, counts, diverged_counts, is_trained
+from dgmbench.reporting.baseline.tolerance import level_of, tolerance
+from dgmbench.reporting.vocabulary import direction
+
+FORMAT = 2
+Severity = Literal["regression", "better", "note"]
+Baseline = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the check has to say; only `regression` fails it."""
+
+    severity: Severity
+    dataset: str
+    model: str
+    metric: str
+    message: str
+    baseline: float | None = None
+    current: float | None = None
+    tolerance: float | None = None
+
+
+def make_baseline(frame: pd.DataFrame) -> Baseline:
+    """Mean, standard deviation, number of seeds and direction of every metric, and counts; no timings."""
+    models: dict[str, dict[str, Any]] = {}
+    for (dataset, model), count in diverged_counts(frame).items():
+        entry: dict[str, Any] = {"metrics": {}, "counts": {}}
+        if is_trained(model):
+            entry["diverged_seeds"] = count
+        models.setdefault(dataset, {})[model] = entry
+    for (dataset, model, key), records in _groups(frame):
+        models[dataset][model]["metrics"][key] = _summary(records)
+    for (dataset, model, metric), value in counts(frame).items():
+        models[dataset][model]["counts"][metric] = value
+    return {"format": FORMAT, "datasets": models}
+
+
+def compare(frame: pd.DataFrame, baseline: Baseline) -> list[Finding]:
+    """All findings, regressions first; an empty list means that nothing differs beyond tolerance."""
+    current = make_baseline(frame)["datasets"]
+    expected = baseline["datasets"]
+    findings: list[Finding] = []
+    level = level_of(sum(summary["direction"] != "none" for summary in _summaries(expected)))
+    for dataset, models in expected.items():
+        for model, entry in models.items():
+            findings += _compare_model(dataset, model, entry, current.get(dataset, {}).get(model), level)
+    findings += _unknown_models(expected, current)
+    rank = {"regression": 0, "better": 1, "note": 2}
+    return sorted(findings, key=lambda finding: rank[finding.severity])
+
+
+def regressions(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that fail the check."""
+    return [finding for finding in findings if finding.severity == "regression"]
+
+
+def format_findings(findings: Sequence[Finding]) -> str:
+    """A plain-text table of findings, one a line, for a terminal or a CI log."""
+    if not findings:
+        return "No metric differs from the baseline beyond its tolerance."
+    head = ("", "data set", "model", "metric", "baseline", "now", "allowed", "what")
+    rows = [head, *(_cells(finding) for finding in findings)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
+    lines = [
+        "  ".join([*(c.ljust(w) for c, w in zip(row[:-1], widths, strict=True)), row[-1]]).rstrip()
+        for row in rows
+    ]
+    count = len(regressions(findings))
+    return "\n".join([*lines, f"{count} regression{'' if count == 1 else 's'}."])
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    numbers = (finding.baseline, finding.current, finding.tolerance)
+    shown = ["–" if value is None else f"{value:.6g}" for value in numbers]
+    return (
+        finding.severity.upper(), finding.dataset, finding.model, finding.metric, *shown, finding.message,
+    )  # fmt: skip
+
+
+def _summaries(datasets: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for models in datasets.values():
+        for entry in models.values():
+            yield from entry["metrics"].values()
+
+
+def _groups(frame: pd.DataFrame) -> Any:
+    return comparable_records(frame).groupby(["dataset", "model", "key"], sort=False)
+
+
+def _summary(records: pd.DataFrame) -> dict[str, Any]:
+    values = records["value"].to_numpy(dtype=float)
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    way = direction(str(records["metric"].iloc[0]), str(records["unit"].iloc[0]))
+    return {"mean": float(values.mean()), "sd": spread, "n": len(values), "direction": way}
+
+
+def _compare_model(
+    dataset: str, model: str, expected: dict[str, Any], current: dict[str, Any] | None, level: float
+) -> list[Finding]:
+    if current is None:
+        return [Finding("regression", dataset, model, "–", "the model is missing")]
+    findings = _compare_divergence(dataset, model, expected, current)
+    for metric, before in expected["metrics"].items():
+        now = current["metrics"].get(metric)
+        if now is None:
+            findings.append(
+                Finding("regression", dataset, model, metric, "the metric is missing", before["mean"])
+            )
+        else:
+            findings += compare_metric(dataset, model, metric, before, now, level)
+    for metric in current["metrics"].keys() - expected["metrics"].keys():
+        mean = current["metrics"][metric]["mean"]
+        findings.append(Finding("note", dataset, model, metric, "new: not in the baseline", None, mean))
+    for metric, before in expected["counts"].items():
+        now = current["counts"].get(metric)
+        if now is not None and not math.isclose(now, before, rel_tol=1e-6):
+            findings.append(Finding("note", dataset, model, metric, "changed", before, now))
+    return findings
+
+
+def _compare_divergence(
+    dataset: str, model: str, expected: dict[str, Any], current: dict[str, Any]
+) -> list[Finding]:
+    before, now = expected.get("diverged_seeds", 0), current.get("diverged_seeds", 0)
+    if before == now:
+        return []
+    severity: Severity = "regression" if now > before else "better"
+    message = "more seeds diverge" if now > before else "fewer seeds diverge"
+    return [Finding(severity, dataset, model, "diverged_seeds", message, before, now)]
+
+
+def compare_metric(
+    dataset: str, model: str, metric: str, before: dict[str, Any], now: dict[str, Any], level: float
+) -> list[Finding]:
+    """Findings on one metric, given two summaries (`mean`, `sd`, `n`, and the baseline's `direction`).
+
+    level: probability of a false alarm in this comparison; see `tolerance.level_of`.
+    """
+    allowed, basis = tolerance(metric, before, now, level, trained=is_trained(model))
+    loss = _loss(before["direction"], before["mean"], now["mean"])
+    numbers = (before["mean"], now["mean"], allowed)
+    if not math.isfinite(now["mean"]):
+        return [Finding("regression", dataset, model, metric, "not a finite number", *numbers)]
+    if abs(loss) <= allowed:
+        return _fewer_seeds(dataset, model, metric, before, now)
+    if before["direction"] == "none":
+        return [Finding("note", dataset, model, metric, f"changed (more than {basis})", *numbers)]
+    if loss > 0:
+        return [Finding("regression", dataset, model, metric, f"worse than {basis} can make it", *numbers)]
+    message = f"better than {basis} can make it: look why"
+    return [Finding("better", dataset, model, metric, message, *numbers)]
+
+
+def _fewer_seeds(
+    dataset: str, model: str, metric: str, before: dict[str, Any], now: dict[str, Any]
+) -> list[Finding]:
+    if now["n"] >= before["n"]:
+        return []
+    message = f"{now['n']} seeds instead of {before['n']}"
+    return [Finding("note", dataset, model, metric, message, before["mean"], now["mean"])]
+
+
+def _loss(way: str, before: float, now: float) -> float:
+    """How much worse `now` is, negative when better; the plain difference where no way is better."""
+    if way == "one":
+        return abs(now - 1) - abs(before - 1)
+    return before - now if way == "higher" else now - before
+
+
+def _unknown_models(expected: dict[str, Any], current: dict[str, Any]) -> list[Finding]:
+    return [
+        Finding("note", dataset, model, "–", "new: not in the baseline")
+        for dataset, models in current.items()
+        for model in models
+        if model not in expected.get(dataset, {})
+    ]

@@ -1,0 +1,1 @@
+"""The comparison tables: cells, intervals, pairs of models, footnotes, published figures."""

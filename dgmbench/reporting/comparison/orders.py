@@ -1,0 +1,72 @@
+"""Orders of two models that the literature reports, against ours: an interval of the difference each.
+
+Two models are compared by the tightest bound that both have, on the test images that both have, see
+`paired`. The interval is two-sided at 95 %, over trainings and test images. With one seed there is none,
+and the order is not judged; where the interval holds zero it is not separated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from dgmbench.reporting.comparison.cells import Cell, decimals, number, spread
+from dgmbench.reporting.comparison.paired import common_images, difference, like_with_like
+from dgmbench.reporting.vocabulary import label
+from dgmbench.statistics import Difference
+
+if TYPE_CHECKING:
+    from dgmbench.reporting.comparison.tables import Table
+
+Verdict = Literal["as published", "reversed", "not separated", "not judged"]
+
+
+def verdict(found: Difference) -> Verdict:
+    """What a difference says of the claim that it is positive."""
+    if found.half_width is None:
+        return "not judged"
+    if not found.is_clear:
+        return "not separated"
+    return "as published" if found.mean > 0 else "reversed"
+
+
+def order_notes(table: Table, orders: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence on each order whose models both are in the table and have a bound in common.
+
+    orders: mappings of `better`, `worse` (model entries) and `source`.
+    """
+    rows = {row.model: row for row in table.rows}
+    told = []
+    for order in orders:
+        better, worse = rows.get(order["better"]), rows.get(order["worse"])
+        cells = None if better is None or worse is None else like_with_like(better, worse, "nats")
+        found = difference(*cells) if cells is not None else None
+        if cells is not None and found is not None:
+            told.append(_sentence(order, *cells, found))
+    return told
+
+
+def _sentence(order: Mapping[str, Any], high: Cell, low: Cell, found: Difference) -> str:
+    digits = decimals(found.half_width or 0.0, high.unit)
+    if found.half_width is None:
+        interval = " nats with one seed, so without an interval over trainings"
+    else:
+        interval = f" ± {spread(found.half_width, high.unit)} nats over {_over(high, low)}"
+    return (
+        f"{order['better']} ({_shown(high)}) above {order['worse']} ({_shown(low)}): {verdict(found)} "
+        f"(difference {number(found.mean, digits)}{interval}; {order['source']})."
+    )
+
+
+def _over(high: Cell, low: Cell) -> str:
+    """What an interval is over, and how many images of those of the two that is, if not all."""
+    images = common_images(high, low)
+    if high.std_error is None and low.std_error is None:
+        return "trainings"
+    some = f"the {images:,} " if images < max(high.images or 0, low.images or 0) else ""
+    return f"trainings and {some}test images" + (" that both have" if some else "")
+
+
+def _shown(cell: Cell) -> str:
+    """A cell's number with the name of its bound: `IS-5000 ≥ −22.14 ± 0.39`."""
+    return cell.plain if cell.metric == "log_likelihood" else f"{label(cell.metric)} {cell.plain}"

@@ -1,0 +1,158 @@
+"""How importance-sampled bounds tighten with the number of draws, against exact and annealed values.
+
+L_1, the ELBO, rises to L_K and on to log p(x) (Burda et al. 2016, theorem 1). A curve that still climbs at
+its end says that the last bound is loose; one that ends below the annealed or exact value says by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dgmbench.reporting import vocabulary as words
+from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
+from dgmbench.reporting.stage_files import is_compared
+from dgmbench.statistics import mean_and_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Point:
+    """A mean over seeds with the half-width of its 95 % interval over trainings (None: one seed), nats."""
+
+    mean: float
+    half_width: float | None
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The bounds of one model by number of draws, all over the same images, and what they lead up to.
+
+    annealed: AIS on those images; where it covers fewer (`annealed_images`), the last bound plus the
+    `difference` of the two on these. gap: of bidirectional Monte Carlo, nats.
+    """
+
+    model: str
+    images: int
+    bounds: dict[int, Point]
+    exact: Point | None = None
+    annealed: Point | None = None
+    difference: float | None = None
+    annealed_images: int = 0
+    gap: Point | None = None
+
+
+def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], folder: Path) -> list[Picture]:
+    """One line per model that has importance-sampled bounds, with a band over trainings; none, no picture."""
+    part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
+    part = words.headline_records(part[part["unit"] == "nats"])
+    ladders = [found for model in models if (found := ladder(part[part["model"] == model], model))]
+    if not ladders:
+        return []
+    path = folder / f"{dataset}-{view}-convergence.png"
+    _draw(ladders, path)
+    heading = "Importance-sampled bounds over the number of draws, nats per test image, 95 % over trainings. "
+    alt = heading + " ".join(_spoken(found) for found in ladders)
+    return [Picture(path, "convergence", dataset, view, "Convergence of the bounds", alt)]
+
+
+def ladder(records: pd.DataFrame, model: str) -> Ladder | None:
+    """The bounds of one model from its records in nats; None unless there are bounds of two draws or more."""
+    by_metric = {str(metric): own.set_index("seed") for metric, own in records.groupby("metric")}
+    draws = sorted(k for metric in by_metric if (k := words.importance_draws(metric)))
+    if not draws or draws[-1] < 2:
+        return None
+    last = by_metric[f"log_likelihood_is_{draws[-1]}"]
+    images = int(last["n"].max())
+    steps = {1: "elbo"} | {k: f"log_likelihood_is_{k}" for k in draws}
+    alike = {metric: own for metric, own in by_metric.items() if int(own["n"].min()) == images}
+    bounds = {k: _point(alike[metric]["value"]) for k, metric in steps.items() if metric in alike}
+    exact = _point(alike["log_likelihood"]["value"]) if "log_likelihood" in alike else None
+    gap = _point(by_metric["bdmc_gap"]["value"]) if "bdmc_gap" in by_metric else None
+    found = Ladder(model, images, bounds, exact, gap=gap)
+    return _with_annealing(found, alike, by_metric, last)
+
+
+def _with_annealing(
+    found: Ladder, alike: dict[str, pd.DataFrame], by_metric: dict[str, pd.DataFrame], last: pd.DataFrame
+) -> Ladder:
+    direct = alike.get("log_likelihood_ais")
+    if direct is not None:
+        return replace(found, annealed=_point(direct["value"]), annealed_images=found.images)
+    if "ais_gain" not in by_metric:
+        return found
+    gain = by_metric["ais_gain"]
+    sums = (last["value"] + gain["value"]).dropna()
+    count, difference = int(gain["n"].min()), float(gain["value"].mean())
+    return replace(found, annealed=_point(sums), difference=difference, annealed_images=count)
+
+
+def _point(values: pd.Series) -> Point:
+    return Point(*mean_and_interval([float(value) for value in values]))
+
+
+def _draw(ladders: Sequence[Ladder], path: Path) -> None:
+    draws = sorted({k for found in ladders for k in found.bounds})
+    annealed = [found for found in ladders if found.annealed]
+    beyond = 3.0 * draws[-1]
+    ticks = {k: "1 (ELBO)" if k == 1 else f"{k:,}" for k in draws} | ({beyond: "AIS"} if annealed else {})
+    with canvas(7.4, 3.9 + 0.18 * len(ladders)) as figure:
+        axes = figure.subplots()
+        for place, found in enumerate(ladders):
+            _draw_ladder(axes, found, beyond, line_style(place))
+        axes.set_xscale("log")
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        axes.set_xticks([], minor=True)
+        axes.set(xlabel="draws K", ylabel="nats per test image (higher is better)")
+        handles, names = axes.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower left", frameon=False, fontsize=8)
+        save(figure, path)
+
+
+def _draw_ladder(axes: Axes, found: Ladder, beyond: float, style: dict[str, Any]) -> None:
+    draws, points = list(found.bounds), list(found.bounds.values())
+    axes.plot(draws, [point.mean for point in points], markersize=5, label=_legend(found), **style)
+    low = [point.mean - (point.half_width or 0.0) for point in points]
+    high = [point.mean + (point.half_width or 0.0) for point in points]
+    axes.fill_between(draws, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    if found.exact:
+        axes.axhline(found.exact.mean, color=style["color"], linestyle=(0, (6, 3)), linewidth=1.2)
+    if found.annealed:
+        error = found.annealed.half_width or 0.0
+        axes.errorbar([beyond], [found.annealed.mean], yerr=[error], fmt="D", color=style["color"], capsize=4,
+                      markerfacecolor=style["color"] if found.difference is None else "white")  # fmt: skip
+
+
+def _legend(found: Ladder) -> str:
+    """All of a model in one line, so that names of any length fit."""
+    diamond = "◆" if found.difference is None else "◇"
+    annealed = [f"{diamond} {_annealed_words(found)}"] if found.annealed else []
+    exact = ["dashed: exact"] if found.exact else []
+    return "; ".join([found.model, *annealed, *exact])
+
+
+def _annealed_words(found: Ladder) -> str:
+    """How the annealed value was come by, and the gap that says how far to trust it."""
+    gap = f"BDMC gap {found.gap.mean:.2g}" if found.gap else "BDMC gap unknown"
+    if found.difference is None:
+        return f"AIS ({gap})"
+    last = words.label(f"log_likelihood_is_{max(found.bounds)}")
+    sign = "+" if found.difference >= 0 else "−"
+    gain = f"{sign} {abs(found.difference):.2g}"
+    return f"AIS, as {last} {gain} (AIS − IS on {found.annealed_images:,} images; {gap})"
+
+
+def _spoken(found: Ladder) -> str:
+    steps = ", ".join(f"{spoken(point.mean)} at K={k}" for k, point in found.bounds.items())
+    said = f"{found.model}, {found.images:,} images: {steps}"
+    if found.annealed:
+        said += f"; {spoken(found.annealed.mean)} by {_annealed_words(found)}"
+    if found.exact:
+        said += f"; exact {spoken(found.exact.mean)}"
+    return said + "."

@@ -1,0 +1,240 @@
+"""One training loop for every model: it owns time, devices, precision, checkpoints and the learning curve.
+
+The model owns its objective (`step`). Everything random comes from three generators whose states are in the
+checkpoint, so that an interrupted run goes on to the same numbers, bit for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dgmbench.data.views import batch as view_batch
+from dgmbench.models.base import GenerativeModel
+from dgmbench.models.capabilities import Finishes, NoticesCollapse, UsesTrainingMean
+from dgmbench.settings.budget import TrainingBudget
+from dgmbench.training.checkpoints import latest_checkpoint, save_checkpoint
+from dgmbench.training.devices import autocast, synchronize
+from dgmbench.training.interrupt import Interrupt, interrupt_between_steps
+from dgmbench.training.outcome import How, Images, Outcome, curves
+from dgmbench.training.progress import Progress
+from dgmbench.training.progress_bar import bar
+from dgmbench.training.schedules import tripling_stage
+from dgmbench.training.seeding import generator_for
+
+
+class Trainer:
+    """Trains one model once; `run` is the whole of it."""
+
+    def __init__(
+        self, model: GenerativeModel, images: Images, budget: TrainingBudget, seed: int, how: How
+    ) -> None:
+        self.model = model.to(how.device)
+        self.images, self.budget, self.seed, self.how = images, budget, seed, how
+        if isinstance(model, UsesTrainingMean):
+            # Before a checkpoint is loaded, which brings its own.
+            model.use_training_mean(images.train.float().mean(0) / (images.levels - 1))
+        self.batches = math.ceil(len(images.train) / budget.batch_size)
+        self.total_steps = budget.epochs * self.batches
+        self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
+        self.progress = Progress(seed, how.device)
+        self.valid = images.validation_view(model)
+        self.saved_at = self.started = time.monotonic()
+        self.interrupt = Interrupt()
+
+    def _optimiser(self, phase: str) -> torch.optim.Optimizer:
+        parameters, budget = list(self.model.phase_parameters(phase)), self.budget
+        if budget.optimiser == "rmsprop":
+            decay, rate = budget.betas[1], budget.learning_rate
+            return torch.optim.RMSprop(parameters, rate, alpha=decay, eps=budget.epsilon)
+        fused = self.how.device.type in ("cpu", "cuda")
+        return torch.optim.Adam(
+            parameters, budget.learning_rate, betas=budget.betas, eps=budget.epsilon, fused=fused
+        )
+
+    def run(self) -> Outcome:
+        """Train to the end of the budget or until it fails, and keep the selected parameters.
+
+        It fails where a loss is not finite ("diverged") or the model tells of a collapse ("collapsed").
+
+        Ctrl-C takes effect after the step in hand: the state is saved, then KeyboardInterrupt is raised.
+        """
+        self._resume()
+        with interrupt_between_steps() as self.interrupt:
+            self._epochs()
+        return self._finish()
+
+    def _resume(self) -> None:
+        if self.how.checkpoint is None:
+            return
+        state = latest_checkpoint(
+            self.how.checkpoint, self.how.fingerprint, lambda text: print(text, file=sys.stderr)
+        )
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        for phase, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][phase])
+        self.progress.restore(state["progress"])
+        print(
+            f"{self.how.label}: going on from step {self.progress.step} of {self.total_steps}",
+            file=sys.stderr,
+        )
+
+    def _save(self) -> None:
+        self._clock()
+        if self.how.checkpoint is None:
+            return
+        optimisers = {phase: optimiser.state_dict() for phase, optimiser in self.optimisers.items()}
+        state = {
+            "fingerprint": self.how.fingerprint,
+            "model": self.model.state_dict(),
+            "optimisers": optimisers,
+        }
+        save_checkpoint(self.how.checkpoint, state | {"progress": self.progress.state()})
+
+    def _clock(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds += now - self.started
+        self.started = self.saved_at = now
+
+    def _epochs(self) -> None:
+        with bar(self.total_steps, self.how.label, self.progress.step, quiet=self.how.quiet) as shown:
+            while self.progress.status == "running" and self.progress.epoch < self.budget.epochs:
+                self._epoch(shown)
+
+    def _epoch(self, shown: tqdm[Any]) -> None:
+        run = self.progress
+        if run.batch == 0:
+            run.permutation = torch.randperm(len(self.images.train), generator=run.order)
+            run.sums, run.counts = {}, {}
+        order = run.permutation.to(self.how.device)
+        totals = {
+            name: torch.tensor(value, dtype=torch.float64, device=self.how.device)
+            for name, value in run.sums.items()
+        }
+        size = self.budget.batch_size
+        while run.batch < self.batches:
+            chosen = order[run.batch * size : (run.batch + 1) * size]
+            for name, value in self._step(chosen).items():
+                totals[name] = totals.get(name, 0.0) + value.detach().double() * len(chosen)
+                run.counts[name] = run.counts.get(name, 0) + len(chosen)
+            run.batch += 1
+            run.step += 1
+            shown.update()
+            due = time.monotonic() - self.saved_at > self.how.checkpoint_seconds
+            if self.interrupt.asked or (due and run.batch < self.batches):
+                run.sums = {name: float(value) for name, value in totals.items()}
+                self._save()
+            if self.interrupt.asked:
+                self._stop()
+        self._end_epoch({name: float(value) / run.counts[name] for name, value in totals.items()}, shown)
+
+    def _step(self, chosen: Tensor) -> dict[str, Tensor]:
+        """One move of each phase whose turn it is; returns named losses, prefixed if there are several."""
+        self.model.train()
+        x = view_batch(self.images.train[chosen], self.images.levels, self.model.domain, self.progress.noise)
+        named: dict[str, Tensor] = {}
+        for phase in self.model.phases_at(self.progress.step):
+            optimiser = self.optimisers[phase]
+            self._set_learning_rate(optimiser, self.model.rate_of(phase))
+            optimiser.zero_grad(set_to_none=True)
+            with autocast(self.how.device, self.how.precision):
+                losses = self.model.step(x, phase, self.progress.noise)
+            losses["loss"].backward()
+            if self.budget.gradient_clip:
+                torch.nn.utils.clip_grad_norm_(self.model.phase_parameters(phase), self.budget.gradient_clip)
+            optimiser.step()
+            with torch.no_grad():
+                self.model.after_step(phase)
+            prefix = f"{phase}_" if len(self.optimisers) > 1 else ""
+            named |= {prefix + name: value for name, value in losses.items()}
+        return named
+
+    def _set_learning_rate(self, optimiser: torch.optim.Optimizer, factor: float = 1.0) -> None:
+        rate = self.budget.learning_rate * factor
+        if self.budget.schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * self.progress.step / self.total_steps))
+        elif self.budget.schedule == "tripling":
+            rate *= 10 ** (-tripling_stage(self.progress.epoch) / 7)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+
+    def _end_epoch(self, means: dict[str, float], shown: tqdm[Any]) -> None:
+        run = self.progress
+        run.epoch, run.batch = run.epoch + 1, 0
+        run.history += [(run.step, run.epoch, "train", name, value) for name, value in means.items()]
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        if run.epoch % self.budget.validate_every == 0 or run.epoch == self.budget.epochs:
+            held_out = self._validate()
+            run.history += [(run.step, run.epoch, "valid", name, value) for name, value in held_out.items()]
+            bad += [name for name, value in held_out.items() if not math.isfinite(value)]
+            self._select(held_out)
+            shown.set_postfix({name: f"{value:.3f}" for name, value in held_out.items()}, refresh=False)
+        if bad:
+            run.status, run.reason = "diverged", f"{bad[0]} was not finite in epoch {run.epoch}"
+        elif isinstance(self.model, NoticesCollapse):
+            reason = self.model.collapse(curves(run.history))
+            if reason is not None:
+                run.status, run.reason = "collapsed", f"{reason} in epoch {run.epoch}"
+        if self.interrupt.asked or time.monotonic() - self.saved_at > self.how.checkpoint_seconds:
+            self._save()
+        if self.interrupt.asked:
+            self._stop()
+        if self.how.watch is not None and run.status == "running":
+            self.how.watch(run.epoch, self.model, run.best_loss)
+
+    def _stop(self) -> None:
+        raise KeyboardInterrupt(
+            f"{self.how.label}: stopped at step {self.progress.step} of {self.total_steps}"
+        )
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Losses of the validation images, means over them, with the same noise at every look."""
+        self.model.eval()
+        noise = generator_for("validate", self.images.data_seed, device=self.how.device)
+        totals: dict[str, float] = {}
+        for x in self.valid.split(max(self.budget.batch_size, 250)):
+            for name, value in self.model.validation_losses(x, noise).items():
+                totals[name] = totals.get(name, 0.0) + float(value) * len(x)
+        return {name: total / len(self.valid) for name, total in totals.items()}
+
+    def _select(self, held_out: dict[str, float]) -> None:
+        key = self.model.selection_loss
+        if self.budget.select == "last" or key is None or not held_out[key] < self.progress.best_loss:
+            return
+        self.progress.best_loss, self.progress.best_step = held_out[key], self.progress.step
+        self.progress.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def _finish(self) -> Outcome:
+        run = self.progress
+        synchronize(self.how.device)
+        if run.status == "running":
+            run.status = "completed"
+        self._save()
+        if run.best is not None:
+            self.model.load_state_dict(run.best)
+        selected = run.best_step if run.best is not None else run.step
+        self.model.eval()
+        if run.status == "completed" and isinstance(self.model, Finishes):
+            self._fit_after_training(self.model)
+        return Outcome(run.status, run.reason or None, run.step, selected, run.seconds, run.history)
+
+    def _fit_after_training(self, model: Finishes) -> None:
+        """What the model fits to the images once its parameters stand; of no checkpoint, and repeatable."""
+        run, noise = self.progress, generator_for("finish", self.seed, device=self.how.device)
+        train = view_batch(self.images.train, self.images.levels, self.model.domain, noise)
+        named = model.finish(train, self.valid, noise)
+        run.history += [(run.step, run.epoch, "valid", name, value) for name, value in named.items()]
+        bad = [name for name, value in named.items() if not math.isfinite(value)]
+        if bad:
+            run.status, run.reason = "diverged", f"{bad[0]} was not finite after training"
+        synchronize(self.how.device)
+        self._clock()
