@@ -32,7 +32,7 @@ from dgmbench.files import read_object, replacing, sha256_file, sha256_json, wri
 from dgmbench.models.base import GenerativeModel, ModelSettings
 from dgmbench.models.capabilities import CanSample
 from dgmbench.models.registry import family_module
-from dgmbench.provenance import code_hash, git_commit
+from dgmbench.provenance import code_hash, git_commit, versions
 from dgmbench.settings import Params, SamplingSettings, model_settings
 from dgmbench.training.closed_form import train
 from dgmbench.training.devices import device_name, processes, set_up, synchronize
@@ -101,6 +101,7 @@ class Job:
                 "device": self.device.type,
                 "seed": seed,
                 "code": self.code_sha256,
+                "versions": versions(),
             }
         )
 
@@ -265,7 +266,7 @@ def _describe(
         "sampling_seconds": sampling_seconds,
         "n_samples": job.params.sampling.n if outcome.status == "completed" else 0,
         "device": device_name(job.device),
-        "versions": {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
+        "versions": versions() | {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
     }
 
 

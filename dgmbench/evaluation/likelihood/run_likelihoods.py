@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgmbench.blocks import BlockStore
 from dgmbench.data.views import dequantise, to_levels
 from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood
 from dgmbench.evaluation.likelihood.annealing_path import Annealing
@@ -25,13 +26,12 @@ from dgmbench.evaluation.likelihood.estimators import (
 )
 from dgmbench.evaluation.likelihood.generator_noise import GaussianObservation, select_variance
 from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
-from dgmbench.evaluation.resume import BlockStore
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import sha256_json
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.capabilities import CanDecode, HasLogProb, HasLogWeights, HasObservationModel
 from dgmbench.models.registry import family_module
-from dgmbench.provenance import code_hash
+from dgmbench.provenance import code_key
 from dgmbench.results import Kind, Record
 from dgmbench.training.runs import CHECKPOINTS
 from dgmbench.training.seeding import derive_seed, generator_for
@@ -205,9 +205,9 @@ def _store(subject: Subject, name: str, settings: Any) -> BlockStore:
             "weights": info["weights_sha256"],
             "data": subject.data.sha256,
             "data_seed": subject.data_seed,
-            "settings": subject.settings.model_dump(mode="json"),
+            "settings": subject.settings.model_dump(mode="json", exclude={"store"}),
             "device": subject.device.type,
-            "code": code_hash("dgmbench.evaluation.likelihood.run_likelihoods", family_module(family)),
+            "code": code_key(__name__, family_module(family)),
         }
     )
     return BlockStore(path, fingerprint)
