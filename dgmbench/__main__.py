@@ -85,7 +85,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    params = load_params(arguments.params)
+    params = load_params(arguments.params, remember=True)
     check_machine(params)
     print(f"{arguments.params} is valid: pipeline '{params.pipeline}'")
 

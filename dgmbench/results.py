@@ -6,11 +6,12 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dgmbench.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["exact", "lower_bound", "estimate", "heuristic"]
 
@@ -65,6 +66,9 @@ def read_records(path: Path) -> pd.DataFrame:
 
     Raises ValueError for a missing column, or what is no number in a column of numbers.
     """
+    # Only readers need pandas, which takes a second to import.
+    import pandas as pd
+
     words: dict[str, Any] = dict.fromkeys(("dataset", "model", "unit"), str)
     numbers: dict[str, Any] = {"seed": int, "n": int, "value": float, "std_error": float}
     # A model may be called `nan` or `null`; only numbers may be missing.

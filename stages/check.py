@@ -6,16 +6,16 @@ so that DVC runs again exactly what a change touches.
 
 from __future__ import annotations
 
-from dgmbench.commands import guarded, stage_parser, stage_settings
+from dgmbench.commands import guarded, stage_parser
 from dgmbench.dependencies import write_dependencies
-from dgmbench.settings import check_machine
+from dgmbench.settings import check_machine, load_params
 from dgmbench.training.devices import choose_device
 
 
 def main() -> None:
     """Parse and call."""
     arguments = stage_parser(__doc__).parse_args()
-    params = stage_settings(arguments)
+    params = load_params(arguments.params, remember=True)
     check_machine(params)
     choose_device(params.training.device)
     write_dependencies(params)
