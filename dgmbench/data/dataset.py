@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dgmbench.data.schema import Schema, image_schema
 from dgmbench.errors import DamagedFileError, DataError
 from dgmbench.files import read_object, sha256_file, sha256_json
 
@@ -27,6 +28,11 @@ class Dataset:
         """(C, H, W) of an image."""
         channels, height, width = self.manifest["shape"]
         return channels, height, width
+
+    @property
+    def schema(self) -> Schema:
+        """What models are built from."""
+        return image_schema(self.shape, self.levels, self.classes)
 
     @property
     def dims(self) -> int:
