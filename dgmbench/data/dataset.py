@@ -68,6 +68,10 @@ class Dataset:
         """The images of a split: uint8 [n, C, H, W], levels 0..L-1, memory-mapped copy-on-write."""
         return self._array(f"{self._known(split)}.npy")
 
+    def examples(self, split: str) -> np.ndarray[Any, Any]:
+        """The raw examples of a split, whatever the target, memory-mapped copy-on-write."""
+        return self.images(split)
+
     def labels(self, split: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """The labels of a split: int64 [n], or None if the data set has none."""
         self._known(split)
