@@ -24,7 +24,7 @@ from dgmbench.terms import ViewName
 
 IMAGES: tuple[ViewName, ...] = ("binary", "gray", "color")
 # What every measure may read: seeds, and how the work is done, not what of.
-COMMON = ("seed", "batch_size", "feature_cache", "scored_samples")
+COMMON = ("seed", "batch_size", "store", "scored_samples")
 # Of those, what a result follows from.
 FOLLOWED = ("seed", "batch_size")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from dgmbench.evaluation.subject import LeftOut, Subject
 from dgmbench.files import replacing, sha256_json
 from dgmbench.models.registry import family_module
 from dgmbench.points import Points
-from dgmbench.provenance import code_hash, versions
+from dgmbench.provenance import code_key
 from dgmbench.results import Record
-from dgmbench.store import STORE, Store
+from dgmbench.store import Store
 
 
 def answered(measure: Measure, subject: Subject, folder: Path) -> Iterator[Record]:
@@ -33,8 +32,9 @@ def answered(measure: Measure, subject: Subject, folder: Path) -> Iterator[Recor
         subject.lap()
         yield from subject.attempt(measure.name, lambda: measure(subject, folder))
         return
-    store = Store(STORE if subject.settings.feature_cache is not None else None)
-    answer = store.remembered(key_of(measure, subject), lambda: _ask(measure, subject))
+    answer = Store(subject.settings.store).remembered(
+        key_of(measure, subject), lambda: _ask(measure, subject)
+    )
     for name, content in answer["files"].items():
         with replacing(folder / name) as aside:
             aside.write_bytes(content.tobytes())
@@ -74,8 +74,7 @@ def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
     inception = subject.inception.identity if subject.inception and "inception" in measure.reads else None
     return {
         "measure": measure.name,
-        "code": _code(measure.module, family_module(run["settings"]["family"])),
-        "versions": versions(),
+        "code": code_key(measure.module, family_module(run["settings"]["family"])),
         "settings": measure.settings_in_force(subject.settings),
         "run": {key: run[key] for key in ("dataset", "model", "seed", "settings", "sampling", "schema")},
         "weights": run["weights_sha256"],
@@ -96,8 +95,3 @@ def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
 
 def _classifier(subject: Subject) -> str | None:
     return None if subject.domain is None else subject.domain.identity
-
-
-@cache
-def _code(*modules: str) -> str:
-    return sha256_json(code_hash(*modules))

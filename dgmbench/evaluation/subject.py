@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,21 +18,23 @@ from dgmbench.data.dataset import Dataset
 from dgmbench.data.views import ImageView, Reading, View
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
-from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.embed import embedded
 from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
-from dgmbench.evaluation.features.reference_cache import Arrays, ReferenceCache
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
 from dgmbench.evaluation.subsets import shuffled, shuffled_rows
 from dgmbench.models.capabilities import CanEncode, CanSample, SamplesInWays
 from dgmbench.points import Points, points_path, write_points
+from dgmbench.provenance import code_key
 from dgmbench.results import Kind, Record
 from dgmbench.settings import EvaluationSettings
+from dgmbench.store import Store
 from dgmbench.terms import LEVELLED
 from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.loading import Run
 from dgmbench.training.seeding import derive_seed, generator_for
 
 Found = TypeVar("Found")
+Arrays = Mapping[str, np.ndarray[Any, Any]]
 # Real images that are embedded at once.
 EMBEDDED = 1 << 16
 
@@ -224,12 +226,14 @@ class Subject:
         return self.embedded(self.domain, images)
 
     def of_real_images(self, name: str, *parts: object, compute: Callable[[], Arrays]) -> Arrays:
-        """``compute()``, found once for a data set and view whatever the model; see `ReferenceCache`.
+        """``compute()``, once for a data set and view whatever the model; see `Store.remembered`.
 
-        `parts` are what it depends on besides the images of this view: limits, seeds, a feature space.
+        `parts` are what it depends on besides the images of this view: limits, seeds, a feature space. The
+        code that counts is that behind this file and the one that defines `compute`.
         """
-        known = (name, self.data.sha256, self.view.name, self.data_seed, self.settings.seed, *parts)
-        return ReferenceCache(self.settings.feature_cache).arrays(known, compute)
+        code = code_key(__name__, compute.__module__)
+        key = (name, code, self.data.sha256, self.view.name, self.data_seed, self.settings.seed, *parts)
+        return Store(self.settings.store).remembered(key, compute)
 
     def sample_pixels(self, limit: int | None = None) -> Tensor:
         """Generated images as float32 intensities in [0, 1]."""
@@ -241,8 +245,8 @@ class Subject:
         return None if self.classifier is None else DomainSpace(self.classifier)
 
     def embedded(self, space: FeatureSpace, images: Tensor) -> Tensor:
-        """Features [n, f] of images in [0, 1], computed once for a content; see `FeatureCache`."""
-        return FeatureCache(self.settings.feature_cache).features(space, images)
+        """Features [n, f] of images in [0, 1], computed once for a content."""
+        return embedded(space, images, Store(self.settings.store))
 
     def lap(self) -> float:
         """Seconds since the last lap; what a metric reports as its cost."""

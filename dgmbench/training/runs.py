@@ -31,7 +31,7 @@ from dgmbench.files import read_object, replacing, sha256_file, sha256_json, wri
 from dgmbench.models.base import Model, ModelSettings
 from dgmbench.models.capabilities import CanSample, draw
 from dgmbench.models.registry import family_class, family_module
-from dgmbench.provenance import code_hash, git_commit
+from dgmbench.provenance import code_hash, git_commit, versions
 from dgmbench.settings import Params, SamplingSettings, model_settings
 from dgmbench.training.closed_form import train
 from dgmbench.training.devices import device_name, processes, set_up, synchronize
@@ -85,6 +85,7 @@ class Job:
                 "device": self.device.type,
                 "seed": seed,
                 "code": self.code_sha256,
+                "versions": versions(),
             }
         )
 
@@ -273,7 +274,7 @@ def _describe(
         "sampling_seconds": sampled[1],
         "n_samples": sampled[0],
         "device": device_name(job.device),
-        "versions": {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
+        "versions": versions() | {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
     }
 
 

@@ -50,7 +50,7 @@ def annealed(subject: Subject, folder: Path) -> Iterator[Record]:
         model = GaussianObservation(model, variance)
     rows = subject.held_out_rows(settings.points)
     x = subject.inputs("test")[rows]
-    with unfinished(subject, "ais", settings) as store:
+    with unfinished(subject, "ais", settings, __name__) as store:
         found = annealed_log_likelihood(model, x, plan, seed, resume=store)
     seconds = subject.lap()
     yield from subject.likelihood("log_likelihood_ais", found.estimates, "lower_bound", seconds, rows)
@@ -111,7 +111,10 @@ def _compared(subject: Subject, rows: Tensor, annealed: Tensor) -> Iterator[Reco
 
 def _gap(subject: Subject, model: Any, plan: Annealing, seed: int) -> Iterator[Record]:
     settings = subject.settings.ais
-    with unfinished(subject, "gap-up", settings) as up, unfinished(subject, "gap-down", settings) as down:
+    with (
+        unfinished(subject, "gap-up", settings, __name__) as up,
+        unfinished(subject, "gap-down", settings, __name__) as down,
+    ):
         found = bidirectional_gap(model, settings.simulated, plan, seed, resume=(up, down))
     gaps = found.gaps
     yield subject.record(

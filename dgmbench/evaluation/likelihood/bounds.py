@@ -32,7 +32,9 @@ def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
     estimates = elbo(weigher, x, settings.elbo_samples, seed)
     yield from subject.likelihood("elbo", estimates, "lower_bound", subject.lap())
     rows = subject.held_out_rows(settings.importance_points)
-    with unfinished(subject, "is", settings.importance_samples) as store:
+    with unfinished(
+        subject, "is", [settings.importance_samples, settings.importance_points], __name__
+    ) as store:
         sampled = importance_sampled_log_likelihood(
             weigher, x[rows], settings.importance_samples, seed, resume=store
         )

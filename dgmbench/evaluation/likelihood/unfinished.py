@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dgmbench.evaluation.resume import BlockStore
+from pydantic import BaseModel
+
+from dgmbench.blocks import BlockStore
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import sha256_json
 from dgmbench.models.registry import family_module
-from dgmbench.provenance import code_hash
+from dgmbench.provenance import code_key
 from dgmbench.training.runs import CHECKPOINTS
 
 
@@ -18,8 +20,11 @@ def store_folder(dataset: str, model: str) -> Path:
     return CHECKPOINTS / "evaluation" / dataset / model
 
 
-def unfinished(subject: Subject, name: str, settings: Any) -> BlockStore:
-    """Where a long estimate of this run keeps what it has done, outside of what DVC empties."""
+def unfinished(subject: Subject, name: str, settings: Any, module: str) -> BlockStore:
+    """Where a long estimate of this run keeps what it has done, outside of what DVC empties.
+
+    settings: what the estimate reads, a block or a list; module: that of its code.
+    """
     info = subject.run.info
     family = info["settings"]["family"]
     path = store_folder(info["dataset"], info["model"]) / f"{name}-{info['seed']}.pt"
@@ -28,9 +33,11 @@ def unfinished(subject: Subject, name: str, settings: Any) -> BlockStore:
             "weights": info["weights_sha256"],
             "data": subject.data.sha256,
             "data_seed": subject.data_seed,
-            "settings": subject.settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json") if isinstance(settings, BaseModel) else settings,
+            "seed": subject.settings.seed,
+            "batch_size": subject.settings.batch_size,
             "device": subject.device.type,
-            "code": code_hash("dgmbench.evaluation.likelihood.run_likelihoods", family_module(family)),
+            "code": code_key(module, family_module(family)),
         }
     )
     return BlockStore(path, fingerprint)

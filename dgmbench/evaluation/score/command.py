@@ -29,7 +29,7 @@ from dgmbench.data.datasets import DatasetSpec, dataset_names, get_spec
 from dgmbench.errors import DataError, SettingsError, suggest
 from dgmbench.evaluation.score.measures import all_scores, too_few
 from dgmbench.evaluation.score.output import rows, table, write_csv
-from dgmbench.evaluation.score.places import cache_folder, check_target, mirror_folder
+from dgmbench.evaluation.score.places import check_target, mirror_folder, store_folder
 from dgmbench.evaluation.score.reference import load_reference
 from dgmbench.evaluation.score.samples import read_samples
 from dgmbench.evaluation.subsets import shuffled
@@ -64,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--inception-weights", type=Path, help="file of the Inception weights")
     parser.add_argument("--neighbours", type=int, default=5, help="k of precision, recall, density, coverage")
     parser.add_argument("--mirror", type=Path, help="directory of raw data and weights (DGMBENCH_MIRROR)")
-    parser.add_argument("--cache", default="features", help="directory that keeps features; '' keeps none")
+    parser.add_argument("--store", default="store", help="directory that remembers features; '' for none")
     parser.add_argument("--csv", type=Path, help="write the scores there too: the columns of results.csv, "
                         "what they were measured against, and notes")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -123,7 +123,7 @@ def _settings(arguments: argparse.Namespace) -> EvaluationSettings:
         use=arguments.inception or None, weights=None if weights is None else str(weights)
     )
     return EvaluationSettings(
-        prdc_neighbours=arguments.neighbours, inception=inception, feature_cache=cache_folder(arguments.cache)
+        prdc_neighbours=arguments.neighbours, inception=inception, store=store_folder(arguments.store)
     )
 
 

@@ -39,7 +39,7 @@ def subject_of(data: Dataset, samples: np.ndarray, view: str = "gray", **setting
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
-    limits = {"neighbour_samples": 200, "copy_cells": 4, "feature_cache": None} | settings
+    limits = {"neighbour_samples": 200, "copy_cells": 4, "store": None} | settings
     return Subject(run, data, EvaluationSettings(**limits), 0, torch.device("cpu"), classifier)
 
 

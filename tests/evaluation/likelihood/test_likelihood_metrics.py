@@ -29,7 +29,7 @@ def subject_of(data: Dataset, domain: str, data_seed: int = 0, **model: Any) -> 
     info = {"dataset": "digits", "view": "gray", "model": "m", "seed": 2, "weights_sha256": "0"}
     made = SimpleNamespace(view="gray", domain=domain, dims=64, levels=17, **model)
     run: Any = SimpleNamespace(model=made, info=info | {"settings": {"family": "vae"}})
-    settings = EvaluationSettings(importance_samples=[100, 200], importance_points=40, feature_cache=None)
+    settings = EvaluationSettings(importance_samples=[100, 200], importance_points=40, store=None)
     return Subject(run, data, settings, data_seed, torch.device("cpu"), None)
 
 

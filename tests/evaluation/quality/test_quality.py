@@ -55,7 +55,7 @@ def subject_of(tmp_path: Path, samples: Tensor | None = None, **settings: Any) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
-    chosen = EvaluationSettings(feature_cache=str(tmp_path / "features"), **settings)
+    chosen = EvaluationSettings(store=str(tmp_path / "features"), **settings)
     return Subject(run, data, chosen, 0, torch.device("cpu"), classifier, inception=Pixels())
 
 
