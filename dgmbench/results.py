@@ -6,14 +6,14 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from dgmbench.files import replacing
+from dgmbench.terms import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["exact", "lower_bound", "estimate", "heuristic"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 UNITS = ("nats", "bits_per_dim", "percent", "seconds", "images_per_second", "1")

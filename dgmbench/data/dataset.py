@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dgmbench.data.schema import Schema, image_schema
 from dgmbench.errors import DamagedFileError, DataError
 from dgmbench.files import read_object, sha256_file, sha256_json
 
@@ -27,6 +28,11 @@ class Dataset:
         """(C, H, W) of an image."""
         channels, height, width = self.manifest["shape"]
         return channels, height, width
+
+    @property
+    def schema(self) -> Schema:
+        """What models are built from."""
+        return image_schema(self.shape, self.levels, self.classes)
 
     @property
     def dims(self) -> int:
@@ -61,6 +67,10 @@ class Dataset:
     def images(self, split: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The images of a split: uint8 [n, C, H, W], levels 0..L-1, memory-mapped copy-on-write."""
         return self._array(f"{self._known(split)}.npy")
+
+    def examples(self, split: str) -> np.ndarray[Any, Any]:
+        """The raw examples of a split, whatever the target, memory-mapped copy-on-write."""
+        return self.images(split)
 
     def labels(self, split: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """The labels of a split: int64 [n], or None if the data set has none."""

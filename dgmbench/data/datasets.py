@@ -13,11 +13,13 @@ from typing import Any
 
 from dgmbench.data.fetch.raw import RawSet
 from dgmbench.data.fetch.sources import fetch
+from dgmbench.data.schema import Schema, image_schema
 from dgmbench.data.sets.digits import DIGITS_SHA256, cut_digits, fetch_digits
 from dgmbench.data.sets.frey import FREY_RAW, cut_frey
 from dgmbench.data.sets.mnist import FASHION_RAW, MNIST_RAW, STATIC_RAW, cut_amat, cut_idx
 from dgmbench.data.splits import Split
 from dgmbench.errors import DataError, suggest
+from dgmbench.terms import ViewName
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,14 @@ class DatasetSpec:
     shape: tuple[int, int, int]
     levels: int
     classes: int | None
-    views: tuple[str, ...]
+    views: tuple[ViewName, ...]
     raw: RawSet | None
     cut: Callable[[dict[str, bytes], int], dict[str, Split]]
+
+    @property
+    def schema(self) -> Schema:
+        """What models are built from."""
+        return image_schema(self.shape, self.levels, self.classes)
 
 
 def dataset_names() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dgmbench.errors import SettingsError, suggest
 from dgmbench.provenance import code_key
@@ -19,6 +19,7 @@ from dgmbench.settings.places import with_places
 from dgmbench.settings.read import read_yaml
 from dgmbench.settings.schema import Order, Params
 from dgmbench.store import Store
+from dgmbench.terms import ViewName
 
 PARAMS = Path("params.yaml")
 # Names under data/, runs/ and results/ that are not models.
@@ -148,24 +149,24 @@ def _check_shapes(params: Params, name: str, settings: Any, where: str, store: S
     from dgmbench.models.registry import family_module
 
     for dataset in params.datasets:
-        spec = get_spec(dataset)
+        schema = get_spec(dataset).schema
         code = code_key(family_module(settings.family)) if store.folder else None
-        key = ("built", code, settings.model_dump(mode="json"), spec.shape, spec.levels)
+        key = ("built", code, settings.model_dump(mode="json"), repr(schema))
         try:
-            store.remembered(key, partial(_build, settings, spec.shape, spec.levels))
+            store.remembered(key, partial(_build, settings, schema))
         # The others are torch's and NumPy's words for layers of more numbers than they can count.
         except (SettingsError, ValueError, RuntimeError, TypeError, OverflowError, MemoryError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise SettingsError(f"{where}: 'models.{name}' does not fit {dataset}: {reason}") from None
 
 
-def _build(settings: Any, shape: tuple[int, int, int], levels: int) -> None:
+def _build(settings: Any, schema: Any) -> None:
     import torch
 
     from dgmbench.models.registry import family_class
 
     with torch.device("meta"):
-        family_class(settings.family)(settings, shape, levels)
+        family_class(settings.family)(settings, schema)
 
 
 def _check_order(params: Params, order: Order, key: str, where: str) -> None:
@@ -205,16 +206,16 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     return settings
 
 
-def classifier_views(params: Params) -> list[str]:
+def classifier_views(params: Params) -> list[ViewName]:
     """The views that need a domain classifier: those of the models, and gray for the controls."""
     views = {_view_of(params, name) for name in params.models}
     return sorted(views | ({"gray"} if params.controls else set()))
 
 
-def _view_of(params: Params, name: str) -> str:
+def _view_of(params: Params, name: str) -> ViewName:
     """As the block of the model says, whose family takes seconds to import."""
     view = params.models[name].get("view")
-    return view if isinstance(view, str) else model_settings(params, name).view
+    return cast("ViewName", view) if isinstance(view, str) else model_settings(params, name).view
 
 
 def control_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:

@@ -35,6 +35,7 @@ from dgmbench.evaluation.score.samples import read_samples
 from dgmbench.evaluation.subsets import shuffled
 from dgmbench.files import expanded
 from dgmbench.settings import EvaluationSettings, InceptionSettings
+from dgmbench.terms import ViewName
 from dgmbench.training.devices import choose_device, exact_float32
 from dgmbench.training.loading import RUNS
 from dgmbench.training.runs import DATA
@@ -107,7 +108,7 @@ def _told(what: str, sentences: Sequence[str]) -> list[str]:
     return [f"{what}: {sentence}" for sentence in sentences]
 
 
-def _view(wanted: str | None, spec: DatasetSpec) -> str:
+def _view(wanted: ViewName | None, spec: DatasetSpec) -> ViewName:
     view = wanted or ("gray" if "gray" in spec.views else spec.views[0])
     if view not in spec.views:
         raise SettingsError(f"--view {view}: {spec.name} has it not. {suggest(view, spec.views)}")
