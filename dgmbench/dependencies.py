@@ -8,6 +8,7 @@ from typing import Any
 
 from dgmbench.controls.registry import control_module
 from dgmbench.errors import DamagedFileError
+from dgmbench.evaluation.registry import MEASURES
 from dgmbench.files import read_object, sha256_json, write_json
 from dgmbench.models.registry import family_module
 from dgmbench.provenance import ROOT, Sources, versions
@@ -82,7 +83,7 @@ def _code_and_settings(params: Params, sources: Sources) -> dict[str, dict[str, 
             "settings": shared | {"model": settings, "training": training, "sampling": full["sampling"]},
         }
         found[f"evaluate-{name}"] = {
-            "code": sources.hashes("stages.evaluate", model),
+            "code": sources.hashes("stages.evaluate", model, *MEASURES.values()),
             "settings": shared | {"evaluation": evaluation},
         }
     return found

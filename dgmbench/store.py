@@ -117,7 +117,10 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
 
     def restored(self, key: Any, folder: Path) -> tuple[Any] | None:
-        """Put the files of an entry into `folder`, if there is one and it is sound, and return its value."""
+        """Put the files of an entry into `folder`, if there is one, and return its value.
+
+        An entry that is damaged is reported and removed.
+        """
         if not self.holds(key):
             return None
         path = self.path(key, "files")
@@ -132,6 +135,7 @@ class Store:
             _move(work, folder)
         except (OSError, DamagedFileError) as error:
             _report(path, error)
+            shutil.rmtree(path, ignore_errors=True)
             return None
         finally:
             shutil.rmtree(work, ignore_errors=True)
