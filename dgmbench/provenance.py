@@ -13,6 +13,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -118,12 +119,17 @@ def code_key(*modules: str) -> str:
     A measure that is remembered by ``code_key(its module)`` is computed again when that module changes, or
     anything that it imports.
     """
-    return sha256_json({"code": _sources_of_this_process().hashes(*modules), "versions": versions()})
+    return sha256_json({"code": _code_of_this_process(modules), "versions": versions()})
+
+
+@cache
+def _code_of_this_process(modules: tuple[str, ...]) -> str:
+    """Hashed once: what has been imported does not change with the files."""
+    return sha256_json(_sources_of_this_process().hashes(*modules))
 
 
 @cache
 def _sources_of_this_process() -> Sources:
-    """Read once: what has been imported does not change with the files."""
     return Sources()
 
 
@@ -133,12 +139,13 @@ def versions() -> dict[str, str]:
     Read from the packages' metadata, so that nothing is imported. A build's suffix (``+cpu``, ``+cu128``)
     is left out: the metadata of PyPI's wheels lacks it, and a run's fingerprint has the device anyway.
     """
-    return {name: _version(name) for name in LIBRARIES}
+    return {name: _version(name, version) for name in LIBRARIES}
 
 
-def _version(name: str) -> str:
+@cache
+def _version(name: str, of: Callable[[str], str]) -> str:
     try:
-        return version(name).partition("+")[0]
+        return of(name).partition("+")[0]
     except PackageNotFoundError:
         return "none"
 
