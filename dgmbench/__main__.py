@@ -18,12 +18,14 @@ from dgmbench.settings import (
     compose,
     load_params,
     pipeline_names,
+    read_params,
     render_params,
     select,
     validate,
     where_of,
 )
 from dgmbench.settings.block import checked
+from dgmbench.store import Store
 
 ACCEPT = """\
 Keep trained runs after a change of code that changes no number.
@@ -63,9 +65,13 @@ def main() -> None:
     accept.add_argument("--models", nargs="+", metavar="NAME", default=[], help="only runs of these entries")
     accept.add_argument("--dry-run", action="store_true", help="replay and compare; change nothing")
     accept.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
+    forget = commands.add_parser("forget", help="remove remembered results that were not asked for lately")
+    forget.add_argument("--days", type=float, default=30.0, help="how long ago (default: %(default)g)")
+    forget.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
     add_parser(commands)
     arguments = parser.parse_args()
-    actions = {"use": _use, "pipelines": _list, "check": _check, "accept": _accept, "score": score_command}
+    actions = {"use": _use, "pipelines": _list, "check": _check, "accept": _accept, "forget": _forget}
+    actions["score"] = score_command
     actions[arguments.command](arguments)
 
 
@@ -133,6 +139,12 @@ def _accept(arguments: argparse.Namespace) -> None:
         print("`dvc repro` takes the accepted runs from the store")
     if "refused" in counts:
         sys.exit(1)
+
+
+def _forget(arguments: argparse.Namespace) -> None:
+    folder = read_params(arguments.params).evaluation.store
+    removed, size = Store(folder).trim(arguments.days)
+    print(f"{removed} entries of {size / 2**20:.1f} MiB removed from {folder}")
 
 
 if __name__ == "__main__":
