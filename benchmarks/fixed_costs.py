@@ -1,6 +1,6 @@
 """What a stage costs that has nothing to compute: imports and settings, against `import torch`, in one run.
 
-    python benchmarks/fixed_costs.py [--root FOLDER ...] [--rounds N]
+    python benchmarks/fixed_costs.py [--root FOLDER ...] [--rounds N] [--only ROW ...]
 
 Each stage runs as a process of its own on the default pipeline, with the function that does its work replaced
 by one that does nothing. `train ppca, whole` is the real stage of a model whose fit takes a hundredth of a
@@ -41,18 +41,19 @@ stage.main()
 """
 
 
-def commands() -> dict[str, list[str]]:
-    """By the name of a row, what is timed."""
+def commands(only: list[str] | None = None) -> dict[str, list[str]]:
+    """By the name of a row, what is timed; `only` these."""
     idle = {
         stage: ["-c", IDLE.format(stage=stage, work=work, options=options)]
         for stage, (options, work) in STAGES.items()
     }
-    return {
+    rows = {
         "import torch": ["-c", "import torch"],
         "check": ["-m", "stages.check"],
         **idle,
         "train ppca, whole": ["-m", "stages.train", *ENTRY],
     }
+    return {name: row for name, row in rows.items() if only is None or name in only}
 
 
 class Checkout:
@@ -79,6 +80,8 @@ class Checkout:
         return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+# Without this, the second round would find its run in the store.
+FORGET = "import pathlib, shutil; [shutil.rmtree(path) for path in pathlib.Path('store').glob('??/*.files')]"
 COMPOSE = (
     "from pathlib import Path; from dgmbench.settings import compose, render_params; "
     "text = render_params(compose('digits') | {{'seeds': [0]}}, 'digits'); "
@@ -86,17 +89,21 @@ COMPOSE = (
 )
 
 
-def measure(roots: list[Path], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """By row and checkout, the least wall and processor seconds."""
+def measure(
+    roots: list[Path], rounds: int, only: list[str] | None = None
+) -> dict[str, list[tuple[float, float]]]:
+    """By row and checkout, the least wall and processor seconds; `only` those rows."""
     with tempfile.TemporaryDirectory() as scratch:
         checkouts = [Checkout(root, Path(scratch) / f"{i}") for i, root in enumerate(roots)]
-        found: dict[str, list[list[tuple[float, float]]]] = {name: [[] for _ in roots] for name in commands()}
+        found: dict[str, list[list[tuple[float, float]]]] = {
+            name: [[] for _ in roots] for name in commands(only)
+        }
         # The first round fills the caches of bytecode and of the disk.
         for number in range(rounds + 1):
-            for name, command in commands().items():
+            for name, command in commands(only).items():
                 for checkout, times in zip(checkouts, found[name], strict=True):
                     if name.endswith("whole"):
-                        checkout.run(["-c", "import shutil; shutil.rmtree('store', ignore_errors=True)"])
+                        checkout.run(["-c", FORGET])
                     times.append(checkout.run(command))
             print(f"round {number} of {rounds}", file=sys.stderr)
     return {
@@ -127,9 +134,10 @@ def main() -> None:
     )
     parser.add_argument("--root", type=Path, action="append", default=[], help="a further checkout")
     parser.add_argument("--rounds", type=int, default=3, help="measured rounds (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=list(commands()), help="only these rows")
     arguments = parser.parse_args()
     roots = [*arguments.root, HERE]
-    print(table(measure(roots, arguments.rounds), roots))
+    print(table(measure(roots, arguments.rounds, arguments.only), roots))
 
 
 if __name__ == "__main__":
