@@ -13,16 +13,18 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.data.schema import image_schema
+from dgmbench.data.views import view_of
 from dgmbench.errors import DataError
-from dgmbench.evaluation.copies import run_copies as memorisation
+from dgmbench.evaluation.copies import memorisation
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.features.feature_spaces import DomainSpace
 from dgmbench.evaluation.quality.frechet import fid
-from dgmbench.evaluation.quality.run_quality import diversity, domain_quality, inception_quality
+from dgmbench.evaluation.quality.in_features import diversity, domain_quality, inception_quality
 from dgmbench.evaluation.quality.scores import Floor, space_scores, wanted_inception
+from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.subject import Subject
 from dgmbench.evaluation.subsets import shuffled, training_rows
-from dgmbench.evaluation.suite import SAMPLE_METRICS
 from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 
@@ -49,9 +51,11 @@ def subject_of(tmp_path: Path, samples: Tensor | None = None, **settings: Any) -
     data = load_digits(tmp_path)
     if samples is None:
         samples = torch.from_numpy(data.images("valid").copy())
-    model: Any = SimpleNamespace(view="gray", domain="levels", levels=17, dims=64)
+    model: Any = SimpleNamespace(view=view_of("gray", image_schema((1, 8, 8), 17), continuous=False))
     info = {"dataset": "digits", "view": "gray", "model": "m", "seed": 1, "n_samples": len(samples)}
-    run: Any = SimpleNamespace(model=model, info=info, samples=lambda: samples.numpy())
+    run: Any = SimpleNamespace(
+        model=model, info=info, samples=lambda: samples.numpy(), conditions=lambda: None
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
@@ -170,7 +174,7 @@ def test_no_score_depends_on_the_order_of_samples(tmp_path: Path) -> None:
     found = []
     for samples in (images, images.flip(0), images[torch.randperm(300, generator=GENERATOR)]):
         subject = subject_of(tmp_path, samples, inception={"samples": 110, "resamples": 3}, **bounds)
-        records = [r for metric in SAMPLE_METRICS[1:] for r in metric(subject, tmp_path)]
+        records = [r for each in all_measures() if each.samples for r in each(subject, tmp_path)]
         found.append({r.metric: (r.value, r.std_error) for r in records})
     wanted = {"fid_domain", "fid_inception", "c_t", "nn_distance_ratio_shifts", "pairwise_distance_ratio"}
     assert wanted | {"class_coverage", "class_histogram_distance", "auth_pct_domain"} < set(found[0])
