@@ -115,11 +115,11 @@ def test_the_inception_space_has_rows_and_sizes_of_its_own(tmp_path: Path) -> No
 
 def test_features_are_computed_once_for_all_who_need_them(tmp_path: Path) -> None:
     first = list(domain_quality(subject_of(tmp_path), tmp_path))
-    kept = sorted((tmp_path / "features").rglob("*.features"))
-    assert len(kept) == 3  # generated, test and training images
+    kept = sorted((tmp_path / "features").rglob("*.value"))
+    assert len(kept) == 4  # features of generated, test and training images, and the floor
     times = [path.stat().st_mtime_ns for path in kept]
     again = list(domain_quality(subject_of(tmp_path), tmp_path))
-    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").rglob("*.features"))] == times
+    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").rglob("*.value"))] == times
     assert [(r.metric, r.value, r.std_error) for r in again] == [
         (r.metric, r.value, r.std_error) for r in first
     ]
@@ -227,10 +227,13 @@ def test_a_collapsed_generator_has_no_diversity(tmp_path: Path) -> None:
     assert none.value == pytest.approx(0.0, abs=1e-6)
 
 
-def test_without_spaces_nothing_is_said(tmp_path: Path) -> None:
+def test_without_labels_or_inception_there_is_no_space(tmp_path: Path) -> None:
     subject = subject_of(tmp_path)
-    subject.classifier = subject.inception = None
-    assert list(domain_quality(subject, tmp_path)) == [] == list(inception_quality(subject, tmp_path))
+    subject.inception = None
+    assert list(inception_quality(subject, tmp_path)) == []
+    sampler = SimpleNamespace(sample=None)
+    assert not domain_quality.applies_to(image_schema((1, 8, 8), 17), "gray", sampler)
+    assert domain_quality.applies_to(subject.data.schema, "gray", sampler)
 
 
 def test_the_floor_has_the_same_images_for_every_model() -> None:
