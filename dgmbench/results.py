@@ -6,12 +6,14 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, get_args
 
 from dgmbench.files import replacing
 from dgmbench.terms import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 KINDS: tuple[str, ...] = get_args(Kind)
 UNITS = ("nats", "bits_per_dim", "percent", "seconds", "images_per_second", "1")
@@ -64,6 +66,9 @@ def read_records(path: Path) -> pd.DataFrame:
 
     Raises ValueError for a missing column, or what is no number in a column of numbers.
     """
+    # Only readers need pandas, which takes a second to import.
+    import pandas as pd
+
     words: dict[str, Any] = dict.fromkeys(("dataset", "model", "unit"), str)
     numbers: dict[str, Any] = {"seed": int, "n": int, "value": float, "std_error": float}
     # A model may be called `nan` or `null`; only numbers may be missing.

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 LEVEL = 0.95
 # Below this share of the mean, a spread is the rounding of the mean of equal values.
@@ -41,6 +40,8 @@ class Part:
         """Student's two-sided quantile. Raises ValueError if `level` is not inside (0, 1)."""
         if not 0.0 < level < 1.0:
             raise ValueError(f"the level of an interval lies strictly between 0 and 1, not {level}")
+        from scipy.special import stdtrit
+
         # Beyond a million degrees of freedom it is the normal one to seven digits.
         return float(stdtrit(min(self.freedom, 1e6), 0.5 + level / 2))
 

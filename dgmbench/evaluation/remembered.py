@@ -94,5 +94,11 @@ def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
     }
 
 
+def hash_code(family: str) -> None:
+    """Hash the code behind every measure, so that processes that are forked later need not."""
+    for each in all_measures():
+        code_key(each.module, family_module(family))
+
+
 def _classifier(subject: Subject) -> str | None:
     return None if subject.domain is None else subject.domain.identity
