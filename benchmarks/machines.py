@@ -1,4 +1,4 @@
-"""What differs between machines: the measurements behind `dgmbench/reporting/baseline/allowances.py`.
+"""What differs between machines: the measurements behind the allowances in `dgmbench/metrics/`.
 
 All commands work in a temporary folder (or `--folder`, which is kept), on digits.
 
@@ -8,7 +8,7 @@ features, by set of samples. That is the classifier's allowance, since a classif
 processor is in effect one of another seed.
 
 `python benchmarks/machines.py seeds` prints the largest standard deviation over seeds that any entry of the
-committed reports has, by kind of metric.
+committed reports has, by metric.
 
 `python benchmarks/machines.py verdict` runs a reduced pipeline (every training included) once for each
 imitation and prints the verdict of the regression check, the baseline being of the first, and by how much
@@ -52,7 +52,7 @@ from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_text
 from dgmbench.reporting.baseline.headline import comparable_records
 from dgmbench.reporting.baseline.regression import compare, format_findings, make_baseline, regressions
-from dgmbench.reporting.stage_files import CLASSIFIER, merge_results
+from dgmbench.reporting.records import CLASSIFIER, merge_results
 from dgmbench.results import read_records
 from dgmbench.settings import Params, compose, load_params, render_params, select
 from dgmbench.training.loading import open_run

@@ -8,6 +8,7 @@ from typing import Any
 
 from dgmbench.controls.registry import control_module
 from dgmbench.files import write_json
+from dgmbench.metrics import catalogue as metrics
 from dgmbench.models.registry import family_module
 from dgmbench.provenance import code_hash
 from dgmbench.settings import Params, classifier_views, full_settings
@@ -31,8 +32,8 @@ def dependencies(params: Params) -> dict[str, dict[str, Any]]:
                 "views": classifier_views(params),
             },
         },
-        "report": {"code": code_hash("stages.report"), "settings": full},
-        "track": {"code": code_hash("stages.track"), "settings": full},
+        "report": {"code": code_hash("stages.report", *metrics.modules()), "settings": full},
+        "track": {"code": code_hash("stages.track", *metrics.modules()), "settings": full},
     }
     for name, settings in full["controls"].items():
         found[f"control-{name}"] = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from dgmbench.errors import CheckpointError
 from dgmbench.files import read_json
-from dgmbench.reporting.stage_files import CONTROL, control_folder
+from dgmbench.reporting.records import CONTROL, control_folder
 
 OUTCOMES = ("shown", "not shown", "undecided")
 _TEXTS = ("title", "claim", "source", "outcome", "sentence")

@@ -14,13 +14,8 @@ from dgmbench.reporting.comparison import tables
 from dgmbench.reporting.figures import draw as figures
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
 from dgmbench.reporting.page import html
-from dgmbench.reporting.stage_files import (
-    load_left_out,
-    load_manifests,
-    load_points,
-    load_runs,
-    merge_results,
-)
+from dgmbench.reporting.records import load_left_out, load_points, merge_results
+from dgmbench.reporting.run_files import load_manifests, load_runs
 from dgmbench.results import COLUMNS
 
 _OWNED = ("tables", "figures", "curves")

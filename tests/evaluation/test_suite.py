@@ -15,7 +15,7 @@ import torch
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation import suite
 from dgmbench.evaluation.subject import LeftOut, Subject
-from dgmbench.reporting.stage_files import load_left_out
+from dgmbench.reporting.records import load_left_out
 from dgmbench.results import Record, read_records
 from dgmbench.settings import EvaluationSettings, InceptionSettings, TrainingSettings
 

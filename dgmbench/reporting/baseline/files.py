@@ -12,7 +12,7 @@ import pandas as pd
 from dgmbench.errors import SettingsError
 from dgmbench.files import read_object, write_json
 from dgmbench.reporting.baseline.regression import FORMAT, Baseline, make_baseline
-from dgmbench.reporting.vocabulary import headline_records
+from dgmbench.reporting.records import headline_records
 from dgmbench.results import read_records
 
 _MAY_BE_MISSING = ("value", "std_error")

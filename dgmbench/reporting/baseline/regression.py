@@ -15,9 +15,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from dgmbench.reporting.baseline.headline import comparable_records, counts, diverged_counts, is_trained
+from dgmbench.metrics import declared
+from dgmbench.reporting.baseline.headline import (
+    comparable_records,
+    counts,
+    diverged_counts,
+    is_trained,
+    metric_of,
+)
 from dgmbench.reporting.baseline.tolerance import level_of, tolerance
-from dgmbench.reporting.vocabulary import direction
 
 FORMAT = 2
 Severity = Literal["regression", "better", "note"]
@@ -108,7 +114,7 @@ def _groups(frame: pd.DataFrame) -> Any:
 def _summary(records: pd.DataFrame) -> dict[str, Any]:
     values = records["value"].to_numpy(dtype=float)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    way = direction(str(records["metric"].iloc[0]), str(records["unit"].iloc[0]))
+    way = declared(str(records["metric"].iloc[0])).direction(str(records["unit"].iloc[0]))
     return {"mean": float(values.mean()), "sd": spread, "n": len(values), "direction": way}
 
 
@@ -154,7 +160,8 @@ def compare_metric(
 
     level: probability of a false alarm in this comparison; see `tolerance.level_of`.
     """
-    allowed, basis = tolerance(metric, before, now, level, trained=is_trained(model))
+    named, unit = metric_of(metric, model)
+    allowed, basis = tolerance(named.allowance(unit), before, now, level, trained=is_trained(model))
     loss = _loss(before["direction"], before["mean"], now["mean"])
     numbers = (before["mean"], now["mean"], allowed)
     if not math.isfinite(now["mean"]):

@@ -6,7 +6,8 @@ domain classifier, which all seeds share. A verdict that holds on every machine 
 
 **Tolerance.** A mean may be worse than the baseline's by rounding + sqrt(seeds^2 + (z sqrt(2) c)^2). c is the
 classifier's standard deviation: there is one classifier on each side, however many seeds there are, hence
-sqrt(2). Rounding and c are `allowances.py`'s, by kind of metric. Where c or d is a share of the value, they
+sqrt(2). Rounding and c are declared with the metric, see
+`dgmbench.metrics.allowance`. Where c or d is a share of the value, they
 compound (`Size.reach`): z c becomes exp(z c) - 1 of the baseline, which may be a low draw itself.
 `seeds` is the smaller of two bounds:
 
@@ -14,8 +15,8 @@ compound (`Size.reach`): z c becomes exp(z c) - 1 of the baseline, which may be 
   seeds of both sides: the two-sample t test. It is sharp where seeds agree, and needs no assumption on how
   much they do; but three seeds say little of s (t is 21 where a normal quantile is 4), and one seed that
   collapsed widens s enough to hide itself.
-- that of the kind, z(1 - a) d sqrt(1/n1 + 1/n2), with d the largest standard deviation over seeds that any
-  entry has in metrics of this kind, or the baseline's own where that is larger. No current seed widens it,
+- that of the metric, z(1 - a) d sqrt(1/n1 + 1/n2), with d the largest standard deviation over seeds that any
+  entry has in it, or the baseline's own where that is larger. No current seed widens it,
   so a collapse is found, and it holds for one seed as well.
 
 Models are not pooled with each other: a closed-form fit has no spread and a GAN has much. A control that was
@@ -39,7 +40,7 @@ from typing import Any
 
 from scipy.special import ndtri, stdtrit
 
-from dgmbench.reporting.baseline.allowances import allowance
+from dgmbench.metrics import Allowance
 
 # The share of whole checks that fail though nothing but machine and seeds has changed, at most.
 FALSE_ALARMS = 0.01
@@ -51,30 +52,30 @@ def level_of(comparisons: int) -> float:
 
 
 def tolerance(
-    metric: str, before: dict[str, Any], now: dict[str, Any], level: float, *, trained: bool = True
+    allowed: Allowance, before: dict[str, Any], now: dict[str, Any], level: float, *, trained: bool = True
 ) -> tuple[float, str]:
     """The largest loss that machine and seeds explain, and in words what explains most of it.
 
     Args:
-        metric: key of metrics.json.
+        allowed: what the metric's declaration allows.
         before, now: summaries over seeds: `mean`, `sd` (None for one seed), `n`.
         level: of `level_of`.
         trained: whether this is a model's; with one repetition nothing else has a spread over seeds.
     """
-    kind, mean = allowance(metric), before["mean"]
+    mean = before["mean"]
     quantile, growing = float(ndtri(1 - level)), abs(now["mean"]) > abs(mean)
     parts = {
-        "rounding": kind.rounding.of(mean),
-        "the classifier": kind.classifier.reach(mean, math.sqrt(2) * quantile, growing=growing),
+        "rounding": allowed.rounding.of(mean),
+        "the classifier": allowed.classifier.reach(mean, math.sqrt(2) * quantile, growing=growing),
     }
     scale = math.sqrt(1 / before["n"] + 1 / now["n"])
     declared = max(
-        kind.seeds.reach(mean, quantile * scale, growing=growing), (before["sd"] or 0.0) * quantile * scale
+        allowed.seeds.reach(mean, quantile * scale, growing=growing), (before["sd"] or 0.0) * quantile * scale
     )
     found, whose = _seeds(declared, before, now, level, trained)
     parts[whose] = found
-    allowed = parts["rounding"] + math.hypot(found, parts["the classifier"])
-    return allowed, max(parts, key=lambda name: parts[name])
+    total = parts["rounding"] + math.hypot(found, parts["the classifier"])
+    return total, max(parts, key=lambda name: parts[name])
 
 
 def _seeds(

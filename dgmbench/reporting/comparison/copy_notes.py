@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import Topic, declared
 from dgmbench.reporting.comparison.cells import FAILING, Column
 
 CONTROL = "control/planted_copies/"
@@ -110,8 +110,8 @@ def copy_notes(columns: Sequence[Column], records: pd.DataFrame, planted: pd.Dat
 def _untried(columns: Sequence[Column], planted: pd.DataFrame) -> list[str]:
     """The scores of samples that the control has not put to the test."""
     tried = set(planted["metric"])
-    ours = (words.QUALITY, words.INCEPTION, words.MEMORISATION)
-    untried = [column.label for column in columns if words.topic(column.metric) in ours
+    ours = (Topic.QUALITY, Topic.INCEPTION, Topic.MEMORISATION)
+    untried = [column.label for column in columns if declared(column.metric).topic in ours
                and column.metric.removesuffix(UNBIASED) not in tried]  # fmt: skip
     return [f"No control has tried: {', '.join(untried)}."] if tried and untried else []
 
@@ -133,5 +133,5 @@ def _held_out(records: pd.DataFrame) -> list[str]:
         if len(values):
             low, high = float(values.min()), float(values.max())
             span = f"{low:.1f} %" if high - low < 0.05 else f"{low:.1f} to {high:.1f} %"
-            told.append(f"{words.label(metric)}: {span}")
+            told.append(f"{declared(metric).label}: {span}")
     return [f"Of held-out images so many are authentic: {'; '.join(told)}."] if told else []

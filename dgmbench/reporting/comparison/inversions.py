@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dgmbench.metrics import declared
+from dgmbench.metrics.likelihood import is_parzen
 from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.paired import is_clear
 
@@ -25,7 +27,7 @@ def inversion_note(table: Table) -> str:
     """
     groups: dict[tuple[str, tuple[str, ...]], list[Column]] = {}
     for column in table.columns:
-        if column.metric.startswith("log_likelihood_parzen") and column.unit == "nats":
+        if is_parzen(declared(column.metric)) and column.unit == "nats":
             scored = [row for row in table.rows if column.key in row.cells]
             for better in scored:
                 praised = tuple(row.model for row in scored if _inverted(row, better, column.key))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from dgmbench.metrics import declared
+from dgmbench.metrics.likelihood import EXACT
 from dgmbench.reporting.comparison.cells import Cell, decimals, number, spread
 from dgmbench.reporting.comparison.paired import common_images, difference, like_with_like
-from dgmbench.reporting.vocabulary import label
 from dgmbench.statistics import Difference
 
 if TYPE_CHECKING:
@@ -69,4 +70,4 @@ def _over(high: Cell, low: Cell) -> str:
 
 def _shown(cell: Cell) -> str:
     """A cell's number with the name of its bound: `IS-5000 ≥ −22.14 ± 0.39`."""
-    return cell.plain if cell.metric == "log_likelihood" else f"{label(cell.metric)} {cell.plain}"
+    return cell.plain if cell.metric == EXACT.name else f"{declared(cell.metric).label} {cell.plain}"

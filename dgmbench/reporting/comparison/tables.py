@@ -15,7 +15,9 @@ from typing import Any
 import pandas as pd
 
 from dgmbench.files import write_text
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import Topic, declared
+from dgmbench.metrics.catalogue import place
+from dgmbench.metrics.likelihood import EXACT, with_most_draws
 from dgmbench.reporting.comparison.cells import Cell, Column, SeedPoints, headline_metric, summarised
 from dgmbench.reporting.comparison.copy_notes import copy_notes, fails, planted_copies
 from dgmbench.reporting.comparison.footnotes import classifier_notes, footnotes
@@ -23,7 +25,8 @@ from dgmbench.reporting.comparison.inversions import inversion_note
 from dgmbench.reporting.comparison.orders import order_notes
 from dgmbench.reporting.comparison.paired import mark_best, name_bounds
 from dgmbench.reporting.comparison.published import Reference, fits, reference_text, references
-from dgmbench.reporting.stage_files import CLASSIFIER, FAILURES, RunPoints, is_compared
+from dgmbench.reporting.records import CLASSIFIER, FAILURES, RunPoints, headline_records, is_compared
+from dgmbench.reporting.words import view_words
 
 
 @dataclass
@@ -88,20 +91,20 @@ class Table:
     @property
     def sections(self) -> list[Section]:
         """The columns by topic: narrow tables of all rows, for readers."""
-        topics = {words.topic(reference.metric) for reference in self.references}
+        topics = {declared(reference.metric).topic for reference in self.references}
         found = []
-        for title in words.topics():
-            own = [column for column in self.columns if words.topic(column.metric) == title]
+        for title in Topic:
+            own = [column for column in self.columns if declared(column.metric).topic == title]
             parts = [own[start : start + WIDEST] for start in range(0, len(own), WIDEST)]
-            for place, columns in enumerate(parts):
-                name = title if place == 0 else f"{title} ({place + 1})"
-                found.append(Section(name, columns, place == 0 and title in topics))
+            for part, columns in enumerate(parts):
+                name = str(title) if part == 0 else f"{title} ({part + 1})"
+                found.append(Section(name, columns, part == 0 and title in topics))
         return found
 
     def published_text(self, row: Row, section: Section | None = None) -> str:
         """The published cell of a row (or of a section of it), e.g. `≥ −86.76 nats [1]`; empty without."""
         numbers = {id(r): i for i, r in enumerate(self.references, start=1)}
-        shown = [r for r in row.published if section is None or words.topic(r.metric) == section.title]
+        shown = [r for r in row.published if section is None or declared(r.metric).topic == section.title]
         return "; ".join(f"{reference_text(r)} [{numbers[id(r)]}]" for r in shown)
 
     def to_markdown(self) -> str:
@@ -163,7 +166,7 @@ def comparison(
     image; without them models are compared as if they had been scored on test images of their own.
     """
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
-    part = words.headline_records(part)
+    part = headline_records(part)
     names = _names(part, models)
     planted = planted_copies(frame, dataset)
     columns = [replace(c, failing=fails(planted, c.metric)) for c in _columns(part)]
@@ -178,7 +181,7 @@ def comparison(
             name_bounds(column, rows)
     for row in rows:
         row.published = [r for r in references(dataset, view, row.model) if fits(r, columns)]
-    table = Table(dataset, view, columns, rows, words.view_words(view, manifest), test_images)
+    table = Table(dataset, view, columns, rows, view_words(view, manifest), test_images)
     table.remarks = [note for note in [inversion_note(table), *order_notes(table, orders)] if note]
     judges = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & (frame["model"] == CLASSIFIER)]
     notes = footnotes(table, part) + classifier_notes(table, judges)
@@ -219,7 +222,7 @@ def comparisons(
 def _test_images(part: pd.DataFrame, manifest: Mapping[str, Any] | None) -> int:
     if manifest is not None:
         return int(manifest["splits"]["test"])
-    averaged = part.loc[[words.is_likelihood(str(metric)) for metric in part["metric"]], "n"]
+    averaged = part.loc[[declared(str(metric)).likelihood for metric in part["metric"]], "n"]
     return int(averaged.max()) if len(averaged) else 0
 
 
@@ -241,17 +244,16 @@ def _columns(part: pd.DataFrame) -> list[Column]:
     Importance sampling with fewer draws and what was chosen on validation images are left to results.csv.
     """
     pairs = {(str(m), str(u)) for m, u in zip(part["metric"], part["unit"], strict=True)}
-    draws = [k for metric, _ in pairs if (k := words.importance_draws(metric)) is not None]
-    fewer = {f"log_likelihood_is_{k}" for k in draws if k < max(draws)}
-    pairs = {(metric, unit) for metric, unit in pairs if metric not in fewer and not words.is_hidden(metric)}
-    bounded = {unit for metric, unit in pairs if words.tightness(metric) is not None}
-    tightest = [Column("log_likelihood", u, True) for u in ("nats", "bits_per_dim") if u in bounded]
+    kept = set(with_most_draws(metric for metric, _ in pairs if not declared(metric).hidden))
+    pairs = {(metric, unit) for metric, unit in pairs if metric in kept}
+    bounded = {unit for metric, unit in pairs if declared(metric).tightness is not None}
+    tightest = [Column(EXACT.name, u, True) for u in ("nats", "bits_per_dim") if u in bounded]
     own = [
         Column(metric, unit)
         for metric, unit in pairs
-        if metric != "log_likelihood" and not (words.is_likelihood(metric) and unit == "bits_per_dim")
+        if metric != EXACT.name and not (declared(metric).likelihood and unit == "bits_per_dim")
     ]
-    return tightest + sorted(own, key=lambda c: (words.order(c.metric), c.unit))
+    return tightest + sorted(own, key=lambda c: (place(c.metric), c.unit))
 
 
 def _row(
@@ -267,11 +269,11 @@ def _row(
     found: dict[tuple[str, str], Cell] = {}
     for (metric, unit), own in finished.groupby(["metric", "unit"], sort=False):
         cell = summarised(own, points)
-        cell.partial = words.is_likelihood(cell.metric) and (cell.images or 0) < test_images
+        cell.partial = declared(cell.metric).likelihood and (cell.images or 0) < test_images
         found[str(metric), str(unit)] = cell
     row = Row(model, note=note)
     for (metric, unit), cell in found.items():
-        if words.tightness(metric) is not None:
+        if declared(metric).tightness is not None:
             row.bounds.setdefault(unit, []).append(cell)
     for column in columns:
         headline = headline_metric(finished[finished["unit"] == column.unit]) if column.tightest else None

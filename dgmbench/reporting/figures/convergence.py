@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import declared
+from dgmbench.metrics.likelihood import IS, importance_draws
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
-from dgmbench.reporting.stage_files import is_compared
+from dgmbench.reporting.records import headline_records, is_compared
 from dgmbench.statistics import mean_and_interval
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Ladder:
 def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], folder: Path) -> list[Picture]:
     """One line per model that has importance-sampled bounds, with a band over trainings; none, no picture."""
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
-    part = words.headline_records(part[part["unit"] == "nats"])
+    part = headline_records(part[part["unit"] == "nats"])
     ladders = [found for model in models if (found := ladder(part[part["model"] == model], model))]
     if not ladders:
         return []
@@ -65,12 +66,12 @@ def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], fo
 def ladder(records: pd.DataFrame, model: str) -> Ladder | None:
     """The bounds of one model from its records in nats; None unless there are bounds of two draws or more."""
     by_metric = {str(metric): own.set_index("seed") for metric, own in records.groupby("metric")}
-    draws = sorted(k for metric in by_metric if (k := words.importance_draws(metric)))
+    draws = sorted(k for metric in by_metric if (k := importance_draws(declared(metric))))
     if not draws or draws[-1] < 2:
         return None
-    last = by_metric[f"log_likelihood_is_{draws[-1]}"]
+    last = by_metric[IS.of(draws=draws[-1]).name]
     images = int(last["n"].max())
-    steps = {1: "elbo"} | {k: f"log_likelihood_is_{k}" for k in draws}
+    steps = {1: "elbo"} | {k: IS.of(draws=k).name for k in draws}
     alike = {metric: own for metric, own in by_metric.items() if int(own["n"].min()) == images}
     bounds = {k: _point(alike[metric]["value"]) for k, metric in steps.items() if metric in alike}
     exact = _point(alike["log_likelihood"]["value"]) if "log_likelihood" in alike else None
@@ -142,7 +143,7 @@ def _annealed_words(found: Ladder) -> str:
     gap = f"BDMC gap {found.gap.mean:.2g}" if found.gap else "BDMC gap unknown"
     if found.difference is None:
         return f"AIS ({gap})"
-    last = words.label(f"log_likelihood_is_{max(found.bounds)}")
+    last = IS.of(draws=max(found.bounds)).label
     sign = "+" if found.difference >= 0 else "−"
     gain = f"{sign} {abs(found.difference):.2g}"
     return f"AIS, as {last} {gain} (AIS − IS on {found.annealed_images:,} images; {gap})"

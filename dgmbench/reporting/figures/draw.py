@@ -21,7 +21,8 @@ from dgmbench.reporting.figures import controls, convergence, likelihoods, neigh
 from dgmbench.reporting.figures import latents as latent_figures
 from dgmbench.reporting.figures.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
 from dgmbench.reporting.findings import ControlFinding
-from dgmbench.reporting.stage_files import Run, held_out_images, levels_of, load_points, load_ways
+from dgmbench.reporting.records import load_points
+from dgmbench.reporting.run_files import Run, held_out_images, levels_of, load_ways
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ from dgmbench.errors import CheckpointError
 from dgmbench.files import read_json
 from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import BLUE, DPI, ORANGE, Picture, canvas, line_style, save, spoken
-from dgmbench.reporting.stage_files import Run
+from dgmbench.reporting.run_files import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

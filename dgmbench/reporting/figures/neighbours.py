@@ -10,7 +10,7 @@ import numpy as np
 
 from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
-from dgmbench.reporting.stage_files import Run, levels_of, load_neighbours
+from dgmbench.reporting.run_files import Run, levels_of, load_neighbours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,12 +12,13 @@ import yaml
 
 from dgmbench import __version__
 from dgmbench.files import sha256_json, write_text
-from dgmbench.reporting import vocabulary
+from dgmbench.metrics import UNITS, declared
 from dgmbench.reporting.comparison.cells import summarised
 from dgmbench.reporting.comparison.tables import LEGEND, Table
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.findings import ControlFinding
-from dgmbench.reporting.stage_files import CLASSIFIER, Run
+from dgmbench.reporting.records import CLASSIFIER, headline_records
+from dgmbench.reporting.run_files import Run
 
 TEMPLATE = "report.html.j2"
 _ROLES = (
@@ -199,7 +200,7 @@ def _data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _section(table: Table, frame: pd.DataFrame, pictures: Sequence[Picture]) -> dict[str, Any]:
     own = [p for p in pictures if (p.dataset, p.view) == (table.dataset, table.view)]
     by_role = {role: [_embedded(p) for p in own if p.role == role] for role in _ROLES}
-    glossary = [(c.heading, vocabulary.explanation(c.metric)) for c in table.columns]
+    glossary = [(c.heading, declared(c.metric).text) for c in table.columns]
     return {
         "table": table,
         "notes": _classifier_notes(table, frame),
@@ -221,11 +222,11 @@ def _control(finding: ControlFinding, frame: pd.DataFrame, pictures: Sequence[Pi
 def _control_numbers(finding: ControlFinding, frame: pd.DataFrame) -> list[dict[str, str]]:
     """The records behind a finding: one line per subject and metric, repetitions averaged."""
     own = frame[(frame["dataset"] == finding.dataset) & frame["model"].str.startswith(finding.prefix)]
-    own = vocabulary.headline_records(own)
+    own = headline_records(own)
     lines = []
     for (model, metric, unit), records in own.groupby(["model", "metric", "unit"], sort=False):
         cell = summarised(records)
-        name, unit_words = vocabulary.label(str(metric)), vocabulary.UNIT_WORDS[str(unit)]
+        name, unit_words = declared(str(metric)).label, UNITS[str(unit)]
         lines.append(
             {
                 "subject": str(model).removeprefix(finding.prefix),

@@ -8,7 +8,7 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.reporting.comparison.tables import Table, comparison
-from dgmbench.reporting.vocabulary import view_words
+from dgmbench.reporting.words import view_words
 
 Lines = list[dict[str, Any]]
 

@@ -17,7 +17,7 @@ from dgmbench.files import write_json
 from dgmbench.reporting.figures import controls
 from dgmbench.reporting.figures.controls import draw, draw_panels, spoken_panel
 from dgmbench.reporting.findings import OUTCOMES, ControlFinding, Sheet, load_findings
-from dgmbench.reporting.stage_files import CONTROL
+from dgmbench.reporting.records import CONTROL
 
 
 def panel(**other: Any) -> dict[str, Any]:

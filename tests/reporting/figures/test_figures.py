@@ -22,7 +22,8 @@ from dgmbench.reporting.figures.draw import (
     pictures,
     write_curves,
 )
-from dgmbench.reporting.stage_files import held_out_images, load_manifests, load_runs, merge_results
+from dgmbench.reporting.records import merge_results
+from dgmbench.reporting.run_files import held_out_images, load_manifests, load_runs
 
 Drawn = tuple[Path, list[Picture]]
 

@@ -14,7 +14,7 @@ from dgmbench.files import write_json
 from dgmbench.reporting.figures import latents as latent_figures
 from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.latents import draw
-from dgmbench.reporting.stage_files import Run
+from dgmbench.reporting.run_files import Run
 
 RNG = np.random.default_rng(0)
 

@@ -20,8 +20,9 @@ from dgmbench.reporting.baseline.headline import headline_metrics
 from dgmbench.reporting.comparison.tables import comparisons
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
 from dgmbench.reporting.page.html import duration, not_measured, render
+from dgmbench.reporting.records import merge_results
 from dgmbench.reporting.report import write_report
-from dgmbench.reporting.stage_files import load_manifests, load_runs, merge_results
+from dgmbench.reporting.run_files import load_manifests, load_runs
 from dgmbench.results import read_records
 
 
