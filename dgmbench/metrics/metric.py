@@ -62,6 +62,8 @@ class Metric:
         tightness: rank of a bound of the log-likelihood, larger is tighter; None for what does not bound.
         over_test_images: its standard error is over test images, which all seeds share.
         floor: training images are scored too, in the place of generated ones, as ``<name>_floor``.
+        notices: cases of the control of planted copies that it has to notice (scores of quality).
+        trusted_as: the metric that the control tries in its place.
         largest_first: members of the family with larger parameters come first.
         allowed: by how much it may differ between two runs of one code; `allowed_bits` in bits/dim.
         parameters: of a member of a family; see `of`.
@@ -83,6 +85,8 @@ class Metric:
     tightness: int | None = None
     over_test_images: bool = False
     floor: bool = False
+    notices: tuple[str, ...] = ()
+    trusted_as: str = ""
     largest_first: bool = False
     allowed: Allowance = UNMEASURED
     allowed_bits: Allowance | None = None

@@ -38,9 +38,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy.special import ndtri, stdtrit
-
 from dgmbench.metrics import Allowance
+from dgmbench.statistics import normal_quantile, student_quantile
 
 # The share of whole checks that fail though nothing but machine and seeds has changed, at most.
 FALSE_ALARMS = 0.01
@@ -63,7 +62,7 @@ def tolerance(
         trained: whether this is a model's; with one repetition nothing else has a spread over seeds.
     """
     mean = before["mean"]
-    quantile, growing = float(ndtri(1 - level)), abs(now["mean"]) > abs(mean)
+    quantile, growing = normal_quantile(1 - level), abs(now["mean"]) > abs(mean)
     parts = {
         "rounding": allowed.rounding.of(mean),
         "the classifier": allowed.classifier.reach(mean, math.sqrt(2) * quantile, growing=growing),
@@ -87,7 +86,7 @@ def _seeds(
         return (declared if trained else 0.0), "one seed of any entry"
     squares = sum((side["n"] - 1) * (side["sd"] or 0.0) ** 2 for side in (before, now))
     scale = math.sqrt(1 / before["n"] + 1 / now["n"])
-    own = float(stdtrit(freedom, 1 - level)) * math.sqrt(squares / freedom) * scale
+    own = student_quantile(1 - level, freedom) * math.sqrt(squares / freedom) * scale
     if own <= declared:
         return own, f"{before['n']} and {now['n']} seeds"
     return declared, "seeds of any entry"

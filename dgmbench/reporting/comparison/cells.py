@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dgmbench.claims.claim import Verdict
 from dgmbench.metrics import UNITS, Direction, declared
 from dgmbench.metrics.likelihood import with_most_draws
 from dgmbench.points import Points
@@ -35,13 +36,18 @@ _DEFAULT_DECIMALS = {"nats": 2, "bits_per_dim": 3, "percent": 2, "seconds": 1, "
 class Column:
     """A metric in one unit; `tightest` marks the column that takes each model's best bound.
 
-    failing: a control shows that the metric misses what it is to notice.
+    trust: the verdict on the claim that the metric notices what it is meant to; None where no control says.
     """
 
     metric: str
     unit: str
     tightest: bool = False
-    failing: bool = False
+    trust: Verdict | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether a control contradicts that the metric notices what it is meant to."""
+        return self.trust == "contradicted"
 
     @property
     def key(self) -> str:
@@ -233,4 +239,5 @@ def decimals(spread: float, unit: str) -> int:
 
 def number(value: float, digits: int) -> str:
     """A rounded number with a true minus sign, which neither wraps nor reads as a hyphen."""
-    return f"{round(value, digits):,.{max(0, digits)}f}".replace("-", "−")
+    # Rounded first, so that -0.0004 is 0.000 and not −0.000.
+    return f"{round(value, digits) + 0.0:,.{max(0, digits)}f}".replace("-", "−")

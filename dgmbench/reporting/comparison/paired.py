@@ -15,7 +15,7 @@ import numpy as np
 from dgmbench.metrics import declared
 from dgmbench.metrics.likelihood import EXACT, with_most_draws
 from dgmbench.reporting.comparison.cells import Cell, Column
-from dgmbench.statistics import Difference, paired_difference, unpaired_difference
+from dgmbench.statistics import Interval, paired_difference, unpaired_difference
 
 if TYPE_CHECKING:
     from dgmbench.reporting.comparison.tables import Row
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FEWEST = 10
 
 
-def difference(first: Cell, second: Cell) -> Difference | None:
+def difference(first: Cell, second: Cell) -> Interval | None:
     """Of two cells in one unit; None for likelihoods that have no test images in common."""
     common = _common(first, second)
     if first.points is not None and second.points is not None and common is not None:
@@ -36,7 +36,7 @@ def difference(first: Cell, second: Cell) -> Difference | None:
         found = paired_difference(*own)
         whole = all(len(common) == values.shape[1] for values in (first.points, second.points))
         # Of all its images a model's records have the mean in full precision.
-        return Difference(first.mean - second.mean, found.half_width) if whole else found
+        return Interval(first.mean - second.mean, found.half) if whole else found
     if declared(first.metric).likelihood and first.images != second.images:
         return None
     return unpaired_difference(

@@ -14,15 +14,16 @@ from typing import Any
 
 import pandas as pd
 
+from dgmbench.claims.inversions import inversion_note
+from dgmbench.claims.metric_trust import planted_copies, trust
+from dgmbench.claims.orders import order_notes
 from dgmbench.files import write_text
 from dgmbench.metrics import Topic, declared
 from dgmbench.metrics.catalogue import place
 from dgmbench.metrics.likelihood import EXACT, with_most_draws
 from dgmbench.reporting.comparison.cells import Cell, Column, SeedPoints, headline_metric, summarised
-from dgmbench.reporting.comparison.copy_notes import copy_notes, fails, planted_copies
+from dgmbench.reporting.comparison.copy_notes import copy_notes
 from dgmbench.reporting.comparison.footnotes import classifier_notes, footnotes
-from dgmbench.reporting.comparison.inversions import inversion_note
-from dgmbench.reporting.comparison.orders import order_notes
 from dgmbench.reporting.comparison.paired import mark_best, name_bounds
 from dgmbench.reporting.comparison.published import Reference, fits, reference_text, references
 from dgmbench.reporting.records import CLASSIFIER, FAILURES, RunPoints, headline_records, is_compared
@@ -169,7 +170,7 @@ def comparison(
     part = headline_records(part)
     names = _names(part, models)
     planted = planted_copies(frame, dataset)
-    columns = [replace(c, failing=fails(planted, c.metric)) for c in _columns(part)]
+    columns = [replace(c, trust=trust(planted, c.metric).verdict) for c in _columns(part)]
     test_images = _test_images(part, manifest)
     rows = [
         _row(part[part["model"] == model], model, columns, test_images, _own(points or {}, dataset, model))

@@ -17,23 +17,17 @@ from dgmbench.metrics import declared
 from dgmbench.metrics.likelihood import IS, importance_draws
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
 from dgmbench.reporting.records import headline_records, is_compared
-from dgmbench.statistics import mean_and_interval
+from dgmbench.statistics import Interval, student_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
-class Point:
-    """A mean over seeds with the half-width of its 95 % interval over trainings (None: one seed), nats."""
-
-    mean: float
-    half_width: float | None
-
-
-@dataclass(frozen=True)
 class Ladder:
     """The bounds of one model by number of draws, all over the same images, and what they lead up to.
+
+    All are means over seeds with intervals over trainings, in nats.
 
     annealed: AIS on those images; where it covers fewer (`annealed_images`), the last bound plus the
     `difference` of the two on these. gap: of bidirectional Monte Carlo, nats.
@@ -41,12 +35,12 @@ class Ladder:
 
     model: str
     images: int
-    bounds: dict[int, Point]
-    exact: Point | None = None
-    annealed: Point | None = None
+    bounds: dict[int, Interval]
+    exact: Interval | None = None
+    annealed: Interval | None = None
     difference: float | None = None
     annealed_images: int = 0
-    gap: Point | None = None
+    gap: Interval | None = None
 
 
 def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], folder: Path) -> list[Picture]:
@@ -94,8 +88,13 @@ def _with_annealing(
     return replace(found, annealed=_point(sums), difference=difference, annealed_images=count)
 
 
-def _point(values: pd.Series) -> Point:
-    return Point(*mean_and_interval([float(value) for value in values]))
+def _point(values: pd.Series) -> Interval:
+    return student_interval([float(value) for value in values])
+
+
+def _bar(point: Interval) -> float:
+    """Half the interval to draw; none for one seed."""
+    return point.half if point.is_known else 0.0
 
 
 def _draw(ladders: Sequence[Ladder], path: Path) -> None:
@@ -119,13 +118,13 @@ def _draw(ladders: Sequence[Ladder], path: Path) -> None:
 def _draw_ladder(axes: Axes, found: Ladder, beyond: float, style: dict[str, Any]) -> None:
     draws, points = list(found.bounds), list(found.bounds.values())
     axes.plot(draws, [point.mean for point in points], markersize=5, label=_legend(found), **style)
-    low = [point.mean - (point.half_width or 0.0) for point in points]
-    high = [point.mean + (point.half_width or 0.0) for point in points]
+    low = [point.mean - _bar(point) for point in points]
+    high = [point.mean + _bar(point) for point in points]
     axes.fill_between(draws, low, high, color=style["color"], alpha=0.15, linewidth=0)
     if found.exact:
         axes.axhline(found.exact.mean, color=style["color"], linestyle=(0, (6, 3)), linewidth=1.2)
     if found.annealed:
-        error = found.annealed.half_width or 0.0
+        error = _bar(found.annealed)
         axes.errorbar([beyond], [found.annealed.mean], yerr=[error], fmt="D", color=style["color"], capsize=4,
                       markerfacecolor=style["color"] if found.difference is None else "white")  # fmt: skip
 

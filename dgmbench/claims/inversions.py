@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Kinds of likelihoods that are no bound.
 VALUES = ("exact", "estimate")
 HEADLINE = "log_likelihood [nats]"
+CLAIM = "Parzen scores order models as their log-likelihoods do"
 
 
 def inversion_note(table: Table) -> str:
@@ -34,7 +35,7 @@ def inversion_note(table: Table) -> str:
                 if praised:
                     groups.setdefault((better.model, praised), []).append(column)
     said = [_words(table, better, praised, columns) for (better, praised), columns in groups.items()]
-    return "; ".join(said) + "." * bool(said)
+    return f"{CLAIM}: contradicted. {'; '.join(said)}." if said else ""
 
 
 def _inverted(praised: Row, better: Row, parzen: str) -> bool:
