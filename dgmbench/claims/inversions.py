@@ -11,7 +11,7 @@ from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.paired import is_clear
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Row, Table
+    from dgmbench.reporting.comparison.table import Row, Table
 
 # Kinds of likelihoods that are no bound.
 VALUES = ("exact", "estimate")

@@ -18,7 +18,7 @@ from dgmbench.reporting.comparison.paired import common_images, difference, like
 from dgmbench.statistics import Interval
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Table
+    from dgmbench.reporting.comparison.table import Table
 
 
 def order_notes(table: Table, orders: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -119,6 +119,29 @@ def load_neighbours(results_root: Path, run: Run) -> dict[str, np.ndarray] | Non
     return _arrays(path) | domain
 
 
+def first_files(runs: Sequence[Run], results_root: Path, stem: str, suffix: str) -> dict[str, Path]:
+    """By model, the file `<stem>-<seed>.<suffix>` of its first seed that has one."""
+    found: dict[str, Path] = {}
+    for run in runs:
+        path = Path(results_root) / run.dataset / run.model / f"{stem}-{run.seed}.{suffix}"
+        if not run.failed and path.exists():
+            found.setdefault(run.model, path)
+    return found
+
+
+def named_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """The arrays of a file; `CheckpointError` if it cannot be read or lacks one of `names`."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); run the evaluate stage again") from error
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise CheckpointError(f"{path} lacks {', '.join(missing)}; run the evaluate stage again")
+    return arrays
+
+
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as content:
         return {name: content[name] for name in content.files}
@@ -153,3 +176,12 @@ def _test_array(folder: Path, manifest: Mapping[str, Any], view: str) -> Path | 
     fitting = [n for n in names if view in n] + [n for n in names if "binary" not in n and "gray" not in n]
     fitting += names
     return next((folder / n for n in fitting if (folder / n).exists()), None)
+
+
+def first_finished(runs: Sequence[Run]) -> list[Run]:
+    """The first seed of each model that did not diverge, in the order of the runs."""
+    chosen: dict[str, Run] = {}
+    for run in runs:
+        if not run.failed:
+            chosen.setdefault(run.model, run)
+    return list(chosen.values())

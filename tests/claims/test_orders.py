@@ -9,7 +9,7 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.errors import SettingsError
-from dgmbench.reporting.comparison.tables import comparison
+from dgmbench.reporting.comparison.from_records import comparison
 from dgmbench.settings import compose, validate
 
 ORDER = {"better": "iwae", "worse": "vae", "source": "somebody 2016"}

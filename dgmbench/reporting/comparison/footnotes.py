@@ -14,7 +14,7 @@ from dgmbench.reporting.comparison.interval_notes import interval_notes
 from dgmbench.reporting.words import KIND_MARKS, KIND_WORDS
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Row, Table
+    from dgmbench.reporting.comparison.table import Row, Table
 
 AIS = "log_likelihood_ais"
 # Widths of the feature spaces, as in `dgmbench.evaluation`, which reports do not import.

@@ -18,7 +18,7 @@ from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.statistics import Interval, paired_difference, unpaired_difference
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Row
+    from dgmbench.reporting.comparison.table import Row
 
 # Two likelihoods are compared on so many common test images, or more.
 FEWEST = 10

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dgmbench.metrics import declared
 from dgmbench.reporting.comparison.cells import Cell, Column, decimals, number
-from dgmbench.reporting.comparison.tables import Row, Table
+from dgmbench.reporting.comparison.table import Row, Table
 from dgmbench.reporting.figures.canvas import BLUE, GREEN, ORANGE, PURPLE, Picture, canvas, save
 
 if TYPE_CHECKING:

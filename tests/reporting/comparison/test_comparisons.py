@@ -9,8 +9,9 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.points import Points
+from dgmbench.reporting.comparison.from_records import comparison
 from dgmbench.reporting.comparison.paired import difference, is_clear, like_with_like
-from dgmbench.reporting.comparison.tables import Row, Table, comparison
+from dgmbench.reporting.comparison.table import Row, Table
 
 # How hard the test images are, for all models alike.
 HARD = np.random.default_rng(0).normal(0.0, 5.0, 300)

@@ -8,7 +8,8 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.claims.inversions import CLAIM
-from dgmbench.reporting.comparison.tables import Table, comparison
+from dgmbench.reporting.comparison.from_records import comparison
+from dgmbench.reporting.comparison.table import Table
 from dgmbench.reporting.words import view_words
 
 Lines = list[dict[str, Any]]

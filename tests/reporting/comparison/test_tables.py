@@ -13,9 +13,10 @@ from fabricate import frame_of, plant, row
 
 from dgmbench.errors import CheckpointError
 from dgmbench.reporting.comparison.cells import Cell, Column
+from dgmbench.reporting.comparison.from_records import comparison, comparisons
 from dgmbench.reporting.comparison.paired import mark_best
 from dgmbench.reporting.comparison.published import REFERENCES
-from dgmbench.reporting.comparison.tables import COMBINED, LEGEND, WIDEST, Row, comparison, comparisons
+from dgmbench.reporting.comparison.table import COMBINED, LEGEND, WIDEST, Row
 from dgmbench.reporting.records import merge_results
 from dgmbench.results import Record, write_records
 

@@ -18,9 +18,11 @@ from dgmbench.claims.claim import VERDICTS
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
 from dgmbench.reporting.baseline.headline import headline_metrics
-from dgmbench.reporting.comparison.tables import comparisons
+from dgmbench.reporting.comparison.from_records import comparisons
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
-from dgmbench.reporting.page.html import duration, not_measured, render
+from dgmbench.reporting.page.facts import duration
+from dgmbench.reporting.page.html import render
+from dgmbench.reporting.page.warnings import not_measured
 from dgmbench.reporting.records import merge_results
 from dgmbench.reporting.report import write_report
 from dgmbench.reporting.run_files import load_manifests, load_runs
