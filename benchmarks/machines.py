@@ -52,7 +52,7 @@ from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_text
 from dgmbench.reporting.baseline.headline import comparable_records
 from dgmbench.reporting.baseline.regression import compare, format_findings, make_baseline, regressions
-from dgmbench.reporting.records import CLASSIFIER, merge_results
+from dgmbench.reporting.records import CLASSIFIER, headline_records, merge_results
 from dgmbench.results import read_records
 from dgmbench.settings import Params, compose, load_params, render_params, select
 from dgmbench.training.loading import open_run
@@ -144,7 +144,7 @@ def on_every_machine(
                     place.mkdir(parents=True)
                     settings(place, models, seeds, threads)
                     pool.submit(in_process, place, variables | {"OMP_NUM_THREADS": str(threads)})
-    return {name: read_records(place / "results.csv") for name, place in places.items()}
+    return {name: headline_records(read_records(place / "results.csv")) for name, place in places.items()}
 
 
 def in_process(folder: Path, variables: dict[str, str]) -> None:
@@ -205,7 +205,9 @@ def spread(groups: Any) -> pd.DataFrame:
 def over_seeds() -> None:
     """The entry of the largest spread over seeds, by metric, of all committed results."""
     for path in sorted((ROOT / "reports").glob("*/results.csv")):
-        table = spread(comparable_records(read_records(path)).groupby(["key", "model"])["value"])
+        table = spread(
+            comparable_records(headline_records(read_records(path))).groupby(["key", "model"])["value"]
+        )
         several = table[table["n"] > 2].sort_values("sd")
         if len(several):
             print(f"\n{path.parent.name}\n{several.groupby('key').tail(1).sort_index().to_string()}")

@@ -32,12 +32,11 @@ def metric_of(key: str, model: str = "") -> tuple[Metric, str]:
     return metric, "bits_per_dim" if bits else metric.units[0]
 
 
-def comparable_records(frame: pd.DataFrame) -> pd.DataFrame:
-    """Headline records with their `key`.
+def comparable_records(kept: pd.DataFrame) -> pd.DataFrame:
+    """Headline records (of `headline_records`) with their `key`.
 
     Without timings, flags of failed seeds, counts, and what is hidden (floors, sizes, choices).
     """
-    kept = headline_records(frame)
     kept = kept[[_is_comparable(declared(str(metric))) for metric in kept["metric"]]]
     keys = [
         metric_key(*row)
@@ -57,15 +56,19 @@ def headline_metrics(frame: pd.DataFrame) -> Headline:
     nested: Headline = {}
     for (dataset, model), count in diverged_counts(frame).items():
         nested.setdefault(dataset, {})[model] = {"diverged_seeds": count} if is_trained(model) else {}
-    for names, records in comparable_records(frame).groupby(["dataset", "model", "key"], sort=False):
+    for names, records in comparable_records(headline_records(frame)).groupby(
+        ["dataset", "model", "key"], sort=False
+    ):
         dataset, model, key = (str(name) for name in names)
         nested[dataset][model][key] = rounded(float(records["value"].mean()))
     return nested
 
 
-def counts(frame: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    """Mean over seeds of every count (parameters, classes drawn), by data set, model and metric."""
-    kept = headline_records(frame)
+def counts(kept: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    """Mean over seeds of every count (parameters, classes drawn), by data set, model and metric.
+
+    Given headline records.
+    """
     kept = kept[[declared(str(metric)).counts for metric in kept["metric"]]]
     found: dict[tuple[str, str, str], float] = {}
     for names, records in kept.groupby(["dataset", "model", "metric"], sort=False):

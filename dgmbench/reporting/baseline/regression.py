@@ -45,7 +45,10 @@ class Finding:
 
 
 def make_baseline(frame: pd.DataFrame) -> Baseline:
-    """Mean, standard deviation, number of seeds and direction of every metric, and counts; no timings."""
+    """Mean, standard deviation, number of seeds and direction of every metric, and counts; no timings.
+
+    Given headline records, as `read_results` returns them.
+    """
     models: dict[str, dict[str, Any]] = {}
     for (dataset, model), count in diverged_counts(frame).items():
         entry: dict[str, Any] = {"metrics": {}, "counts": {}}
@@ -60,7 +63,7 @@ def make_baseline(frame: pd.DataFrame) -> Baseline:
 
 
 def compare(frame: pd.DataFrame, baseline: Baseline) -> list[Finding]:
-    """All findings, regressions first; an empty list means that nothing differs beyond tolerance."""
+    """All findings on headline records, regressions first; none: nothing differs beyond tolerance."""
     current = make_baseline(frame)["datasets"]
     expected = baseline["datasets"]
     findings: list[Finding] = []
