@@ -56,8 +56,8 @@ class Interval:
         """``3.2 ± 0.4 nats above``: `more` or `less` by the sign, or that the interval holds zero."""
         half = f"± {self.half:,.1f}{unit}"
         if self.low <= 0 <= self.high:
-            # Rounded first: a difference of -1e-15 is +0.0.
-            return f"not clearly {more} or {less} ({round(self.mean, 1) + 0.0:+,.1f} {half})"
+            # z: a difference of -1e-15 is +0.0.
+            return f"not clearly {more} or {less} ({self.mean:+z,.1f} {half})"
         return f"{abs(self.mean):,.1f} {half} {more if self.mean > 0 else less}"
 
     def below(self, limit: float) -> Interval:

@@ -221,7 +221,7 @@ class GANInstability(Control[GANInstabilitySettings]):
             if found.keys() >= set(pair):
                 share = _difference(found, pair)
                 told += (
-                    f" {_title(pair[0]).capitalize()} less {_title(pair[1])}: {100 * share.mean:+.0f} ± "
+                    f" {_title(pair[0]).capitalize()} less {_title(pair[1])}: {100 * share.mean:+z.0f} ± "
                     f"{100 * share.half:.0f} percentage points."
                 )
         return told

@@ -162,7 +162,7 @@ class LookupTable(Control[LookupTableSettings]):
         told = (
             f"A table of {table.size:,} training images is {lags['narrow'].words('above', 'below')} PPCA in "
             f"log-likelihood with Gaussians as wide as {self.settings.narrow_levels:g} intensity level "
-            f"({float(table.values['narrow'].mean()):.1f} nats, where uniform noise has 0) and "
+            f"({float(table.values['narrow'].mean()):z.1f} nats, where uniform noise has 0) and "
             f"{lags['best'].words('above', 'below')} it at the best width"
         )
         if fids is None:

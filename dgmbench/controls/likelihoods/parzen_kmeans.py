@@ -107,8 +107,8 @@ def _sentence(contests: Sequence[_Contest], n_train: int) -> str:
     told = []
     for contest in contests:
         which = f"at all {n_train:,}" if contest.size == n_train else f"at {contest.size:,}"
-        # Rounded first: a difference of -1e-15 is shown as +0.0.
-        told.append(f"{round(contest.gain.mean, 1) + 0.0:+.1f} ± {contest.gain.half:.1f} {which}")
+        # z: a difference of -1e-15 is shown as +0.0.
+        told.append(f"{contest.gain.mean:+z.1f} ± {contest.gain.half:.1f} {which}")
     return (
         f"Parzen score of k-means centres less that of as many training images, in nats: {', '.join(told)}."
     )

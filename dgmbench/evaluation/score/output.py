@@ -91,5 +91,5 @@ def table(found: Sequence[Row]) -> list[str]:
             row.judged_by,
         ]
         said = "; ".join(filter(None, words))
-        lines.append(f"{metric.label:24} {record.value:10.4g} {error:>10} {record.n:8,}  {said}".rstrip())
+        lines.append(f"{metric.label:24} {record.value:z10.4g} {error:>10} {record.n:8,}  {said}".rstrip())
     return lines

@@ -98,7 +98,7 @@ def format_findings(findings: Sequence[Finding]) -> str:
 
 def _cells(finding: Finding) -> tuple[str, ...]:
     numbers = (finding.baseline, finding.current, finding.tolerance)
-    shown = ["–" if value is None else f"{value:.6g}" for value in numbers]
+    shown = ["–" if value is None else f"{value:z.6g}" for value in numbers]
     return (
         finding.severity.upper(), finding.dataset, finding.model, finding.metric, *shown, finding.message,
     )  # fmt: skip

@@ -239,5 +239,5 @@ def decimals(spread: float, unit: str) -> int:
 
 def number(value: float, digits: int) -> str:
     """A rounded number with a true minus sign, which neither wraps nor reads as a hyphen."""
-    # Rounded first, so that -0.0004 is 0.000 and not −0.000.
-    return f"{round(value, digits) + 0.0:,.{max(0, digits)}f}".replace("-", "−")
+    # z: what rounds to zero has no sign, so that -0.0004 is 0.000 and not −0.000.
+    return f"{round(value, digits):z,.{max(0, digits)}f}".replace("-", "−")

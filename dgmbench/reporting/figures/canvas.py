@@ -77,6 +77,5 @@ def save(figure: Figure, path: Path, tight: bool = True, gap: float | None = Non
 
 def spoken(value: float) -> str:
     """A number for an alternative text: four digits, thousands separated, a true minus sign."""
-    value += 0.0  # -0.0 becomes 0.0
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:z.4g}"
     return text.replace("-", "−")
