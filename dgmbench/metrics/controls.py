@@ -39,7 +39,7 @@ METRICS = (
         "mean distance of the trained discriminator from the optimal one, D*",
     ),
     _of_control("game_value", "value of D", "nats", "value of the game with the trained discriminator"),
-    _of_control("game_value_error", "error of D's value", "nats", "its distance from the optimum"),
+    _of_control("game_value_error", "error of D's value", "nats", "distance of D's value from the optimum"),
     _of_control(
         "game_value_optimum", "optimal value", "nats",
         "value of the game with the optimal discriminator, 2 JSD − log 4",
@@ -69,15 +69,15 @@ METRICS = (
     # Estimators of the gradient
     _of_control(
         "gradient_variance", "gradient variance", "1",
-        "of one estimate of the gradient of the objective, summed over parameters, at fixed parameters and "
-        "images",
+        "variance of one estimate of the objective's gradient, summed over parameters, at fixed parameters "
+        "and images",
     ),
     _of_control(
         "gradient_relative_variance", "gradient variance over its square", "1",
-        "the same over the squared length of the mean gradient",
+        "gradient variance over the squared length of the mean gradient",
     ),
     _of_control(
         "gradient_squared_bias", "squared bias of the gradient", "1",
-        "squared length of the mean's distance from the exact gradient",
+        "squared length of the difference between the mean estimate and the exact gradient",
     ),
 )  # fmt: skip

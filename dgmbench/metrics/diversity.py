@@ -8,8 +8,8 @@ from dgmbench.metrics.metric import Metric, Topic
 METRICS = (
     Metric(
         "class_coverage", "classes drawn", "1", "higher", Topic.COLLAPSE,
-        "share of the data's classes that samples hold at least a tenth as often as test images do, as the "
-        "domain classifier sees them; below 1 classes are dropped",
+        "share of the data's classes that are at least a tenth as frequent among samples as among test "
+        "images, by the domain classifier; below 1 classes are dropped",
         counts=True,
     ),
     Metric(
@@ -20,8 +20,8 @@ METRICS = (
     ),
     Metric(
         "effective_classes", "effective classes", "1", "higher", Topic.COLLAPSE,
-        "exp of the entropy of the samples' class shares, as the domain classifier sees them; equals the "
-        "number of classes if all are equally frequent",
+        "exp of the entropy of the samples' class shares, by the domain classifier; equals the number of "
+        "classes if all are equally frequent",
         allowed=Allowance(Size(0.15), classifier=Size(0.15)),
     ),
     Metric(

@@ -83,7 +83,7 @@ PARZEN = Metric(
 )  # fmt: skip
 PARZEN_FRESH = Metric(
     "log_likelihood_parzen_{samples}", "Parzen ({samples:short})", NATS_AND_BITS, "higher", LIKELIHOOD,
-    "the same from {samples:,} fresh samples",
+    "Parzen score from {samples:,} fresh samples",
     likelihood=True, over_test_images=True, allowed=Allowance(Size(absolute=2.0)), allowed_bits=IN_BITS,
 )  # fmt: skip
 BANDWIDTH = Metric(
@@ -93,7 +93,7 @@ BANDWIDTH = Metric(
 )  # fmt: skip
 BANDWIDTH_FRESH = Metric(
     "parzen_bandwidth_{samples}", "Parzen bandwidth ({samples:short})", "1", "none", LIKELIHOOD,
-    "the same for {samples:,} fresh samples",
+    "kernel width for {samples:,} fresh samples, chosen on validation images",
     hidden=True,
 )  # fmt: skip
 OBSERVATION_VARIANCE = Metric(
@@ -122,5 +122,5 @@ def with_most_draws(names: Iterable[str]) -> list[str]:
 
 
 def is_parzen(metric: Metric) -> bool:
-    """Whether a metric is a Parzen score, of whichever samples."""
+    """Whether a metric is a Parzen score: of the saved samples, or of fresh ones."""
     return PARZEN.name in (metric.name, metric.family) or metric.family == PARZEN_FRESH.name

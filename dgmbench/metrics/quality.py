@@ -54,13 +54,16 @@ _INFINITY = {
 _KID = {
     "domain": "squared maximum mean discrepancy with the cubic kernel (Binkowski et al. 2018) in the domain "
     "classifier's features; without bias, so that it may be below 0",
-    "inception": "the same in Inception features",
+    "inception": "KID in Inception features",
 }
 _PRECISION = (
     "share of samples inside a ball around a test image, as large as the distance to its k-th nearest test "
     "image, in the domain classifier's features (Kynkäänniemi et al. 2019): like data?"
 )
-_RECALL = "share of test images inside such a ball around a sample: is data covered?"
+_RECALL = (
+    "share of test images inside a ball around a sample, as large as the distance to its k-th nearest "
+    "sample: is data covered?"
+)
 _DENSITY = "number of test images' balls that a sample lies in, over k (Naeem et al. 2020); data has 1"
 _COVERAGE = "share of test images whose ball holds a sample; outlying samples cannot raise it"
 
@@ -96,7 +99,7 @@ def shares(space: Space) -> tuple[Metric, ...]:
             "1",
             "one" if name == "density" else "higher",
             space.topic,
-            text if space.ours else "the same in Inception features",
+            text if space.ours else f"{name} in Inception features",
             over_test_images=True,
             floor=True,
             notices=notices,

@@ -22,7 +22,8 @@ METRICS = (
     Metric(
         "svm_accuracy_{labels}", "L2-SVM accuracy ({labels} labels)", "percent", "higher",
         Topic.REPRESENTATION,
-        "the same by a linear L2-SVM on pooled features of all discriminator layers (Radford et al. 2015)",
+        "test accuracy of a linear L2-SVM on pooled features of all discriminator layers, trained on that "
+        "many labels (Radford et al. 2015)",
         over_test_images=True, allowed=_PROBES,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ METRICS = (
     ),
     Metric(
         "high_frequency_ratio_mean", "sharpness of means", "1", "one", Topic.COLLAPSE,
-        "the same of mean images, without the observation noise that hides blur",
+        "sharpness of mean images, without the observation noise that hides blur",
         over_test_images=True, allowed=_FREQUENCY,
     ),
     Metric(
@@ -27,7 +27,7 @@ METRICS = (
     ),
     Metric(
         "edge_sharpness_ratio_mean", "edges of means", "1", "one", Topic.COLLAPSE,
-        "the same of mean images, without observation noise",
+        "slope of edges in mean images, without observation noise",
         over_test_images=True, allowed=_EDGES,
     ),
 )  # fmt: skip

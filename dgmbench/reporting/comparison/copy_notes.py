@@ -48,7 +48,7 @@ def _failures(planted: pd.DataFrame, metric: str) -> str:
 
 
 def _held_out(records: pd.DataFrame) -> list[str]:
-    """AuthPct of held-out images, which that of samples is to be read against."""
+    """AuthPct of held-out images, the reference for that of samples."""
     found = []
     for metric in ("auth_pct", "auth_pct_domain"):
         name = metric.replace("auth_pct", "auth_pct_heldout")

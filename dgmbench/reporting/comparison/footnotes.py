@@ -90,7 +90,7 @@ def _comparable(table: Table, column: Column) -> str:
 
 
 def annealing_notes(table: Table, records: pd.DataFrame) -> list[str]:
-    """What is to be known where AIS is shown: added noise, simulated images, acceptance, missing gaps."""
+    """Notes on AIS: added noise, simulated images, acceptance, missing gaps."""
     annealed = [row for row in table.rows if any(cell.metric == AIS for cell in row.cells.values())]
     notes = [note for row in annealed for note in _noise_note(row.model, records)]
     gaps = [row for row in annealed if "bdmc_gap [nats]" in row.cells]

@@ -16,7 +16,7 @@ from dgmbench.reporting.comparison.published import Reference, reference_text
 
 @dataclass
 class Row:
-    """A model with its cells by column key, and what is to be said about it (failed seeds).
+    """A model with its cells by column key, and a note on it (failed seeds).
 
     bounds: all its likelihoods by unit (Parzen's is none), those that have no column included.
     """

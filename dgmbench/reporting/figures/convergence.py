@@ -138,7 +138,7 @@ def _legend(found: Ladder) -> str:
 
 
 def _annealed_words(found: Ladder) -> str:
-    """How the annealed value was come by, and the gap that says how far to trust it."""
+    """How the annealed value was obtained, and the gap that says how far to trust it."""
     gap = f"BDMC gap {found.gap.mean:.2g}" if found.gap else "BDMC gap unknown"
     if found.difference is None:
         return f"AIS ({gap})"
