@@ -21,11 +21,11 @@ from dgmbench.settings import EvaluationSettings, InceptionSettings, TrainingSet
 
 
 def fine(subject: Subject, folder: Path) -> Iterator[Record]:
-    yield subject.record("fine", 1.0, n=2, unit="1", kind="exact")
+    yield subject.record("recall", 1.0, n=2, unit="1", kind="exact")
 
 
 def half(subject: Subject, folder: Path) -> Iterator[Record]:
-    yield subject.record("first", 1.0, n=2, unit="1", kind="exact")
+    yield subject.record("precision", 1.0, n=2, unit="1", kind="exact")
     raise ValueError("images hold NaN or infinite values")
 
 
@@ -46,7 +46,7 @@ def test_a_metric_that_fails_is_told_and_costs_no_other(
     monkeypatch.setattr(suite, "METRICS", (half, refused, fine))
     params: Any = SimpleNamespace(evaluation=EvaluationSettings(), data=SimpleNamespace(seed=0))
     found = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
-    assert [record.metric for record in found.records] == ["first", "fine"]
+    assert [record.metric for record in found.records] == ["precision", "recall"]
     assert found.left_out == [
         LeftOut("m", 3, "half", "images hold NaN or infinite values"),
         LeftOut("m", 3, "refused", "the classifier is damaged"),
@@ -92,7 +92,7 @@ def test_a_metric_that_fails_in_one_way_of_sampling_costs_neither_others_nor_oth
     monkeypatch.setattr(suite, "SAMPLE_METRICS", (half, fine))
     records = list(suite.other_ways(subject, tmp_path))
     assert [(r.model, r.metric) for r in records] == [
-        (f"m/{way}", metric) for way in ("one", "two") for metric in ("first", "fine")
+        (f"m/{way}", metric) for way in ("one", "two") for metric in ("precision", "recall")
     ]
     assert [(each.model, each.metric) for each in subject.left_out] == [("m/one", "half"), ("m/two", "half")]
 

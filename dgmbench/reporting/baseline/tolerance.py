@@ -7,8 +7,8 @@ domain classifier, which all seeds share. A check that holds on every machine ha
 **Tolerance.** A mean may be worse than the baseline's by rounding + sqrt(seeds^2 + (z sqrt(2) c)^2). c is the
 classifier's standard deviation: there is one classifier on each side, however many seeds there are, hence
 sqrt(2). Rounding, c and d (below) are declared with the metric, see `dgmbench.metrics.allowance`. Where c or
-d is a share of the value, they compound (`Size.reach`): z c becomes exp(z c) - 1 of the baseline, which may be
-a low draw itself. `seeds` is the smaller of two bounds:
+d is a share of the value, they compound (`Size.reach`): z c becomes exp(z c) - 1 of the baseline, which may
+be a low draw itself. `seeds` is the smaller of two bounds:
 
 - the entry's own, t(1 - a, n1 + n2 - 2) s sqrt(1/n1 + 1/n2), with the standard deviation s pooled over the
   seeds of both sides: the two-sample t test. It is sharp where seeds agree, and needs no assumption on how
