@@ -10,6 +10,7 @@ from dgmbench.controls.registry import control_module
 from dgmbench.errors import DamagedFileError
 from dgmbench.evaluation.registry import MEASURES
 from dgmbench.files import read_object, sha256_json, write_json
+from dgmbench.metrics import catalogue as metrics
 from dgmbench.models.registry import family_module
 from dgmbench.provenance import ROOT, Sources, versions
 from dgmbench.settings import Params, classifier_views, full_settings
@@ -58,11 +59,11 @@ def _code_and_settings(params: Params, sources: Sources) -> dict[str, dict[str, 
             },
         },
         "report": {
-            "code": sources.hashes("stages.report"),
+            "code": sources.hashes("stages.report", *metrics.modules()),
             "settings": full,
             "params": _digest(params),
         },
-        "track": {"code": sources.hashes("stages.track"), "settings": full},
+        "track": {"code": sources.hashes("stages.track", *metrics.modules()), "settings": full},
     }
     for name, settings in full["controls"].items():
         found[f"control-{name}"] = {

@@ -17,7 +17,7 @@ from dgmbench.errors import CheckpointError
 from dgmbench.evaluation import suite
 from dgmbench.evaluation.measure import Measure, measure
 from dgmbench.evaluation.subject import LeftOut, Subject
-from dgmbench.reporting.stage_files import load_left_out
+from dgmbench.reporting.records import load_left_out
 from dgmbench.results import Record, read_records
 from dgmbench.settings import EvaluationSettings, InceptionSettings, TrainingSettings
 
@@ -27,12 +27,12 @@ NONE = EvaluationSettings(store=None)
 
 @measure(samples=True)
 def fine(subject: Subject, folder: Path) -> Iterator[Record]:
-    yield subject.record("fine", 1.0, n=2, unit="1", kind="exact")
+    yield subject.record("recall", 1.0, n=2, unit="1", kind="exact")
 
 
 @measure(samples=True)
 def half(subject: Subject, folder: Path) -> Iterator[Record]:
-    yield subject.record("first", 1.0, n=2, unit="1", kind="exact")
+    yield subject.record("precision", 1.0, n=2, unit="1", kind="exact")
     raise ValueError("images hold NaN or infinite values")
 
 
@@ -75,7 +75,7 @@ def test_a_measure_that_fails_is_told_and_costs_no_other(
 
     params = subject_of(monkeypatch, OneWay(), [half, refused, fine])
     found = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
-    assert [record.metric for record in found.records] == ["first", "fine"]
+    assert [record.metric for record in found.records] == ["precision", "recall"]
     assert found.left_out == [
         LeftOut("m", 3, "half", "images hold NaN or infinite values"),
         LeftOut("m", 3, "refused", "the classifier is damaged"),
@@ -114,7 +114,7 @@ def test_a_measure_that_fails_in_one_way_of_sampling_costs_neither_others_nor_ot
     params = subject_of(monkeypatch, Sampler(), [half, refused, fine])
     found = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
     assert [(r.model, r.metric) for r in found.records] == [
-        (f"m{way}", metric) for way in ("", "/one", "/two") for metric in ("first", "fine")
+        (f"m{way}", metric) for way in ("", "/one", "/two") for metric in ("precision", "recall")
     ]
     assert [(each.model, each.metric) for each in found.left_out] == [
         ("m", "half"), ("m", "refused"), ("m/one", "half"), ("m/two", "half")

@@ -121,7 +121,7 @@ def test_nvil_and_reinforce_have_one_mean_on_the_trained_model(digits: Dataset) 
 def test_digits_bear_the_claim_out(digits: Dataset) -> None:
     finding = control().run(context("gradient_variance", digits))
     check(finding)
-    assert finding.outcome == "shown"
+    assert finding.outcome == "supported"
     assert {row.view for row in finding.records} == {"binary"}
     values = table(finding)
     for name, reference in REFERENCES.items():
@@ -161,7 +161,7 @@ class Fabricated(GradientVariance):
 
 @pytest.mark.parametrize(
     ("score", "outcome"),
-    [((3.0, 3.1), "shown"), ((0.3, 0.31), "not shown"), ((0.5, 2.0), "undecided")],
+    [((3.0, 3.1), "supported"), ((0.3, 0.31), "contradicted"), ((0.5, 2.0), "undecided")],
 )
 def test_outcome_follows_from_the_measurements(
     score: tuple[float, float], outcome: str, digits: Dataset
