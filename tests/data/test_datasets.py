@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dgmbench.data.datasets import dataset_names, get_spec
+from dgmbench.data.schema import ImageTarget
 from dgmbench.data.sets.digits import fetch_digits
 from dgmbench.data.sets.mnist import cut_amat, read_amat, read_idx
 from dgmbench.errors import DataError
@@ -18,7 +19,8 @@ def test_names_come_without_heavy_imports() -> None:
     code = (
         "import sys, dgmbench.data.dataset, dgmbench.data.prepare;"
         "from dgmbench.data.datasets import dataset_names; assert dataset_names()[0] == 'digits';"
-        "heavy = {'torch', 'sklearn', 'torchvision', 'scipy'} & set(sys.modules); assert not heavy, heavy"
+        "heavy = {'torch', 'sklearn', 'torchvision', 'scipy'} & set(sys.modules); assert not heavy, heavy;"
+        "sets = [m for m in sys.modules if m.startswith('dgmbench.data.sets.')]; assert not sets, sets"
     )
     root = str(__import__("pathlib").Path(__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
@@ -30,8 +32,12 @@ def test_specs_are_whole(name: str) -> None:
     spec = get_spec(name)
     assert spec.name == name
     assert spec.title and spec.licence and spec.homepage.startswith("http")
-    assert set(spec.views) <= {"binary", "gray"}
-    assert ("gray" in spec.views) == (spec.levels > 2)
+    if isinstance(spec.schema.target, ImageTarget):
+        assert set(spec.views) <= {"binary", "gray"}
+        assert ("gray" in spec.views) == (spec.levels > 2)
+    else:
+        assert spec.views == ("tokens",)
+    assert (spec.raw is None) == (spec.bundled is not None)
     if spec.raw is not None:
         assert spec.raw.torchvision or spec.raw.urls
         assert all(len(file.sha256) == 64 for file in spec.raw.files)
