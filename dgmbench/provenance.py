@@ -1,8 +1,10 @@
-"""Which source files a stage's result depends on, and one hash of them.
+"""What a stage's result depends on besides data and settings: source files by hash, and libraries.
 
 A stage depends on its entry point, on everything of ours that it imports, and for a model on that model's
 file: not on the other models. DVC cannot express this in a matrix, so the first stage writes one
 fingerprint file per stage and model, and the later stages depend on those.
+
+Python files are hashed by their meaning (`dgmbench.canonical`): a comment or a docstring changes nothing.
 """
 
 from __future__ import annotations
@@ -13,23 +15,35 @@ import os
 import subprocess
 import sys
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from dgmbench.canonical import canonical_hash
+from dgmbench.files import sha256_json
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dgmbench", "stages")
 # Files, and folders of files, that no result depends on by their text: the package's lazy alias, the table of
-# model names (each model's own file is hashed), the schema of settings (the values in force are recorded
-# instead), the command line, what ends a process, and this bookkeeping itself. Without this, one more
-# registry line or metric setting would retrain everything.
+# model names and the one of data sets (the files that they name are hashed), the schema of settings (the values in force are recorded
+# instead), the command line, what ends a process, what remembers results, and this bookkeeping itself.
+# Without this, one more registry line or metric setting would retrain everything.
 NEUTRAL = (
     "dgmbench/__init__.py",
+    "dgmbench/blocks.py",
+    "dgmbench/canonical.py",
     "dgmbench/commands.py",
     "dgmbench/controls/registry.py",
+    "dgmbench/data/datasets.py",
     "dgmbench/lifetime.py",
     "dgmbench/models/registry.py",
+    "dgmbench/packed.py",
     "dgmbench/provenance.py",
     "dgmbench/settings/",
+    "dgmbench/store.py",
+    "dgmbench/training/finished.py",
 )
+# The libraries that compute numbers. A new version of one may change them all.
+LIBRARIES = ("numpy", "scikit-learn", "scipy", "torch")
 
 
 def closure(*modules: str, root: Path = ROOT) -> list[Path]:
@@ -51,12 +65,46 @@ def closure(*modules: str, root: Path = ROOT) -> list[Path]:
 
 
 def code_hash(*modules: str, root: Path = ROOT) -> dict[str, str]:
-    """SHA-256 of each file of the closure, by path relative to the repository."""
-    return {path.relative_to(root).as_posix(): _sha256(path) for path in closure(*modules, root=root)}
+    """A hash of each file of the closure, by path relative to the repository.
+
+    Of Python its meaning is hashed, of anything else the bytes.
+    """
+    return {path.relative_to(root).as_posix(): _hash(path) for path in closure(*modules, root=root)}
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _hash(path: Path) -> str:
+    content = path.read_bytes()
+    return canonical_hash(content) if path.suffix == ".py" else hashlib.sha256(content).hexdigest()
+
+
+def code_key(*modules: str) -> str:
+    """One hash of the code behind modules and of the libraries: a part of the key of what they compute.
+
+    A measure that is remembered by ``code_key(its module)`` is computed again when that module changes, or
+    anything that it imports.
+    """
+    return sha256_json({"code": _code_of_this_process(*modules), "versions": versions()})
+
+
+@cache
+def _code_of_this_process(*modules: str) -> dict[str, str]:
+    return code_hash(*modules)
+
+
+def versions() -> dict[str, str]:
+    """The version of each library that computes numbers, by its name; "none" of one that is not installed.
+
+    Read from the packages' metadata, so that nothing is imported. A build's suffix (``+cpu``, ``+cu128``)
+    is left out: the metadata of PyPI's wheels lacks it, and a run's fingerprint has the device anyway.
+    """
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return "none"
 
 
 def _files_of(module: str, root: Path) -> list[Path]:

@@ -6,13 +6,12 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pandas as pd
 
 from dgmbench.files import replacing
-
-Kind = Literal["exact", "lower_bound", "estimate", "heuristic"]
+from dgmbench.terms import Kind
 
 KINDS: tuple[str, ...] = get_args(Kind)
 UNITS = ("nats", "bits_per_dim", "percent", "seconds", "images_per_second", "1")

@@ -5,16 +5,9 @@ Listing them imports nothing; describing one imports its own file, neither torch
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from dgmbench.data.fetch.raw import Fetched
-from dgmbench.data.fetch.sources import fetch
 from dgmbench.data.spec import DatasetSpec
-from dgmbench.data.splits import Split
 from dgmbench.errors import DataError, suggest
 
 # Strings, not imports, in the order in which they are listed to users.
@@ -26,15 +19,6 @@ DATASETS: dict[str, str] = {
     "frey": "dgmbench.data.sets.frey:FREY",
     "wordnet": "dgmbench.data.sets.wordnet:WORDNET",
 }
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The three splits, the SHA-256 of each raw content, and who served them."""
-
-    splits: dict[str, Split]
-    raw_files: dict[str, str]
-    source: dict[str, Any]
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -57,25 +41,3 @@ def get_spec(name: str) -> DatasetSpec:
     """The description of a data set; `DataError` naming the nearest if there is none of that name."""
     module = importlib.import_module(dataset_module(name))
     return getattr(module, DATASETS[name].partition(":")[2])
-
-
-def load_splits(
-    name: str,
-    *,
-    seed: int,
-    mirror: str | Path | None = None,
-    downloads: Path = Path("downloads"),
-    url: str | None = None,
-) -> Loaded:
-    """Fetch, check and split a data set (whole, in memory). `DataError` if no source serves it."""
-    spec = get_spec(name)
-    fetched = _fetched(spec, mirror, downloads, url)
-    hashes = {key: hashlib.sha256(content).hexdigest() for key, content in fetched.contents.items()}
-    return Loaded(spec.cut(fetched.contents, seed), hashes, fetched.source)
-
-
-def _fetched(spec: DatasetSpec, mirror: str | Path | None, downloads: Path, url: str | None) -> Fetched:
-    if spec.raw is not None:
-        return fetch(spec.raw, mirror=mirror, downloads=downloads, url=url)
-    assert spec.bundled is not None, f"{spec.name} has neither raw files nor a library that carries it"
-    return spec.bundled()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,24 @@ import numpy as np
 
 from dgmbench.data.arrays import Prepared, as_arrays
 from dgmbench.data.dataset import VOCABULARY
-from dgmbench.data.datasets import Loaded, get_spec, load_splits
+from dgmbench.data.datasets import get_spec
+from dgmbench.data.fetch.raw import Fetched
+from dgmbench.data.fetch.sources import fetch
 from dgmbench.data.spec import DatasetSpec
+from dgmbench.data.splits import Split
 from dgmbench.errors import DataError
 from dgmbench.files import replacing, sha256_file, sha256_json, write_json
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The three splits, the SHA-256 of each raw content, and who served them."""
+
+    splits: dict[str, Split]
+    raw_files: dict[str, str]
+    source: dict[str, Any]
 
 
 def prepare(
@@ -62,6 +76,28 @@ def prepare(
     write_json(folder / "manifest.json", manifest)
     log.info("%s: %s examples in %s", name, manifest["splits"], folder)
     return manifest
+
+
+def load_splits(
+    name: str,
+    *,
+    seed: int,
+    mirror: str | Path | None = None,
+    downloads: Path = Path("downloads"),
+    url: str | None = None,
+) -> Loaded:
+    """Fetch, check and split a data set (whole, in memory). `DataError` if no source serves it."""
+    spec = get_spec(name)
+    fetched = _fetched(spec, mirror, downloads, url)
+    hashes = {key: hashlib.sha256(content).hexdigest() for key, content in fetched.contents.items()}
+    return Loaded(spec.cut(fetched.contents, seed), hashes, fetched.source)
+
+
+def _fetched(spec: DatasetSpec, mirror: str | Path | None, downloads: Path, url: str | None) -> Fetched:
+    if spec.raw is not None:
+        return fetch(spec.raw, mirror=mirror, downloads=downloads, url=url)
+    assert spec.bundled is not None, f"{spec.name} has neither raw files nor a library that carries it"
+    return spec.bundled()
 
 
 def _write(path: Path, array: np.ndarray[Any, Any]) -> str:

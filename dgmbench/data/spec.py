@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dgmbench.data.fetch.raw import Fetched, RawSet
 from dgmbench.data.schema import Schema
 from dgmbench.data.splits import Split
+from dgmbench.terms import ViewName
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class DatasetSpec:
     licence: str
     homepage: str
     schema: Schema
-    views: tuple[str, ...]
+    views: tuple[ViewName, ...]
     raw: RawSet | None
     cut: Callable[[dict[str, bytes], int], dict[str, Split]]
     bundled: Callable[[], Fetched] | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dgmbench.errors import SettingsError, suggest
 
 if TYPE_CHECKING:
-    from dgmbench.models.base import GenerativeModel
+    from dgmbench.models.base import Model
 
 # Strings, not imports: a stage loads, and depends on, only the family that it runs.
 FAMILIES: dict[str, str] = {
@@ -43,7 +43,7 @@ def family_module(family: str) -> str:
     return FAMILIES[family].partition(":")[0]
 
 
-def family_class(family: str) -> type[GenerativeModel]:
+def family_class(family: str) -> type[Model]:
     """The model class of `family`."""
     module = importlib.import_module(family_module(family))
     return getattr(module, FAMILIES[family].partition(":")[2])

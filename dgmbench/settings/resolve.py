@@ -11,6 +11,7 @@ from dgmbench.settings.bounds import check_bounds, check_ranges
 from dgmbench.settings.places import with_places
 from dgmbench.settings.read import read_yaml
 from dgmbench.settings.schema import Order, Params
+from dgmbench.terms import ViewName
 
 PARAMS = Path("params.yaml")
 # Names under data/, runs/ and results/ that are not models.
@@ -109,10 +110,10 @@ def _check_shapes(params: Params, name: str, settings: Any, where: str) -> None:
     from dgmbench.models.registry import family_class
 
     for dataset in params.datasets:
-        spec = get_spec(dataset)
+        schema = get_spec(dataset).schema
         try:
             with torch.device("meta"):
-                family_class(settings.family)(settings, spec.shape, spec.levels)
+                family_class(settings.family)(settings, schema)
         # The others are torch's and NumPy's words for layers of more numbers than they can count.
         except (SettingsError, ValueError, RuntimeError, TypeError, OverflowError, MemoryError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
@@ -156,7 +157,7 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     return settings
 
 
-def classifier_views(params: Params) -> list[str]:
+def classifier_views(params: Params) -> list[ViewName]:
     """The views that need a domain classifier: those of the models, and gray for the controls."""
     views = {model_settings(params, name).view for name in params.models}
     return sorted(views | ({"gray"} if params.controls else set()))

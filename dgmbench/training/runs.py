@@ -26,40 +26,24 @@ from torch import Tensor, nn
 
 import dgmbench
 from dgmbench.data.dataset import Dataset, load_dataset
-from dgmbench.data.views import to_levels
 from dgmbench.errors import DamagedFileError
 from dgmbench.files import read_object, replacing, sha256_file, sha256_json, write_json
-from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.models.capabilities import CanSample
-from dgmbench.models.registry import family_module
-from dgmbench.provenance import code_hash, git_commit
+from dgmbench.models.base import Model, ModelSettings
+from dgmbench.models.capabilities import CanSample, draw
+from dgmbench.models.registry import family_class, family_module
+from dgmbench.provenance import code_hash, git_commit, versions
 from dgmbench.settings import Params, SamplingSettings, model_settings
 from dgmbench.training.closed_form import train
 from dgmbench.training.devices import device_name, processes, set_up, synchronize
+from dgmbench.training.examples import Examples, Part, examples_of
 from dgmbench.training.loading import RUNS, build
-from dgmbench.training.outcome import HISTORY_COLUMNS, How, Images, Outcome
+from dgmbench.training.outcome import HISTORY_COLUMNS, How, Outcome
 from dgmbench.training.progress_bar import bar
 from dgmbench.training.seeding import generator_for
 from dgmbench.training.workers import for_each
 
 CHECKPOINTS = Path("checkpoints")
 DATA = Path("data")
-
-
-def images_of(data: Dataset, data_seed: int, device: torch.device) -> Images:
-    """A data set's training and validation images, resident on `device`."""
-    binary = data.binary("valid") if "binary" in data.views else None
-    return Images(
-        train=_resident(data.images("train"), device),
-        valid=_resident(data.images("valid"), device),
-        valid_binary=None if binary is None else _resident(binary, device),
-        levels=data.levels,
-        data_seed=data_seed,
-    )
-
-
-def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(array)).to(device)
 
 
 def training_code(family: str) -> dict[str, str]:
@@ -101,8 +85,14 @@ class Job:
                 "device": self.device.type,
                 "seed": seed,
                 "code": self.code_sha256,
+                "versions": versions(),
             }
         )
+
+    def examples(self) -> Examples:
+        """What its models are trained and validated on."""
+        supervision = family_class(self.settings.family).supervision
+        return examples_of(self.data, self.params.data.seed, self.device, self.settings, supervision)
 
     def checkpoint(self, seed: int) -> Path:
         """Where a seed's state is kept while the entry is in training."""
@@ -126,17 +116,17 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
             return folder
         # As DVC does before a stage; without it, files of other seeds or settings would stay.
         shutil.rmtree(folder, ignore_errors=True)
-        images = images_of(job.data, params.data.seed, job.device)
-        _train_seeds(job, images, params.seeds, folder, f"train {dataset} {model} seed")
+        examples = job.examples()
+        _train_seeds(job, examples, params.seeds, folder, f"train {dataset} {model} seed")
         # A `dvc repro` that was started meanwhile emptied the folder before it came to wait.
-        _train_seeds(job, images, _left(job, folder), folder, f"train {dataset} {model} seed")
+        _train_seeds(job, examples, _left(job, folder), folder, f"train {dataset} {model} seed")
         shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
     return folder
 
 
-def _train_seeds(job: Job, images: Images, seeds: Sequence[int], folder: Path, what: str) -> None:
+def _train_seeds(job: Job, examples: Examples, seeds: Sequence[int], folder: Path, what: str) -> None:
     at_once = processes(job.params.training, job.device)
-    for_each(lambda seed: run_seed(job, images, seed, folder), seeds, at_once, what)
+    for_each(lambda seed: run_seed(job, examples, seed, folder), seeds, at_once, what)
 
 
 def _left(job: Job, folder: Path) -> list[int]:
@@ -190,7 +180,7 @@ def training_alone(dataset: str, model: str) -> Iterator[bool]:
         yield waited
 
 
-def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
+def run_seed(job: Job, examples: Examples, seed: int, folder: Path) -> None:
     """Train one seed (or take it up where it stopped), draw its samples and write its files."""
     training = job.params.training
     how = How(
@@ -201,53 +191,72 @@ def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
         job.fingerprint(seed),
         f"train {job.dataset} {job.model} seed {seed}",
     )
-    network = build(job.settings, job.data.shape, job.data.levels, seed)
-    outcome = train(network, images, job.settings.training, seed, how)
+    network = build(job.settings, job.data.schema, seed)
+    outcome = train(network, examples, job.settings.training, seed, how)
     folder.mkdir(parents=True, exist_ok=True)
     _write_history(folder / f"history-{seed}.csv", outcome)
     write_weights(folder / f"weights-{seed}.pt", network)
     seconds = 0.0
-    if outcome.status == "completed":
+    drawn = 0
+    if outcome.status == "completed" and isinstance(network, CanSample):
         try:
-            samples, seconds = draw_samples(network, job.params.sampling, seed, job.device)
+            conditions = draw_conditions(examples.train, job.params.sampling.n, seed)
+            samples, seconds = draw_samples(network, job.params.sampling, seed, job.device, conditions)
             _write_array(folder / f"samples-{seed}.npy", samples)
+            if conditions is not None:
+                _write_array(folder / f"conditions-{seed}.npy", conditions.numpy())
+            drawn = len(samples)
         except ValueError as error:
             outcome.status, outcome.reason = "diverged", str(error)
     if outcome.status != "completed":
         print(f"{how.label}: {outcome.status}: {outcome.reason}", file=sys.stderr)
-    write_json(folder / f"run-{seed}.json", _describe(job, network, outcome, seed, seconds, folder))
+    write_json(folder / f"run-{seed}.json", _describe(job, network, outcome, seed, (drawn, seconds), folder))
+
+
+def draw_conditions(train: Part, n: int, seed: int) -> Tensor | None:
+    """n conditions, drawn from those of the training examples; None for a model without condition."""
+    if train.condition is None:
+        return None
+    rows = torch.randint(len(train), (n,), generator=generator_for("sample conditions", seed))
+    return train.condition.cpu()[rows]
 
 
 def draw_samples(
-    model: GenerativeModel, settings: SamplingSettings, seed: int, device: torch.device
+    model: Model,
+    settings: SamplingSettings,
+    seed: int,
+    device: torch.device,
+    conditions: Tensor | None = None,
 ) -> tuple[np.ndarray[Any, Any], float]:
-    """``settings.n`` generated images as uint8 levels ``[n, C, H, W]``, and the seconds they took."""
+    """``settings.n`` generated examples as the model's view observes them, and the seconds they took.
+
+    conditions: ``[settings.n, ...]``, one for each; None for a model without condition.
+    """
     assert isinstance(model, CanSample)
     generator = generator_for("sample", seed, device=device)
     parts: list[Tensor] = []
     synchronize(device)
     started = time.monotonic()
-    with torch.no_grad(), bar(settings.n, "draw samples", unit="image") as shown:
+    with torch.no_grad(), bar(settings.n, "draw samples", unit="sample") as shown:
         for start in range(0, settings.n, settings.batch_size):
             size = min(settings.batch_size, settings.n - start)
-            parts.append(model.sample(size, generator))
+            given = None if conditions is None else conditions[start : start + size].to(device)
+            parts.append(draw(model, size, generator, given))
             shown.update(size)
         synchronize(device)
     seconds = time.monotonic() - started
-    return to_levels(torch.cat(parts), model.levels, model.domain).cpu().numpy(), seconds
+    return model.view.decode(torch.cat(parts)).cpu().numpy(), seconds
 
 
 def _describe(
-    job: Job, model: GenerativeModel, outcome: Outcome, seed: int, sampling_seconds: float, folder: Path
+    job: Job, model: Model, outcome: Outcome, seed: int, sampled: tuple[int, float], folder: Path
 ) -> dict[str, Any]:
     return {
         "dataset": job.dataset,
         "model": job.model,
         "seed": seed,
-        "view": model.view,
-        "domain": model.domain,
-        "image_shape": list(model.image_shape),
-        "levels": model.levels,
+        "view": model.view.name,
+        "schema": model.schema.to_json(),
         "status": outcome.status,
         "reason": outcome.reason,
         "settings": job.settings.model_dump(mode="json"),
@@ -262,10 +271,10 @@ def _describe(
         "steps": outcome.steps,
         "selected_step": outcome.selected_step,
         "training_seconds": outcome.seconds,
-        "sampling_seconds": sampling_seconds,
-        "n_samples": job.params.sampling.n if outcome.status == "completed" else 0,
+        "sampling_seconds": sampled[1],
+        "n_samples": sampled[0],
         "device": device_name(job.device),
-        "versions": {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
+        "versions": versions() | {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
     }
 
 

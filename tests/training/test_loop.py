@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.models.autoregressive.pixelcnn import PixelCNN, PixelCNNSettings
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.training.checkpoints import load_checkpoint
 from dgmbench.training.closed_form import train
@@ -32,7 +32,7 @@ def images(n: int = 50) -> Images:
     return Images(train_set, valid, (valid > 8).to(torch.uint8), LEVELS, data_seed=0)
 
 
-def model(name: str) -> GenerativeModel:
+def model(name: str) -> Model:
     with initialising("test", name):
         if name == "gan":
             settings = {"family": "gan", "view": "gray", "generator_hidden": [8], "discriminator_hidden": [8]}
@@ -48,7 +48,7 @@ def model(name: str) -> GenerativeModel:
         return PixelCNN(PixelCNNSettings.model_validate(base), SHAPE, LEVELS)
 
 
-def run(network: GenerativeModel, name: str, checkpoint: Path | None = None, seconds: float = 1e9) -> Outcome:
+def run(network: Model, name: str, checkpoint: Path | None = None, seconds: float = 1e9) -> Outcome:
     how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=seconds, fingerprint=name)
     return train(network, images(), model_budget(name), 0, how)
 

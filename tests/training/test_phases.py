@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.models.base import Model, ModelSettings
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.closed_form import train
 from dgmbench.training.outcome import How, Images, Outcome, curves
@@ -20,7 +20,7 @@ BUDGET = TrainingBudget(epochs=3, batch_size=10, learning_rate=0.1)
 STEPS_PER_EPOCH = 5
 
 
-class Players(GenerativeModel):
+class Players(Model):
     """Two numbers, each descended by its own player; `second` moves at every third step."""
 
     phases: ClassVar[tuple[str, ...]] = ("first", "second")
@@ -63,7 +63,7 @@ def images() -> Images:
     return Images(drawn, drawn[:7], None, 2, data_seed=0)
 
 
-def run(model: GenerativeModel, checkpoint: Path | None = None) -> Outcome:
+def run(model: Model, checkpoint: Path | None = None) -> Outcome:
     how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=0.0, fingerprint="players")
     return train(model, images(), BUDGET, 0, how)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.models.autoregressive.pixelcnn import PixelCNN
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.baselines.independent import Independent
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.models.latent.vae import VAE
@@ -23,7 +23,7 @@ from dgmbench.training.seeding import initialising
 
 SHAPE, LEVELS = (1, 8, 8), 17
 BUDGET = {"training": {"epochs": 4, "batch_size": 50, "learning_rate": 2e-3}}
-ENTRIES: dict[str, tuple[type[GenerativeModel], dict[str, Any]]] = {
+ENTRIES: dict[str, tuple[type[Model], dict[str, Any]]] = {
     "ppca": (PPCA, {"view": "gray", "latent_dims": [5, 10]}),
     "independent": (Independent, {"view": "binary"}),
     "vae": (VAE, {"view": "binary", "latent_dim": 4, "hidden": [64]} | BUDGET),

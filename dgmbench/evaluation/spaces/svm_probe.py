@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.spaces.probe import balanced_subset, validation_subset
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import CanEncode
@@ -24,6 +25,8 @@ from dgmbench.results import Record
 from dgmbench.statistics import binomial_std_error
 from dgmbench.training.seeding import derive_seed
 
+# Settings that all probes read.
+PROBE_SETTINGS = ("probe_pool", "probe_labels", "probe_draws", "parzen")
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 Array = np.ndarray[Any, Any]
 
@@ -73,11 +76,10 @@ def l2_svm(
     return SVMResult(accuracy, best[1], len(test[1]))
 
 
+@measure(needs=(HasDiscriminator,), labels=True, reads=PROBE_SETTINGS)
 def svm_probes(subject: Subject, folder: Path) -> Iterator[Record]:
     """`svm_accuracy_<labels>` of models that have a discriminator, averaged over subsets of labels."""
     labels = {split: subject.data.labels(split) for split in ("train", "valid", "test")}
-    if not isinstance(subject.run.model, HasDiscriminator) or any(value is None for value in labels.values()):
-        return
     settings = subject.settings
     limits = {"train": settings.probe_pool, "valid": settings.parzen.valid_points, "test": None}
     sets = {

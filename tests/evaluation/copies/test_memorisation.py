@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dgmbench.evaluation.copies.run_copies import memorisation, memorisation_domain
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.evaluation.copies.neighbour_search import nearest, nearest_under_shifts
 from dgmbench.evaluation.copies.neighbours import nn_distance_ratio
-from dgmbench.evaluation.copies.run_copies import memorisation, memorisation_domain
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
@@ -39,7 +39,7 @@ def subject_of(data: Dataset, samples: np.ndarray, view: str = "gray", **setting
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
-    limits = {"neighbour_samples": 200, "copy_cells": 4, "feature_cache": None} | settings
+    limits = {"neighbour_samples": 200, "copy_cells": 4, "store": None} | settings
     return Subject(run, data, EvaluationSettings(**limits), 0, torch.device("cpu"), classifier)
 
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from dgmbench.blocks import BlockStore
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood, check_capability
 from dgmbench.evaluation.likelihood.annealing_path import Annealing, sigmoid_schedule
 from dgmbench.evaluation.likelihood.bdmc import bidirectional_gap
 from dgmbench.evaluation.likelihood.generator_noise import GaussianObservation, select_variance
 from dgmbench.evaluation.likelihood.hmc import Block
-from dgmbench.evaluation.resume import BlockStore
 from dgmbench.models.parts.densities import gaussian_log_prob, standard_normal_log_prob
 from dgmbench.models.registry import family_class
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from dgmbench.evaluation.likelihood.run_likelihoods import _compared, bounds, exact
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
-from dgmbench.evaluation.likelihood.run_likelihoods import _compared, bounds, exact
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings
@@ -29,7 +29,7 @@ def subject_of(data: Dataset, domain: str, data_seed: int = 0, **model: Any) -> 
     info = {"dataset": "digits", "view": "gray", "model": "m", "seed": 2, "weights_sha256": "0"}
     made = SimpleNamespace(view="gray", domain=domain, dims=64, levels=17, **model)
     run: Any = SimpleNamespace(model=made, info=info | {"settings": {"family": "vae"}})
-    settings = EvaluationSettings(importance_samples=[100, 200], importance_points=40, feature_cache=None)
+    settings = EvaluationSettings(importance_samples=[100, 200], importance_points=40, store=None)
     return Subject(run, data, settings, data_seed, torch.device("cpu"), None)
 
 

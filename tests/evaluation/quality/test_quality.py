@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dgmbench.evaluation.quality.run_quality import diversity, domain_quality, inception_quality
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
@@ -18,7 +19,6 @@ from dgmbench.evaluation.copies import run_copies as memorisation
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.features.feature_spaces import DomainSpace
 from dgmbench.evaluation.quality.frechet import fid
-from dgmbench.evaluation.quality.run_quality import diversity, domain_quality, inception_quality
 from dgmbench.evaluation.quality.scores import Floor, space_scores, wanted_inception
 from dgmbench.evaluation.subject import Subject
 from dgmbench.evaluation.subsets import shuffled, training_rows
@@ -55,7 +55,7 @@ def subject_of(tmp_path: Path, samples: Tensor | None = None, **settings: Any) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
-    chosen = EvaluationSettings(feature_cache=str(tmp_path / "features"), **settings)
+    chosen = EvaluationSettings(store=str(tmp_path / "features"), **settings)
     return Subject(run, data, chosen, 0, torch.device("cpu"), classifier, inception=Pixels())
 
 

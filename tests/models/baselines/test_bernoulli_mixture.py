@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dgmbench.data.datasets import load_splits
+from dgmbench.data.prepare import load_splits
 from dgmbench.data.views import binarise
 from dgmbench.errors import SettingsError
 from dgmbench.models.baselines import bernoulli_mixture

@@ -9,10 +9,10 @@ import torch
 from sklearn.mixture import GaussianMixture as ScikitMixture
 from torch import Tensor
 
-from dgmbench.data.datasets import load_splits
+from dgmbench.data.prepare import load_splits
 from dgmbench.data.views import batch, nats_from_levels
 from dgmbench.errors import SettingsError
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.baselines.gaussian import Gaussian
 from dgmbench.models.baselines.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
 from dgmbench.models.baselines.independent import Independent
@@ -149,7 +149,7 @@ def test_a_degenerate_candidate_is_told_and_left_out(capsys: pytest.CaptureFixtu
     assert hopeless.fit(twice, twice, torch.Generator().manual_seed(0)) == {"loss": math.inf}
 
 
-def gray_score(family: type[GenerativeModel], **choices: Any) -> float:
+def gray_score(family: type[Model], **choices: Any) -> float:
     """Mean test log-likelihood on digits, nats as a density on [0, 1]^64."""
     block = {"family": "any", "view": "gray"} | choices
     model = family(family.Settings.model_validate(block), (1, 8, 8), 17)
