@@ -67,7 +67,7 @@ class Dataset:
     def examples(self, split: str) -> np.ndarray[Any, Any]:
         """The examples of a split, memory-mapped copy-on-write.
 
-        Images are uint8 [n, C, H, W], levels 0..L-1; sequences of tokens uint16 [n, T], padded.
+        Images are uint8 [n, C, H, W], levels 0..L-1; sequences of tokens int32 [n, T], padded.
         """
         return self._array(f"{self._known(split)}.npy")
 

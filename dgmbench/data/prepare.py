@@ -45,7 +45,7 @@ def prepare(
     """Fetch, split, check and write a data set; return its manifest.
 
     Writes into `out_dir`: `{train,valid,test}.npy` (images uint8 [n, C, H, W], levels 0..L-1, or token ids
-    uint16 [n, T]), `labels_*.npy` (int64 [n], where there are labels), `binary_{valid,test}.npy` (uint8 0/1,
+    int32 [n, T]), `labels_*.npy` (int64 [n], where there are labels), `binary_{valid,test}.npy` (uint8 0/1,
     the fixed binarisation, where there is a binary view and L > 2), `vocabulary.json` (the words of the token
     ids) and, last, `manifest.json`. Their bytes depend on the raw files, `seed` and `limit` only.
 

@@ -65,14 +65,14 @@ def build_vocabulary(sentences: Iterable[Sentence], size: int) -> list[str]:
 
 def encode(
     sentences: Sequence[Sentence], vocabulary: Sequence[str], length: int
-) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """Sentences as ids, uint16 ``[n, length]``: the words, the end token, padding.
+) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Sentences as ids, int32 ``[n, length]``: the words, the end token, padding.
 
     Raises:
         ValueError: a sentence has no room for its end token.
     """
     ids = {word: i for i, word in enumerate(vocabulary)}
-    array = np.full((len(sentences), length), TokenTarget.PAD, "<u2")
+    array = np.full((len(sentences), length), TokenTarget.PAD, "<i4")
     for row, sentence in zip(array, sentences, strict=True):
         if len(sentence) >= length:
             raise ValueError(f"a sentence of {len(sentence)} tokens and its end do not fit into {length}")

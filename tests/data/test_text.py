@@ -82,7 +82,7 @@ def test_encoding_by_hand_and_back() -> None:
     vocabulary = build_vocabulary(SENTENCES, 5)
     ids = encode(SENTENCES, vocabulary, 4)
     np.testing.assert_array_equal(ids, [[3, 4, 3, 1], [2, 4, 2, 1], [3, 1, 0, 0]])
-    assert ids.dtype == np.uint16
+    assert ids.dtype == np.int32
     assert decode(ids, vocabulary) == ["b a b", "<unknown> a <unknown>", "b"]
     assert unknown_share(ids) == pytest.approx(2 / 7)
     with pytest.raises(ValueError, match="a sentence of 3 tokens and its end do not fit into 3"):

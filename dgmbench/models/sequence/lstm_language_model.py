@@ -15,10 +15,14 @@ gradient descent, chosen on validation perplexity.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dgmbench.data.schema import Schema, TokenTarget
 from dgmbench.models.base import ModelSettings
@@ -26,7 +30,7 @@ from dgmbench.models.sequence.token_model import TokenModel
 from dgmbench.settings.block import Few
 
 # Hidden and cell state of each layer, each [1, n, hidden].
-State = list[tuple[Tensor, Tensor] | None]
+State = list[tuple[Tensor, Tensor]]
 
 
 class LstmSettings(ModelSettings):
@@ -61,36 +65,44 @@ class LstmLanguageModel(TokenModel):
                 nn.init.uniform_(tables.weight, -0.1, 0.1)
 
     def token_log_probs(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """log P of every token that costs something, ``[M]`` nats; see `TokenModel`."""
-        scored = self.scored(x)
-        places = int(scored.any(0).sum())  # the longest sequence of the batch decides
-        start = torch.full_like(x[:, :1], TokenTarget.END)
-        read = torch.cat([start, x[:, :-1]], 1)[:, :places]
-        top, _ = self._run(read, [None] * len(self.layers), generator)
-        chosen = scored[:, :places]
-        logits = self._logits(top[chosen], generator)
-        return -F.cross_entropy(logits, x[:, :places][chosen] - 1, reduction="none")
+        """log P of every token, ``[n, T]`` nats; 0 where a token costs nothing; see `TokenModel`."""
+        lengths = self.scored(x).sum(1)
+        top, _ = self._read(x, lengths, generator)
+        targets = _packed(x, lengths).data
+        nats = F.cross_entropy(self._logits(top.data, generator), targets - 1, reduction="none")
+        found, _ = pad_packed_sequence(top._replace(data=-nats), batch_first=True, total_length=self.length)
+        return found
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The state of the top layer after the last word of ``x [n, T]``, before the end: ``[n, hidden]``."""
+        words = (x != TokenTarget.PAD) & (x != TokenTarget.END)
+        _, (state, _) = self._read(x, words.sum(1) + 1, None)
+        return state[0]
 
     def advance(self, state: State | None, tokens: Tensor) -> tuple[Tensor, State]:
         """Read one token of each sequence; log P of the next one, ``[n, vocabulary]``."""
-        top, after = self._run(tokens[:, None], state or [None] * len(self.layers), None)
-        found = F.log_softmax(self._logits(top[:, 0], None), 1)
+        hidden, after = self.embedding(tokens)[:, None], []
+        states: Sequence[Any] = state or [None] * len(self.layers)
+        for layer, before in zip(self.layers, states, strict=True):
+            hidden, last = layer(hidden, before)
+            after.append(last)
+        found = F.log_softmax(self._logits(hidden[:, 0], None), 1)
         return F.pad(found, (1, 0), value=-torch.inf), after
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The top layer's output after the last word of ``x [n, T]``, before the end: ``[n, hidden]``."""
-        words = ((x != TokenTarget.PAD) & (x != TokenTarget.END)).sum(1)
-        read = torch.cat([torch.full_like(x[:, :1], TokenTarget.END), x[:, :-1]], 1)
-        top, _ = self._run(read, [None] * len(self.layers), None)
-        return top[torch.arange(len(x), device=x.device), words]
+    def _read(
+        self, x: Tensor, lengths: Tensor, generator: torch.Generator | None
+    ) -> tuple[PackedSequence, tuple[Tensor, Tensor]]:
+        """Read an end token and the first words of ``x [n, T]``, `lengths` tokens in all, without padding.
 
-    def _run(self, read: Tensor, state: State, generator: torch.Generator | None) -> tuple[Tensor, State]:
-        """The top layer's outputs ``[n, t, hidden]`` over ``read [n, t]``, and the states after it."""
-        hidden, after = self.embedding(read), []
-        for layer, before in zip(self.layers, state, strict=True):
-            hidden, last = layer(self._dropped(hidden, generator), before)
-            after.append(last)
-        return hidden, after
+        Returns:
+            The top layer's outputs, and its hidden and cell state at the end, each ``[1, n, hidden]``.
+        """
+        start = torch.full_like(x[:, :1], TokenTarget.END)
+        tokens = _packed(torch.cat([start, x[:, :-1]], 1), lengths)
+        hidden = tokens._replace(data=self.embedding(tokens.data))
+        for layer in self.layers:
+            hidden, last = layer(hidden._replace(data=self._dropped(hidden.data, generator)))
+        return hidden, last
 
     def _logits(self, top: Tensor, generator: torch.Generator | None) -> Tensor:
         """Scores of the tokens 1, 2, ... (all but padding), ``[M, vocabulary - 1]``, from ``[M, hidden]``."""
@@ -103,3 +115,8 @@ class LstmLanguageModel(TokenModel):
             return hidden
         kept = torch.rand(hidden.shape, generator=generator, device=hidden.device) >= self.dropout
         return hidden * kept / (1 - self.dropout)
+
+
+def _packed(x: Tensor, lengths: Tensor) -> PackedSequence:
+    """The first `lengths` of each row of ``x [n, T]``."""
+    return pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)

@@ -42,14 +42,14 @@ class TokenModel(Model):
         self.length, self.vocabulary = schema.tokens.length, schema.tokens.vocabulary
 
     def token_log_probs(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """log P of every token that costs something, in nats.
+        """log P of every token given those before it, in nats; 0 where `scored(x)` is False.
 
         Args:
             x: int64 ``[n, T]``.
             generator: draws the noise of training; None: there is none.
 
         Returns:
-            ``[M]``, for the M places where `scored(x)` is True, in their order.
+            ``[n, T]``.
         """
         raise NotImplementedError
 
@@ -87,12 +87,7 @@ class TokenModel(Model):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log P of the sequences ``x [n, T]``, the end token included, ``[n]`` nats."""
-        return torch.cat([self._log_prob(part) for part in x.split(MEASURED_AT_ONCE)])
-
-    def _log_prob(self, x: Tensor) -> Tensor:
-        scored = self.scored(x)
-        found = self.token_log_probs(x)
-        return found.new_zeros(x.shape).masked_scatter(scored, found).sum(1)
+        return torch.cat([self.token_log_probs(part).sum(1) for part in x.split(MEASURED_AT_ONCE)])
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Tensor:

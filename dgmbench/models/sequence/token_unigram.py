@@ -59,8 +59,8 @@ class TokenUnigram(TokenModel):
         self.log_probabilities.copy_((smoothed / smoothed.sum()).log())
 
     def token_log_probs(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """log P of every token that costs something, ``[M]`` float64 nats."""
-        return self.log_probabilities[x[self.scored(x)]]
+        """log P of every token, float64 ``[n, T]`` nats; 0 where a token costs nothing."""
+        return self.log_probabilities[x].where(self.scored(x), 0.0)
 
     def advance(self, state: None, tokens: Tensor) -> tuple[Tensor, None]:
         """The same distribution for every next token, ``[n, vocabulary]``."""

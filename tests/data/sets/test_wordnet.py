@@ -145,7 +145,7 @@ def test_what_is_prepared(small: Path, tmp_path: Path) -> None:
     vocabulary = data.vocabulary()
     assert vocabulary[:8] == ["<pad>", "<end>", "<unknown>", "is", "of", "the", "thing", "things"]
     assert data.schema == wordnet.WORDNET.schema and data.views == ("tokens",) and data.classes is None
-    assert data.examples("train").dtype == np.uint16 and data.examples("train").shape == (80, 21)
+    assert data.examples("train").dtype == np.int32 and data.examples("train").shape == (80, 21)
     unknown = (data.examples("test") == TokenTarget.UNKNOWN).sum() / 70
     assert unknown == pytest.approx(manifest["unknown_share"]["test"], abs=1e-6) and unknown > 0.2
     assert manifest["unknown_share"]["train"] == 0
