@@ -113,11 +113,22 @@ class TokenModel(Model):
         state, tokens = None, torch.full_like(x[:, 0], TokenTarget.END)
         for place in range(self.length - 1):
             log_probs, state = self.advance(state, tokens)
-            chosen = torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
-            tokens = torch.where(given[:, place], x[:, place], chosen)
+            tokens = torch.where(given[:, place], x[:, place], _drawn(log_probs, generator))
             drawn[:, place] = torch.where(open_, tokens, TokenTarget.PAD)
             open_ = open_ & (tokens != TokenTarget.END)
             if not bool(open_.any()):
                 return drawn
         drawn[:, -1] = torch.where(open_, TokenTarget.END, TokenTarget.PAD)
         return drawn
+
+
+def _drawn(log_probs: Tensor, generator: torch.Generator) -> Tensor:
+    """A token for each row of ``log_probs [n, vocabulary]``, int64 ``[n]``, by inverting the CDF.
+
+    torch.multinomial draws as many numbers as there are words, which takes several times as long.
+    """
+    ladder = log_probs.exp().cumsum(1, dtype=torch.float64)
+    uniform = torch.rand((len(ladder), 1), generator=generator, device=ladder.device, dtype=torch.float64)
+    drawn = torch.searchsorted(ladder, uniform * ladder[:, -1:], right=True).squeeze(1)
+    # Rounding may put the highest draw on the last step.
+    return drawn.clamp(max=log_probs.shape[1] - 1)
