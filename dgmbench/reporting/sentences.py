@@ -42,11 +42,11 @@ def side_by_side(
 def to_markdown(title: str, found: Sequence[Sentences]) -> str:
     """A table with a column for each source."""
     rows = zip(*(_padded(each.texts, found) for each in found), strict=True)
+    shown = max(len(each.texts) for each in found)
     lines = [
         f"# {title}",
         "",
-        f"The first {max(len(each.texts) for each in found)} test sentences, and the first ones that a run of "
-        "each model drew.",
+        f"The first {shown} test sentences, and the first ones that a run of each model drew.",
         "",
         _row(each.source for each in found),
         _row("---" for _ in found),
