@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # Strings, not imports: each measure's answer follows from its own module and what that imports.
 MEASURES: dict[str, str] = {
     "exact": "dgmbench.evaluation.likelihood.exact",
+    "per_token": "dgmbench.evaluation.likelihood.sentences",
     "bounds": "dgmbench.evaluation.likelihood.bounds",
     "annealed": "dgmbench.evaluation.likelihood.annealed",
     "parzen": "dgmbench.evaluation.likelihood.parzen_windows",

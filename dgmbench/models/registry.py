@@ -31,6 +31,8 @@ FAMILIES: dict[str, str] = {
     "gated_pixelcnn": "dgmbench.models.autoregressive.gated_pixelcnn:GatedPixelCNN",
     "row_lstm": "dgmbench.models.autoregressive.row_lstm:RowLSTM",
     "diagonal_bilstm": "dgmbench.models.autoregressive.diagonal_bilstm:DiagonalBiLSTM",
+    "token_unigram": "dgmbench.models.sequence.token_unigram:TokenUnigram",
+    "lstm_lm": "dgmbench.models.sequence.lstm_language_model:LstmLanguageModel",
 }
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dgmbench.data.batch import Batch
-from dgmbench.data.datasets import load_splits
 from dgmbench.data.pixels import binarise
+from dgmbench.data.prepare import load_splits
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.baselines import bernoulli_mixture

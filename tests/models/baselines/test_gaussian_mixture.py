@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture as ScikitMixture
 from torch import Tensor
 
 from dgmbench.data.batch import Batch
-from dgmbench.data.datasets import load_splits
+from dgmbench.data.prepare import load_splits
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.base import Model
