@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dgmbench.controls.registry import control_module
+from dgmbench.data.datasets import dataset_module
 from dgmbench.errors import DamagedFileError
 from dgmbench.evaluation.registry import MEASURES
 from dgmbench.files import read_object, sha256_json, write_json
+from dgmbench.metrics import catalogue as metrics
 from dgmbench.models.registry import family_module
 from dgmbench.provenance import ROOT, Sources, versions
 from dgmbench.settings import Params, classifier_views, full_settings
@@ -47,8 +49,7 @@ def _code_and_settings(params: Params, sources: Sources) -> dict[str, dict[str, 
     training = {key: value for key, value in full["training"].items() if key not in silent}
     # Nor does the folder that remembers them.
     evaluation = {key: value for key, value in full["evaluation"].items() if key != "store"}
-    found = {
-        "prepare": {"code": sources.hashes("stages.prepare"), "settings": full["data"]},
+    found: dict[str, dict[str, Any]] = {
         "classifier": {
             "code": sources.hashes("stages.classifier"),
             "settings": {
@@ -58,12 +59,17 @@ def _code_and_settings(params: Params, sources: Sources) -> dict[str, dict[str, 
             },
         },
         "report": {
-            "code": sources.hashes("stages.report"),
+            "code": sources.hashes("stages.report", *metrics.modules()),
             "settings": full,
             "params": _digest(params),
         },
-        "track": {"code": sources.hashes("stages.track"), "settings": full},
+        "track": {"code": sources.hashes("stages.track", *metrics.modules()), "settings": full},
     }
+    for name in params.datasets:
+        found[f"prepare-{name}"] = {
+            "code": sources.hashes("stages.prepare", dataset_module(name)),
+            "settings": full["data"],
+        }
     for name, settings in full["controls"].items():
         found[f"control-{name}"] = {
             "code": sources.hashes("stages.control", control_module(name)),

@@ -23,10 +23,10 @@ from dgmbench.files import sha256_json
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dgmbench", "stages")
-# Files, and folders of files, that no result depends on by their text: the package's lazy alias, the table of
-# model names (each model's own file is hashed), the schema of settings (the values in force are recorded
-# instead), the command line, what ends a process, what remembers results, and this bookkeeping itself.
-# Without this, one more registry line or metric setting would retrain everything.
+# Files, and folders of files, that no result depends on by their text: the package's lazy alias, the tables
+# that name models and data sets (the files that they name are hashed), the schema of settings (the values in
+# force are recorded instead), the command line, what ends a process, what remembers results, and this
+# bookkeeping itself. Without this, one more registry line or metric setting would retrain everything.
 NEUTRAL = (
     "dgmbench/__init__.py",
     "dgmbench/blocks.py",
@@ -34,6 +34,7 @@ NEUTRAL = (
     "dgmbench/commands.py",
     "dgmbench/controls/registry.py",
     "dgmbench/dependencies.py",
+    "dgmbench/data/datasets.py",
     "dgmbench/lifetime.py",
     "dgmbench/models/registry.py",
     "dgmbench/packed.py",

@@ -113,7 +113,10 @@ def image_schema(shape: tuple[int, int, int], levels: int, classes: int | None =
 
 
 def _target_json(target: Target) -> dict[str, Any]:
-    return {"kind": target.kind, **asdict(target)}
+    fields = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(target).items()
+    }
+    return {"kind": target.kind, **fields}
 
 
 def _target_from(values: Mapping[str, Any]) -> Target:

@@ -25,7 +25,8 @@ import yaml
 from places import ROOT
 
 from dgmbench import load_run
-from dgmbench.results import COLUMNS, TIMING_METRICS
+from dgmbench.metrics import declared
+from dgmbench.results import COLUMNS
 
 TINY = """
 extends: smoke
@@ -89,7 +90,11 @@ class Project:
 
     def untimed(self) -> str:
         frame = self.results()
-        return frame[~frame["metric"].isin(TIMING_METRICS)].drop(columns="seconds").to_csv()
+        return (
+            frame[[not declared(str(metric)).timing for metric in frame["metric"]]]
+            .drop(columns="seconds")
+            .to_csv()
+        )
 
     def mlflow_runs(self) -> list[tuple[str, int]]:
         """(status, number of metrics) of every run, from the store itself: clients cache a deleted one."""

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dgmbench.controls.control import Control, ControlSettings, Curve, Finding, Outcome, Panel, Sheet
+from dgmbench.claims.claim import Verdict
+from dgmbench.controls.control import Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.run import write_finding
+from dgmbench.data.schema import image_schema
 from dgmbench.files import sha256_json, write_json
 from dgmbench.points import Points, points_path, write_points
 from dgmbench.results import COLUMNS, Record, write_records
@@ -99,6 +101,7 @@ def _data(folder: Path, dataset: str, n: int) -> None:
         "arrays": arrays,
         "splits": {"train": 1200, "valid": 297, "test": 300},
         "split_seed": 0,
+        "schema": image_schema(SHAPE, LEVELS, 10).to_json(),
         "shape": list(SHAPE),
         "levels": LEVELS,
         "views": ["binary", "gray"],
@@ -251,7 +254,7 @@ class Planted(Control[ControlSettings]):
 
 
 def plant(
-    results: Path, dataset: str, name: str = "planted", outcome: Outcome = "shown", repetitions: int = 3
+    results: Path, dataset: str, name: str = "planted", outcome: Verdict = "supported", repetitions: int = 3
 ) -> Finding:
     """Write a control's files through the control stage's own writer; returns what was written."""
     rng = np.random.default_rng(11)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
+from dgmbench.data.schema import ImageTarget
 from dgmbench.data.views import View, view_of
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
@@ -40,7 +41,9 @@ def train_classifiers(params: Params, dataset: str, results: Path = Path("result
     if not views:
         print(f"{dataset} has no labels, hence no domain classifier, domain FID or probe", file=sys.stderr)
     records = [_train_view(params, data, view, device) for view in views]
-    shape = {"image_shape": list(data.schema.image.shape), "classes": data.classes}
+    target = data.schema.target
+    image_shape = list(target.shape) if isinstance(target, ImageTarget) else None
+    shape = {"image_shape": image_shape, "classes": data.classes}
     weights = {view: sha256_file(weights_file(dataset, view)) for view in views}
     write_json(folder / "info.json", shape | {"weights_sha256": weights})
     (results / dataset / NAME).mkdir(parents=True, exist_ok=True)
