@@ -75,7 +75,7 @@ def copy(tmp_path: Path) -> Copy:
 
 def test_nothing_runs_again_by_itself(copy: Copy) -> None:
     assert set(copy.before) == {
-        "prepare", "classifier", "train-vae", "train-ppca", "evaluate-vae", "evaluate-ppca",
+        "prepare-digits", "classifier", "train-vae", "train-ppca", "evaluate-vae", "evaluate-ppca",
         "control-pixel_shift", "report", "track",
     }  # fmt: skip
     assert copy.runs() == set() and copy.asked() == set()

@@ -22,7 +22,7 @@ from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.settings import Params, SamplingSettings, TrainingSettings
 from dgmbench.training import runs
 from dgmbench.training.devices import choose_device, set_up
-from dgmbench.training.loading import DESCRIBED, build, open_run
+from dgmbench.training.loading import build, open_run
 from dgmbench.training.runs import Job, train_entry, training_alone, write_weights
 
 SCHEMA = image_schema((1, 2, 2), 17)
@@ -86,12 +86,17 @@ class Trainings:
     trained: list[int]
     before: Callable[[int], object] = lambda seed: None
     fingerprint: str = "this code"
+    store: str | None = "store"
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
 
     def job(self, params: Params, dataset: str, model: str) -> SimpleNamespace:
         return SimpleNamespace(
-            params=params, data=None, device=torch.device("cpu"), fingerprint=lambda seed: self.fingerprint
-        )
+            params=params, dataset=dataset, model=model, data=None, device=torch.device("cpu"),
+            fingerprint=self.of, examples=lambda: None,
+        )  # fmt: skip
+
+    def of(self, seed: int) -> str:
+        return f"{self.fingerprint}, seed {seed}"
 
     def run_seed(self, job: object, images: object, seed: int, folder: Path) -> None:
         self.before(seed)
@@ -99,8 +104,8 @@ class Trainings:
         self.write(seed, folder)
 
     def write(self, seed: int, folder: Path = Path("runs/digits/vae"), **changes: object) -> None:
-        info = dict.fromkeys(DESCRIBED, "") | {
-            "fingerprint": self.fingerprint,
+        info: dict[str, object] = {
+            "fingerprint": self.of(seed),
             "sampling": self.sampling.model_dump(mode="json"),
         }
         write_json(folder / f"run-{seed}.json", info | changes)
@@ -111,6 +116,7 @@ class Trainings:
             "datasets": ["digits"],
             "seeds": [0, 1],
             "models": {"vae": {"family": "vae"}},
+            "evaluation": {"store": self.store},
         }
         return train_entry(Params.model_validate(raw), "digits", "vae")
 
@@ -129,8 +135,8 @@ def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     ("seeds", "changes", "trained"),
     [
         ((0, 1), {}, []),
-        ((0,), {}, [0, 1]),
-        ((0, 1, 2), {}, [0, 1]),
+        ((0,), {}, [1]),
+        ((0, 1, 2), {}, []),
         ((0, 1), {"fingerprint": "other code"}, [0, 1]),
         ((0, 1), {"sampling": {"n": 2, "batch_size": 500}}, [0, 1]),
     ],
@@ -151,22 +157,29 @@ def test_who_waited_keeps_the_runs_of_the_other_if_they_are_its_own(
             trainings.write(seed, **changes)
     waiting.join(10)
     assert trainings.trained == trained
-    assert ("that process trained" in capsys.readouterr().err) == (not trained)
+    assert ("that process trained" in capsys.readouterr().err) == (seeds == (0, 1) and not trained)
     assert sorted(path.name for path in Path("runs/digits/vae").iterdir()) == ["run-0.json", "run-1.json"]
 
 
-def test_who_did_not_wait_trains_anew(trainings: Trainings) -> None:
+@pytest.mark.parametrize(("store", "trained"), [("store", [0, 1]), (None, [0, 1, 0, 1])])
+def test_who_did_not_wait_trains_what_is_not_remembered(
+    trainings: Trainings, store: str | None, trained: list[int]
+) -> None:
+    trainings.store = store
     trainings.train()
     trainings.train()
-    assert trainings.trained == [0, 1, 0, 1]
+    assert trainings.trained == trained
 
 
-def test_a_folder_emptied_meanwhile_is_filled_again(trainings: Trainings) -> None:
+@pytest.mark.parametrize(("store", "trained"), [("store", [0, 1]), (None, [0, 1, 0])])
+def test_a_folder_emptied_meanwhile_is_filled_again(
+    trainings: Trainings, store: str | None, trained: list[int]
+) -> None:
     """As by a `dvc repro` that is started beside the stage, empties the folder and waits."""
-    folder = Path("runs/digits/vae")
+    folder, trainings.store = Path("runs/digits/vae"), store
     trainings.before = lambda seed: shutil.rmtree(folder) if trainings.trained == [0] else None
     trainings.train()
-    assert trainings.trained == [0, 1, 0]
+    assert trainings.trained == trained
     assert sorted(path.name for path in folder.iterdir()) == ["run-0.json", "run-1.json"]
 
 
