@@ -1,6 +1,7 @@
 """Train every seed of a model entry on a data set and write runs/<dataset>/<model>/.
 
-Interrupted by Ctrl-C or a kill, the same command goes on from the last checkpoint (under checkpoints/).
+Interrupted by Ctrl-C or a kill, the same command goes on from the last checkpoint (under checkpoints/). Seeds
+that the store remembers are not trained again: `evaluation.store: null` trains them all.
 """
 
 from __future__ import annotations
