@@ -1,4 +1,4 @@
-"""What differs between machines: the measurements behind `dgmbench/reporting/baseline/allowances.py`.
+"""What differs between machines: the measurements behind the allowances in `dgmbench/metrics/`.
 
 All commands work in a temporary folder (or `--folder`, which is kept), on digits.
 
@@ -8,7 +8,7 @@ features, by set of samples. That is the classifier's allowance, since a classif
 processor is in effect one of another seed.
 
 `python benchmarks/machines.py seeds` prints the largest standard deviation over seeds that any entry of the
-committed reports has, by kind of metric.
+committed reports has, by metric.
 
 `python benchmarks/machines.py verdict` runs a reduced pipeline (every training included) once for each
 imitation and prints the verdict of the regression check, the baseline being of the first, and by how much
@@ -35,24 +35,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from dgmbench.evaluation.copies.run_copies import memorisation_domain
+from dgmbench.evaluation.likelihood.run_likelihoods import annealed
+from dgmbench.evaluation.quality.run_quality import domain_quality
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.evaluation import suite
-from dgmbench.evaluation.copies.run_copies import memorisation_domain
 from dgmbench.evaluation.features.domain_classifier import load_classifier, train_classifiers
-from dgmbench.evaluation.likelihood.run_likelihoods import annealed
 from dgmbench.evaluation.pictures.completions import completions
 from dgmbench.evaluation.pictures.generator_pictures import generator_pictures
 from dgmbench.evaluation.pictures.latent_pictures import pictures
 from dgmbench.evaluation.quality.class_coverage import coverage_of_classes
 from dgmbench.evaluation.quality.class_shares import class_histogram
-from dgmbench.evaluation.quality.run_quality import domain_quality
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_text
 from dgmbench.reporting.baseline.headline import comparable_records
 from dgmbench.reporting.baseline.regression import compare, format_findings, make_baseline, regressions
-from dgmbench.reporting.stage_files import CLASSIFIER, merge_results
+from dgmbench.reporting.records import CLASSIFIER, headline_records, merge_results
 from dgmbench.results import read_records
 from dgmbench.settings import Params, compose, load_params, render_params, select
 from dgmbench.training.loading import open_run
@@ -144,7 +144,7 @@ def on_every_machine(
                     place.mkdir(parents=True)
                     settings(place, models, seeds, threads)
                     pool.submit(in_process, place, variables | {"OMP_NUM_THREADS": str(threads)})
-    return {name: read_records(place / "results.csv") for name, place in places.items()}
+    return {name: headline_records(read_records(place / "results.csv")) for name, place in places.items()}
 
 
 def in_process(folder: Path, variables: dict[str, str]) -> None:
@@ -205,7 +205,9 @@ def spread(groups: Any) -> pd.DataFrame:
 def over_seeds() -> None:
     """The entry of the largest spread over seeds, by metric, of all committed results."""
     for path in sorted((ROOT / "reports").glob("*/results.csv")):
-        table = spread(comparable_records(read_records(path)).groupby(["key", "model"])["value"])
+        table = spread(
+            comparable_records(headline_records(read_records(path))).groupby(["key", "model"])["value"]
+        )
         several = table[table["n"] > 2].sort_values("sd")
         if len(several):
             print(f"\n{path.parent.name}\n{several.groupby('key').tail(1).sort_index().to_string()}")

@@ -9,27 +9,55 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 # What the form of this module is called; another form is another hash.
 FORM = "1"
 
 
-@cache
+class Source(NamedTuple):
+    """What is known of a Python file by its content."""
+
+    sha256: str
+    # Dotted names of what it imports, inside functions too: modules, or names in them.
+    imports: tuple[str, ...]
+
+
 def canonical_hash(source: bytes) -> str:
     """SHA-256 of a Python file by its meaning; of its bytes where it is no valid Python.
 
     These change nothing: comments, white space, the way a string is quoted, docstrings (any statement that
     is a lone string), and the text of `description=` in a call of `Field`.
     """
+    return read_source(source).sha256
+
+
+@cache
+def read_source(source: bytes) -> Source:
+    """The canonical hash and the imports of a file; each content is parsed once."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
-        return hashlib.sha256(source).hexdigest()
+        return Source(hashlib.sha256(source).hexdigest(), ())
     parts: list[str] = [FORM]
     _write(tree, parts.append)
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))
+    return Source(digest.hexdigest(), tuple(_imports(tree)))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not isinstance(node, ast.expr):
+            todo += ast.iter_child_nodes(node)
 
 
 def _write(node: ast.AST, put: Any) -> None:

@@ -6,21 +6,25 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-import pandas as pd
-
+from dgmbench.errors import DgmbenchError
 from dgmbench.files import replacing
+from dgmbench.metrics import UndeclaredMetricError, check
 from dgmbench.terms import Kind
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+
 KINDS: tuple[str, ...] = get_args(Kind)
-UNITS = ("nats", "bits_per_dim", "percent", "seconds", "images_per_second", "1")
 
 
 @dataclass(frozen=True)
 class Record:
     """One measured number and all that is needed to read it.
 
+    `metric` is declared in `dgmbench.metrics`, in this `unit`; `UndeclaredMetricError` otherwise.
     `std_error` is the standard error over the `n` items the value averages (None where it has none);
     `seconds` is what measuring took and `device` where; `kind` says what sort of bound the value is.
     """
@@ -42,13 +46,10 @@ class Record:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"{self.metric}: kind {self.kind!r} is not one of {', '.join(KINDS)}")
-        if self.unit not in UNITS:
-            raise ValueError(f"{self.metric}: unit {self.unit!r} is not one of {', '.join(UNITS)}")
+        check(self.metric, self.unit)
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Record))
-# What differs between two runs of the same commit on the same machine.
-TIMING_METRICS = ("training_seconds", "sampling_rate")
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
@@ -62,8 +63,13 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
 def read_records(path: Path) -> pd.DataFrame:
     """Read a results CSV into a frame with the columns of `Record` (a missing `std_error` is NaN).
 
-    Raises ValueError for a missing column, or what is no number in a column of numbers.
+    Raises:
+        ValueError: for a missing column, or what is no number in a column of numbers.
+        DgmbenchError: for a metric that is not declared, or not in this unit.
     """
+    # Only readers need pandas, which takes a second to import.
+    import pandas as pd
+
     words: dict[str, Any] = dict.fromkeys(("dataset", "model", "unit"), str)
     numbers: dict[str, Any] = {"seed": int, "n": int, "value": float, "std_error": float}
     # A model may be called `nan` or `null`; only numbers may be missing.
@@ -72,4 +78,9 @@ def read_records(path: Path) -> pd.DataFrame:
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
         raise ValueError(f"{path}: columns {', '.join(missing)} are missing")
+    try:
+        for metric, unit in frame[["metric", "unit"]].drop_duplicates().itertuples(index=False):
+            check(str(metric), str(unit))
+    except UndeclaredMetricError as error:
+        raise DgmbenchError(f"{path}: {error}") from error
     return frame[list(COLUMNS)]

@@ -5,16 +5,18 @@
 
 A key names everything that the result depends on: hashes of data, settings, code (`provenance.code_hash`) and
 versions. An entry that is damaged is reported on standard error and computed again. A folder that cannot be
-written costs the reuse and not the result. Entries are never changed, so `make clean` or removing the folder
-is always safe.
+written costs the reuse and not the result. Entries do not change. Removing one of them, or the folder, is
+always safe (`python -m dgmbench forget`, `make clean`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +56,7 @@ class Store:
         try:
             value = unpack(path.read_bytes())
             if sound(value):
+                _used(path)
                 return value
             _report(path, "does not hold what was asked for")
         except FileNotFoundError:
@@ -117,7 +120,10 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
 
     def restored(self, key: Any, folder: Path) -> tuple[Any] | None:
-        """Put the files of an entry into `folder`, if there is one and it is sound, and return its value."""
+        """Put the files of an entry into `folder`, if there is one, and return its value.
+
+        An entry that is damaged is reported and removed.
+        """
         if not self.holds(key):
             return None
         path = self.path(key, "files")
@@ -130,18 +136,25 @@ class Store:
                 if sha256_file(work / name) != expected:
                     raise DamagedFileError("is damaged")
             _move(work, folder)
+            _used(path / MANIFEST)
         except (OSError, DamagedFileError) as error:
             _report(path, error)
+            shutil.rmtree(path, ignore_errors=True)
             return None
         finally:
             shutil.rmtree(work, ignore_errors=True)
         return (entry["value"],)
 
-    def forget(self, key: Any) -> None:
-        """Remove the entries of a key, if there are any."""
-        if self.folder is not None:
-            self.path(key).unlink(missing_ok=True)
-            shutil.rmtree(self.path(key, "files"), ignore_errors=True)
+    def trim(self, days: float) -> tuple[int, int]:
+        """Remove the entries that nobody asked for in so many days; returns their number and bytes."""
+        removed, size = 0, 0
+        for path in [] if self.folder is None else sorted(self.folder.glob("??/*.*")):
+            used = (path / MANIFEST if path.is_dir() else path).stat().st_mtime
+            if time.time() - used >= days * 86400:
+                size += sum(each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file())
+                removed += 1
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return removed, size
 
 
 def _names(folder: Path) -> list[str]:
@@ -177,6 +190,12 @@ def _checked(path: Path) -> dict[str, Any]:
     if entry["sha256"] != _signed({name: entry[name] for name in ("files", "value")})["sha256"]:
         raise DamagedFileError("is damaged")
     return entry
+
+
+def _used(path: Path) -> None:
+    """Note that an entry was asked for, where it can be written."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 def _report(path: Path, fault: object) -> None:

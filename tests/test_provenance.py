@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from dgmbench.dependencies import dependencies
+from dgmbench.metrics.catalogue import modules
 from dgmbench.models.registry import FAMILIES, family_module
 from dgmbench.provenance import ROOT, closure, code_hash
+from dgmbench.settings import load_params
 
 
 def names(*modules: str) -> set[str]:
@@ -39,6 +42,14 @@ def test_evaluation_depends_on_metrics_and_reports_on_templates() -> None:
     assert not [
         name for name in report if name.startswith(("dgmbench/training", "dgmbench/evaluation/suite"))
     ]
+
+
+def test_words_and_tables_of_a_metric_concern_the_report_alone() -> None:
+    """Declarations are found by listing files, which no import shows."""
+    declarations = {f"{module.replace('.', '/')}.py" for module in modules()}
+    report = dependencies(load_params(ROOT / "params.yaml"))["report"]["code"]
+    assert "dgmbench/metrics/likelihood.py" in declarations <= set(report)
+    assert not declarations & names("stages.evaluate")
 
 
 @pytest.mark.parametrize("stage", ["stages.train", "stages.evaluate", "stages.report"])

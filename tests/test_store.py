@@ -158,5 +158,20 @@ def test_links_to_a_cache_are_kept_as_what_they_lead_to(tmp_path: Path) -> None:
     assert store.restored("x", tmp_path / "b") == ("value",)
     restored = tmp_path / "b" / "weights.pt"
     assert restored.read_text() == "weights" and not restored.is_symlink() and os.access(restored, os.W_OK)
-    store.forget("x")
-    assert store.restored("x", tmp_path / "b") is None
+
+
+def test_what_nobody_asks_for_is_trimmed(tmp_path: Path) -> None:
+    compute, store = Counting(), Store(tmp_path / "s")
+    for key in ("old", "asked for"):
+        store.remembered(key, compute)
+        store.files(key, tmp_path / "a", compute.write)
+    for path in (tmp_path / "s").rglob("*"):
+        os.utime(path, (0, 0))
+    store.remembered("asked for", compute)
+    store.files("asked for", tmp_path / "a", compute.write)
+    removed, size = store.trim(30)
+    assert removed == 2 and size > 200 and store.trim(30) == (0, 0) and Store(None).trim(0) == (0, 0)
+    before = compute.asked
+    store.remembered("asked for", compute)
+    store.files("asked for", tmp_path / "a", compute.write)
+    assert compute.asked == before and not store.holds("old")

@@ -12,25 +12,26 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dgmbench.claims.claim import Verdict
 from dgmbench.data.dataset import Dataset
 from dgmbench.data.pixels import dequantise, intensity
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.results import Kind, Record
 from dgmbench.settings.block import Strict
+from dgmbench.statistics import Interval
 from dgmbench.terms import ViewName
 from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.examples import Examples
 from dgmbench.training.seeding import derive_seed, generator_for
 
 PREFIX = "control"
-Outcome = Literal["shown", "not shown", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Curve:
         lengths = {len(values) for values in (self.x, self.y, self.low, self.high) if values is not None}
         if len(lengths) != 1:
             raise ValueError(f"curve '{self.name}' has columns of different lengths: {sorted(lengths)}")
+
+    @classmethod
+    def of(cls, name: str, x: Sequence[float], intervals: Sequence[Interval]) -> Curve:
+        """A line through the means, with the intervals as its band."""
+        lows, highs = [interval.low for interval in intervals], [interval.high for interval in intervals]
+        return cls(name, x, [interval.mean for interval in intervals], lows, highs)
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,9 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a control found: `sentence` is made of its numbers, `outcome` says if they bear out the claim."""
+    """What a control found: `sentence` is made of its numbers, `outcome` is their verdict on the claim."""
 
-    outcome: Outcome
+    outcome: Verdict
     sentence: str
     records: Sequence[Record]
     panels: Sequence[Panel] = ()

@@ -13,7 +13,6 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from dgmbench.controls.control import Context, ControlSettings
-from dgmbench.controls.outcomes import Interval
 from dgmbench.data.batch import Batch
 from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
@@ -21,6 +20,7 @@ from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
 from dgmbench.models.baselines.ppca import PPCA, PPCASettings
 from dgmbench.results import Record
 from dgmbench.settings.block import Few, Pair
+from dgmbench.statistics import Interval
 
 # Images on a sheet, and reweightings that measure a domain FID's curvature.
 SHOWN = 36

@@ -52,12 +52,13 @@ def _ask(measure: Measure, subject: Subject) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         records = list(subject.attempt(measure.name, lambda: measure(subject, work)))
+        failed, subject.left_out = subject.left_out[left_out:], subject.left_out[:left_out]
         paths = sorted(path for path in work.rglob("*") if path.is_file())
         files = {str(path.relative_to(work)): np.fromfile(path, dtype=np.uint8) for path in paths}
     return {
         "records": [asdict(record) for record in records],
         "files": files,
-        "left_out": [asdict(each) for each in subject.left_out[left_out:]],
+        "left_out": [asdict(each) for each in failed],
         "kept": {key: value for key, value in subject.kept.items() if key not in kept},
         "points": [
             [metric, unit, found.images, found.values]
@@ -91,6 +92,12 @@ def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
             and other.applies_to(subject.data.schema, subject.view.name, subject.run.model)
         ],
     }
+
+
+def hash_code(family: str) -> None:
+    """Hash the code behind every measure, so that processes that are forked later need not."""
+    for each in all_measures():
+        code_key(each.module, family_module(family))
 
 
 def _classifier(subject: Subject) -> str | None:

@@ -21,7 +21,7 @@ from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.features.embed import embedded
 from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
-from dgmbench.evaluation.subsets import shuffled, shuffled_rows
+from dgmbench.evaluation.subsets import shuffled_rows
 from dgmbench.models.capabilities import CanEncode, CanSample, SamplesInWays
 from dgmbench.points import Points, points_path, write_points
 from dgmbench.provenance import code_key
@@ -102,7 +102,9 @@ class Subject:
     @property
     def image_view(self) -> ImageView:
         """The view of a model of images; TypeError for any other."""
-        return self.run.model.image_view
+        if not isinstance(self.view, ImageView):
+            raise TypeError(f"{self.name} sees {self.view.name}, not images")
+        return self.view
 
     @property
     def levels(self) -> int:
@@ -123,26 +125,28 @@ class Subject:
         noise = generator_for("dequantise", split, self.data_seed, *[draw] * (draw > 0))
         return self.view.encode(self.raw(split, limit), noise).to(self.device)
 
-    @property
+    @cached_property
     def samples(self) -> Tensor:
         """The generated examples, as the view observes them, in the order of `shuffled_rows`.
 
         So a metric that takes the first n of them does not depend on the order in which they were drawn.
         """
-        return self._shuffled[0]
-
-    @property
-    def conditions(self) -> Tensor | None:
-        """The condition of each of the `samples`, ``[n, ...]``; None for a model without condition."""
-        return self._shuffled[1]
+        return self._drawn[self._order]
 
     @cached_property
-    def _shuffled(self) -> tuple[Tensor, Tensor | None]:
-        if self.way is not None:
-            return shuffled(self._samples_by(self.way)), None
-        samples, conditions = torch.from_numpy(self.run.samples().copy()), self.run.conditions()
-        order = shuffled_rows(samples)
-        return samples[order], None if conditions is None else torch.from_numpy(conditions.copy())[order]
+    def conditions(self) -> Tensor | None:
+        """The condition of each of the `samples`, ``[n, ...]``; None for a model without condition."""
+        conditions = None if self.way is not None else self.run.conditions()
+        return None if conditions is None else torch.from_numpy(conditions.copy())[self._order]
+
+    @cached_property
+    def _drawn(self) -> Tensor:
+        own = self.way is None
+        return torch.from_numpy(self.run.samples().copy()) if own else self._samples_by(str(self.way))
+
+    @cached_property
+    def _order(self) -> Tensor:
+        return shuffled_rows(self._drawn)
 
     def _samples_by(self, way: str) -> Tensor:
         """As many images as the run has, drawn in another way of the model's."""

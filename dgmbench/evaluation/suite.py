@@ -20,7 +20,7 @@ from dgmbench.evaluation.likelihood.unfinished import store_folder
 from dgmbench.evaluation.measure import Measure
 from dgmbench.evaluation.quality.scores import wanted_inception
 from dgmbench.evaluation.registry import all_measures
-from dgmbench.evaluation.remembered import answered
+from dgmbench.evaluation.remembered import answered, hash_code
 from dgmbench.evaluation.subject import LeftOut, Subject, left_out_lines
 from dgmbench.files import write_json
 from dgmbench.results import Record, write_records
@@ -71,6 +71,7 @@ def evaluate_entry(params: Params, dataset: str, model: str) -> Path:
         inception = wanted_inception(params.evaluation.inception, device, mirror_of(params))
     except DataError as error:
         left_out += [LeftOut(model, seed, "Inception features", str(error)) for seed in params.seeds]
+    hash_code(params.models[model]["family"])
     found = for_each(
         lambda seed: evaluate_seed(params, dataset, model, seed, folder, device, inception),
         params.seeds,

@@ -22,6 +22,8 @@ FAMILIES: dict[str, str] = {
     "vae": "dgmbench.models.latent.vae:VAE",
     "iwae": "dgmbench.models.latent.iwae:IWAE",
     "sigmoid_belief": "dgmbench.models.latent.sigmoid_belief:SigmoidBelief",
+    "conditional_vae": "dgmbench.models.conditional.conditional_vae:ConditionalVAE",
+    "convnet": "dgmbench.models.semisupervised.convnet:ConvNet",
     "gan": "dgmbench.models.adversarial.gan:GAN",
     "dcgan": "dgmbench.models.adversarial.dcgan:DCGAN",
     "autoencoder": "dgmbench.models.autoencoders.autoencoder:AutoEncoder",

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from dgmbench.claims.claim import VERDICTS
 from dgmbench.errors import CheckpointError
 from dgmbench.files import read_json
-from dgmbench.reporting.stage_files import CONTROL, control_folder
+from dgmbench.reporting.records import CONTROL, control_folder
 
-OUTCOMES = ("shown", "not shown", "undecided")
 _TEXTS = ("title", "claim", "source", "outcome", "sentence")
 # A plot as parsed JSON: title, x_label, y_label, curves (name, x, y, low, high), levels, log_x, x_names.
 Panel = dict[str, Any]
@@ -74,8 +74,8 @@ def _finding(folder: Path, dataset: str, control: str) -> ControlFinding:
         table = tuple(tuple(map(str, line)) for line in found.get("table", ()))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read ({error!r}); carry out this control again") from error
-    if texts["outcome"] not in OUTCOMES:
-        raise CheckpointError(f"{path}: outcome '{texts['outcome']}' is not one of {', '.join(OUTCOMES)}")
+    if texts["outcome"] not in VERDICTS:
+        raise CheckpointError(f"{path}: outcome '{texts['outcome']}' is not one of {', '.join(VERDICTS)}")
     return ControlFinding(dataset, control, panels=panels, sheets=sheets, table=table, **texts)
 
 

@@ -10,17 +10,14 @@ import pandas as pd
 
 from dgmbench.files import replacing, write_text
 from dgmbench.reporting.baseline import headline as metrics
-from dgmbench.reporting.comparison import tables
-from dgmbench.reporting.figures import draw as figures
+from dgmbench.reporting.comparison.from_records import comparisons
+from dgmbench.reporting.comparison.table import write_tables
+from dgmbench.reporting.figures.draw import draw_all
+from dgmbench.reporting.figures.learning_curves import write_curves
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
 from dgmbench.reporting.page import html
-from dgmbench.reporting.stage_files import (
-    load_left_out,
-    load_manifests,
-    load_points,
-    load_runs,
-    merge_results,
-)
+from dgmbench.reporting.records import load_left_out, load_points, merge_results
+from dgmbench.reporting.run_files import load_manifests, load_runs
 from dgmbench.results import COLUMNS
 
 _OWNED = ("tables", "figures", "curves")
@@ -42,12 +39,12 @@ def write_report(
     runs = load_runs(runs_root, datasets, models, seeds)
     manifests = load_manifests(data_root, datasets)
     points = load_points(results_root, frame)
-    compared = tables.comparisons(frame, models, manifests, params.get("orders") or (), points)
+    compared = comparisons(frame, models, manifests, params.get("orders") or (), points)
     out = Path(out_dir)
-    written = tables.write_tables(compared, out / "tables")
+    written = write_tables(compared, out / "tables")
     written += _write_findings(findings, out / "tables")
-    drawn = figures.draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)
-    written += [picture.path for picture in drawn] + figures.write_curves(runs, out / "curves")
+    drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)
+    written += [picture.path for picture in drawn] + write_curves(runs, out / "curves")
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")
     metrics.write_metrics(frame, out / "metrics.json")

@@ -31,14 +31,8 @@ import pandas as pd
 from dgmbench.errors import TrackingError
 from dgmbench.files import sha256_file, sha256_json, write_json
 from dgmbench.reporting.figures import neighbours, pictures
-from dgmbench.reporting.stage_files import (
-    Run,
-    levels_of,
-    load_manifests,
-    load_neighbours,
-    load_runs,
-    merge_results,
-)
+from dgmbench.reporting.records import merge_results
+from dgmbench.reporting.run_files import Run, levels_of, load_manifests, load_neighbours, load_runs
 from dgmbench.tracking.stores import (
     artifacts_follow,
     artifacts_of,

@@ -33,12 +33,15 @@ from dgmbench.models.capabilities import CanSample, draw
 from dgmbench.models.registry import family_class, family_module
 from dgmbench.provenance import code_hash, git_commit, versions
 from dgmbench.settings import Params, SamplingSettings, model_settings
+from dgmbench.store import Store
 from dgmbench.training.closed_form import train
 from dgmbench.training.devices import device_name, processes, set_up, synchronize
 from dgmbench.training.examples import Examples, Part, examples_of
+from dgmbench.training.finished import bring_back, keep_run, keep_runs
 from dgmbench.training.loading import RUNS, build
 from dgmbench.training.outcome import HISTORY_COLUMNS, How, Outcome
 from dgmbench.training.progress_bar import bar
+from dgmbench.training.replay import replay
 from dgmbench.training.seeding import generator_for
 from dgmbench.training.workers import for_each
 
@@ -94,6 +97,11 @@ class Job:
         supervision = family_class(self.settings.family).supervision
         return examples_of(self.data, self.params.data.seed, self.device, self.settings, supervision)
 
+    def replay(self, examples: Examples, seed: int) -> dict[str, Any]:
+        """The digest of a short training of a seed by this process's code."""
+        precision = self.params.training.precision
+        return replay(self.settings, self.data.schema, examples, seed, self.device, precision)
+
     def checkpoint(self, seed: int) -> Path:
         """Where a seed's state is kept while the entry is in training."""
         return CHECKPOINTS / self.dataset / self.model / f"seed-{seed}.ckpt"
@@ -102,9 +110,12 @@ class Job:
 def train_entry(params: Params, dataset: str, model: str) -> Path:
     """Train every seed of a model entry and write its runs; an interrupted call resumes when called again.
 
-    Finished seeds stay in the checkpoint folder until all are done, because DVC empties the output folder
-    before it runs the stage again. If another process trained the same entry alike while this one waited,
-    its runs stay as they are: DVC may be reading them.
+    Seeds that were trained before, of the same settings, data, code and libraries, are not trained again:
+    the store of the settings remembers them. Without a store, finished seeds stay in the checkpoint folder
+    until all are done, because DVC empties the output folder before it runs the stage again.
+
+    If another process trained the same entry alike while this one waited, its runs stay as they are: DVC may
+    be reading them.
     """
     job = Job.of(params, dataset, model)
     folder = RUNS / dataset / model
@@ -114,19 +125,32 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
                 f"{dataset} {model}: that process trained every seed; nothing is left to do", file=sys.stderr
             )
             return folder
+        store = Store(params.evaluation.store)
+        keep_runs(store, folder)
         # As DVC does before a stage; without it, files of other seeds or settings would stay.
         shutil.rmtree(folder, ignore_errors=True)
-        examples = job.examples()
-        _train_seeds(job, examples, params.seeds, folder, f"train {dataset} {model} seed")
+        _train_seeds(job, store, folder, params.seeds)
         # A `dvc repro` that was started meanwhile emptied the folder before it came to wait.
-        _train_seeds(job, examples, _left(job, folder), folder, f"train {dataset} {model} seed")
+        _train_seeds(job, store, folder, _left(job, folder))
         shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
     return folder
 
 
-def _train_seeds(job: Job, examples: Examples, seeds: Sequence[int], folder: Path, what: str) -> None:
-    at_once = processes(job.params.training, job.device)
-    for_each(lambda seed: run_seed(job, examples, seed, folder), seeds, at_once, what)
+def _train_seeds(job: Job, store: Store, folder: Path, seeds: Sequence[int]) -> None:
+    name = f"{job.dataset} {job.model}"
+    known = bring_back(store, job, seeds, folder)
+    if known:
+        print(f"{name}: trained before, and kept: seeds {', '.join(map(str, known))}", file=sys.stderr)
+    left = [seed for seed in seeds if seed not in known]
+    if not left:
+        return
+    examples = job.examples()
+
+    def run(seed: int) -> None:
+        run_seed(job, examples, seed, folder)
+        keep_run(store, folder, seed)
+
+    for_each(run, left, processes(job.params.training, job.device), f"train {name} seed")
 
 
 def _left(job: Job, folder: Path) -> list[int]:
@@ -210,7 +234,8 @@ def run_seed(job: Job, examples: Examples, seed: int, folder: Path) -> None:
             outcome.status, outcome.reason = "diverged", str(error)
     if outcome.status != "completed":
         print(f"{how.label}: {outcome.status}: {outcome.reason}", file=sys.stderr)
-    write_json(folder / f"run-{seed}.json", _describe(job, network, outcome, seed, (drawn, seconds), folder))
+    info = _describe(job, network, outcome, seed, (drawn, seconds), folder)
+    write_json(folder / f"run-{seed}.json", info | {"replay": job.replay(examples, seed)})
 
 
 def draw_conditions(train: Part, n: int, seed: int) -> Tensor | None:

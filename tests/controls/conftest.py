@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from dgmbench.data.dataset import Dataset, load_dataset
+from dgmbench.data.pixels import intensity
 from dgmbench.data.prepare import prepare
 from dgmbench.data.schema import image_schema
-from dgmbench.data.views import intensity
 from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
 
 

@@ -21,12 +21,14 @@ from dgmbench.controls.instruments import (
     replace_by_noise,
     with_uniform,
 )
-from dgmbench.controls.outcomes import NORMAL_QUANTILE
 from dgmbench.data.dataset import Dataset
 from dgmbench.errors import SettingsError
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
 from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
+from dgmbench.statistics import normal_quantile
+
+NORMAL_QUANTILE = normal_quantile(0.975)
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""Views: levels, binarisation, dequantisation, and bits per dimension."""
+"""Pixels: levels, binarisation, dequantisation, and bits per dimension."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgmbench.data.views import (
-    DOMAINS,
-    batch,
+from dgmbench.data.pixels import (
     binarise,
     bits_per_dim,
     dequantise,
@@ -20,7 +18,7 @@ from dgmbench.data.views import (
     nats_from_bits_per_dim,
     nats_from_levels,
     place,
-    to_levels,
+    quantise,
 )
 
 EXTREME = [0.0, 1e-45, 2.0**-25, 2.0**-24, 2.0**-17, 0.5, 1 - 2.0**-17, 1 - 2.0**-24, 1.0]
@@ -45,7 +43,7 @@ def assert_stays_in_its_level(v: torch.Tensor, images: torch.Tensor, levels: int
     numpy = v.cpu().numpy()
     np.testing.assert_array_equal(np.floor(numpy * np.float32(levels)), k.cpu().numpy())
     np.testing.assert_array_equal(np.floor(numpy.astype(np.float64) * levels), k.cpu().numpy())
-    assert torch.equal(to_levels(v, levels, "dequantised"), images)
+    assert torch.equal(quantise(v, levels), images)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -119,72 +117,9 @@ def test_binarise_leaves_two_level_images_and_the_generator_alone() -> None:
     assert torch.equal(generator.get_state(), before)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("device", DEVICES)
-def test_batch_gives_each_domain_its_form_reproducibly(domain: str, device: str) -> None:
-    images = every_level(17, 8).reshape(17, 1, 2, 4).to(device)
-    state = torch.get_rng_state()
-    x = batch(images, 17, domain, seeded(1, device))
-    assert x.shape == images.shape and x.device == images.device
-    assert x.dtype == (torch.int64 if domain == "levels" else torch.float32)
-    assert torch.equal(x, batch(images, 17, domain, seeded(1, device)))
-    assert torch.equal(x, batch(images, 17, domain, seeded(2, device))) == (domain == "levels")
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_an_unknown_domain_is_refused() -> None:
-    told = "'grey' is not one of binary, levels, dequantised"
-    with pytest.raises(ValueError, match=told):
-        batch(every_level(3), 3, "grey")
-    with pytest.raises(ValueError, match=told):
-        to_levels(torch.zeros(1), 3, "grey")
-
-
-@settings(deadline=None)
-@given(st.integers(2, 256), st.integers(0, 2**31))
-def test_to_levels_undoes_batch(levels: int, seed: int) -> None:
-    images = every_level(levels)
-    for domain in ("levels", "dequantised"):
-        back = to_levels(batch(images, levels, domain, seeded(seed)), levels, domain)
-        assert back.dtype == torch.uint8
-        assert torch.equal(back, images)
-    binary = batch(images, levels, "binary", seeded(seed))
-    assert torch.equal(to_levels(binary, levels, "binary").float(), binary)
-
-
-def test_to_levels_clips_unbounded_samples_to_the_ends() -> None:
+def test_quantise_clips_unbounded_samples_to_the_ends() -> None:
     v = torch.tensor([-3.0, -1e-9, 0.0, 0.5, 1.0, 1.5, 1e9])
-    assert to_levels(v, 17, "dequantised").tolist() == [0, 0, 0, 8, 16, 16, 16]
-
-
-@pytest.mark.parametrize(
-    ("values", "domain"),
-    [
-        ([0.0, math.nan], "dequantised"),
-        ([math.inf], "dequantised"),
-        ([0.5], "binary"),
-        ([2.0], "binary"),
-        ([17.0], "levels"),
-        ([-1.0], "levels"),
-    ],
-)
-def test_to_levels_refuses_what_is_no_sample(values: list[float], domain: str) -> None:
-    with pytest.raises(ValueError, match=f"{domain} samples hold values"):
-        to_levels(torch.tensor(values), 17, domain)
-
-
-def test_to_levels_takes_no_samples_and_does_not_write_to_its_input() -> None:
-    assert to_levels(torch.zeros(0, 1, 2, 2), 17, "binary").shape == (0, 1, 2, 2)
-    v = torch.tensor([0.3])
-    to_levels(v, 17, "dequantised")
-    assert float(v) == pytest.approx(0.3)
-
-
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_views_do_not_write_to_the_images(domain: str) -> None:
-    images = every_level(17)
-    batch(images, 17, domain, seeded())
-    assert torch.equal(images, every_level(17))
+    assert quantise(v, 17).tolist() == [0, 0, 0, 8, 16, 16, 16]
 
 
 def test_intensity_runs_from_zero_to_one() -> None:

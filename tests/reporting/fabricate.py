@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dgmbench.controls.control import Control, ControlSettings, Curve, Finding, Outcome, Panel, Sheet
+from dgmbench.claims.claim import Verdict
+from dgmbench.controls.control import Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.run import write_finding
 from dgmbench.data.schema import image_schema
 from dgmbench.files import sha256_json, write_json
@@ -253,7 +254,7 @@ class Planted(Control[ControlSettings]):
 
 
 def plant(
-    results: Path, dataset: str, name: str = "planted", outcome: Outcome = "shown", repetitions: int = 3
+    results: Path, dataset: str, name: str = "planted", outcome: Verdict = "supported", repetitions: int = 3
 ) -> Finding:
     """Write a control's files through the control stage's own writer; returns what was written."""
     rng = np.random.default_rng(11)

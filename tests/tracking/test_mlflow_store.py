@@ -15,7 +15,7 @@ from fabricate import fabricate
 
 from dgmbench.errors import TrackingError
 from dgmbench.files import write_json
-from dgmbench.reporting.stage_files import load_runs
+from dgmbench.reporting.run_files import load_runs
 from dgmbench.tracking import mlflow_store
 from dgmbench.tracking.mlflow_store import (
     StoreReport,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from tiny_trainings import ENTRIES, trained
 
-from dgmbench.reporting.baseline.allowances import allowance
+from dgmbench.metrics import declared
 from dgmbench.reporting.baseline.tolerance import level_of, tolerance
 
 SCRIPT = Path(__file__).with_name("tiny_trainings.py")
@@ -65,7 +65,7 @@ def test_on_one_machine_two_runs_agree_to_the_byte(runs: dict[str, Any], entry: 
 @pytest.mark.parametrize("entry", ["ppca", "independent"])
 def test_closed_forms_agree_to_rounding(runs: dict[str, Any], entry: str, capability: str) -> None:
     expected, found = (runs[name][entry][1] for name in ("first", capability))
-    assert found == pytest.approx(expected, abs=allowance(METRICS[entry]).rounding.of(expected))
+    assert found == pytest.approx(expected, abs=declared(METRICS[entry]).allowed.rounding.of(expected))
 
 
 @pytest.mark.parametrize("capability", LESSER)
@@ -74,5 +74,5 @@ def test_what_is_trained_agrees_as_another_seed_does(
     runs: dict[str, Any], entry: str, capability: str
 ) -> None:
     expected, found = ({"mean": runs[name][entry][1], "sd": None, "n": 1} for name in ("first", capability))
-    allowed, _ = tolerance(METRICS[entry], expected, found, level_of(1))
+    allowed, _ = tolerance(declared(METRICS[entry]).allowed, expected, found, level_of(1))
     assert abs(found["mean"] - expected["mean"]) <= allowed

@@ -18,9 +18,9 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from dgmbench.controls.control import Context, Control, ControlSettings, Finding, Panel, Sheet
+from dgmbench.claims.claim import judge
+from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import SHOWN
-from dgmbench.controls.outcomes import Interval, curve_of, judge, over_repetitions
 from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.copies.copying import auth_pct
 from dgmbench.evaluation.copies.neighbour_search import nearest
@@ -31,6 +31,7 @@ from dgmbench.evaluation.quality.frechet import fid
 from dgmbench.evaluation.quality.prdc import fidelity
 from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.results import Record
+from dgmbench.statistics import Interval, student_interval
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples
 from dgmbench.training.outcome import How
@@ -202,12 +203,12 @@ Values = Mapping[str, Mapping[str, list[float]]]
 def _fall(values: Values, name: str, metric: str) -> Interval:
     """By how much a set scores less than unseen images, over repetitions."""
     pairs = zip(values[UNSEEN][metric], values[name][metric], strict=True)
-    return over_repetitions([unseen - own for unseen, own in pairs])
+    return student_interval([unseen - own for unseen, own in pairs])
 
 
 def _sentence(values: Values) -> str:
     mean = {
-        name: {metric: over_repetitions(column).mean for metric, column in columns.items()}
+        name: {metric: student_interval(column).mean for metric, column in columns.items()}
         for name, columns in values.items()
     }
     told = [
@@ -220,8 +221,8 @@ def _sentence(values: Values) -> str:
 
 
 def _panel(metric: str, values: Values) -> Panel:
-    intervals = [over_repetitions(columns[metric]) for columns in values.values()]
-    curve = curve_of("mean, 95 % over repetitions", [float(place) for place in range(len(values))], intervals)
+    intervals = [student_interval(columns[metric]) for columns in values.values()]
+    curve = Curve.of("mean, 95 % over repetitions", [float(place) for place in range(len(values))], intervals)
     sides = {**dict.fromkeys(OVERFIT, " (low: overfit)"), **dict.fromkeys(UNDERFIT, " (low: underfit)")}
     title = metric.replace("_", " ") + sides.get(metric, "")
     return Panel(title, "", metric.replace("_", " "), [curve], x_names=[TITLES[name] for name in values])

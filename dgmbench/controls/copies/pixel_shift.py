@@ -6,7 +6,6 @@ copies; Euclidean distance sees images as new as unseen ones, and shows another 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,13 +15,13 @@ import torch.nn.functional as F
 from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
 from torch import Tensor
 
-from dgmbench.controls.control import Context, Control, ControlSettings, Finding, Panel, Sheet
+from dgmbench.claims.claim import judge
+from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import SHOWN
-from dgmbench.controls.outcomes import Interval, curve_of, judge
 from dgmbench.evaluation.copies.neighbours import NeighbourReport, nn_distance_ratio
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
-from dgmbench.statistics import binomial_std_error
+from dgmbench.statistics import Interval, agresti_coull_interval, binomial_std_error
 
 # (down, right); the first four are the straight ones.
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -68,10 +67,9 @@ class _Copies:
 
     @property
     def percent_interval(self) -> Interval:
-        """That share with its binomial interval, widened as Agresti and Coull do so that 0 % has one."""
-        n = len(self.recalled) + 4
-        share = (float(self.recalled.sum()) + 2) / n
-        return Interval.normal(100 * share, 100 * math.sqrt(share * (1 - share) / n))
+        """That share with its binomial interval, which 0 % has too."""
+        found = agresti_coull_interval(float(self.recalled.sum()), len(self.recalled))
+        return Interval(100 * found.mean, 100 * found.half)
 
     def records(self, context: Context) -> list[Record]:
         """The distance ratio and the share recalled."""
@@ -111,7 +109,7 @@ class PixelShift(Control[PixelShiftSettings]):
         judged = next(copies for copies in checked if copies.shift > 0)
         parts = [
             judged.ratio.less(self.settings.passing_ratio),
-            Interval(50 - judged.percent_interval.mean, judged.percent_interval.half),
+            judged.percent_interval.below(50),
         ]
         return Finding(
             judge(parts),
@@ -158,8 +156,8 @@ def _sentence(copies: _Copies) -> str:
 
 def _panels(checked: Sequence[_Copies]) -> list[Panel]:
     shifts = [float(copies.shift) for copies in checked]
-    ratio = curve_of("copies (95 % over images)", shifts, [copies.ratio for copies in checked])
-    recalled = curve_of("copies (95 % over images)", shifts, [copies.percent_interval for copies in checked])
+    ratio = Curve.of("copies (95 % over images)", shifts, [copies.ratio for copies in checked])
+    recalled = Curve.of("copies (95 % over images)", shifts, [copies.percent_interval for copies in checked])
     return [
         Panel(
             "Distance to the nearest training image",

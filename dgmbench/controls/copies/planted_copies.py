@@ -18,6 +18,7 @@ import torch
 from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
+from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.copies.copy_scores import (
     BAD_HIGH,
@@ -32,12 +33,11 @@ from dgmbench.controls.copies.copy_scores import (
 )
 from dgmbench.controls.copies.pixel_shift import shifted
 from dgmbench.controls.instruments import SHOWN
-from dgmbench.controls.outcomes import Interval, judge
 from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.copies.copying import Cells
 from dgmbench.results import Kind, Record
 from dgmbench.settings.block import Distinct
-from dgmbench.statistics import binomial_std_error
+from dgmbench.statistics import Interval, agresti_coull_interval, binomial_std_error
 
 COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
 DROPPED = "dropped_class"
@@ -91,11 +91,10 @@ class Trials:
         return 100.0 * float((values < np.quantile(ideal, FALSE_ALARMS / 100)).mean())
 
     def rate(self, score: str, case: str) -> Interval:
-        """That percentage with its interval (Agresti and Coull's, which 0 % has too)."""
-        values = self.values[score][case]
-        n = len(values) + 4
-        share = (self.flagged(score, case) / 100 * len(values) + 2) / n
-        return Interval.normal(100 * share, 100 * float(np.sqrt(share * (1 - share) / n)))
+        """That percentage with its binomial interval, which 0 % has too."""
+        trials = len(self.values[score][case])
+        found = agresti_coull_interval(self.flagged(score, case) / 100 * trials, trials)
+        return Interval(100 * found.mean, 100 * found.half)
 
 
 def case_name(share: float) -> str:
@@ -194,15 +193,11 @@ class PlantedCopies(Control[PlantedCopiesSettings]):
         """The claim: all miss the fewest copies, all but one moved copies, and FID copies alone."""
         few, limit = case_name(self.settings.shares[1]), self.settings.detected
         copying = [score for score in trials.values if score not in QUALITY]
-        parts = [_below(trials.rate(score, few), limit) for score in copying]
-        parts += [_below(trials.rate(score, SHIFTED), limit) for score in copying if score != UNDER_SHIFTS]
+        parts = [trials.rate(score, few).below(limit) for score in copying]
+        parts += [trials.rate(score, SHIFTED).below(limit) for score in copying if score != UNDER_SHIFTS]
         if FID in trials.values:
-            parts.append(_below(trials.rate(FID, case_name(1.0)), limit))
+            parts.append(trials.rate(FID, case_name(1.0)).below(limit))
         return parts
-
-
-def _below(rate: Interval, limit: float) -> Interval:
-    return Interval(limit - rate.mean, rate.half)
 
 
 def _labels(context: Context) -> np.ndarray | None:

@@ -29,9 +29,9 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Outcome, Panel, Sheet
+from dgmbench.claims.claim import Verdict, judge
+from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import fit_ppca
-from dgmbench.controls.outcomes import Interval, judge, rate_difference, rate_interval
 from dgmbench.data.pixels import intensity, quantise
 from dgmbench.evaluation.quality.class_coverage import class_coverage
 from dgmbench.evaluation.quality.frechet import fid
@@ -40,6 +40,7 @@ from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.models.adversarial.objectives import Objective
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct, FirstSeed
+from dgmbench.statistics import Interval, rate_difference, wilson_interval
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples
 from dgmbench.training.outcome import How
@@ -200,7 +201,7 @@ class GANInstability(Control[GANInstabilitySettings]):
 
     # What comes of it
 
-    def _judge(self, found: Mapping[Objective, Sequence[_Run]]) -> Outcome:
+    def _judge(self, found: Mapping[Objective, Sequence[_Run]]) -> Verdict:
         """Under some objective trainings both succeed and fail, and the claimed one succeeds more often."""
         parts = [max((_mixed(runs) for runs in found.values()), key=lambda part: part.low)]
         if found.keys() >= set(CLAIMED):
@@ -218,18 +219,17 @@ class GANInstability(Control[GANInstabilitySettings]):
             if found.keys() >= set(pair):
                 share = _difference(found, pair)
                 told += (
-                    f" {_title(pair[0]).capitalize()} less {_title(pair[1])}: {100 * share.mean:+.0f} ± "
+                    f" {_title(pair[0]).capitalize()} less {_title(pair[1])}: {100 * share.mean:+z.0f} ± "
                     f"{100 * share.half:.0f} percentage points."
                 )
         return told
 
     def _told(self, objective: Objective, runs: Sequence[_Run]) -> str:
-        low, high = rate_interval(_successes(runs), len(runs))
+        rate = wilson_interval(_successes(runs), len(runs))
+        ends = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
         values = [run.fid for run in runs if run.fid is not None]
         others = Counter(run.outcome for run in runs if run.outcome != "success")
-        told = (
-            f"{_title(objective)} {_successes(runs)} (95 % over runs: {100 * low:.0f} to {100 * high:.0f} %)"
-        )
+        told = f"{_title(objective)} {_successes(runs)} (95 % over runs: {ends})"
         if values:
             told += f", FID {min(values):.1f} to {max(values):.1f}, median {statistics.median(values):.1f}"
         return told + "".join(f", {count} {name}" for name, count in others.items())
@@ -272,9 +272,8 @@ def _successes(runs: Sequence[_Run]) -> int:
 
 def _mixed(runs: Sequence[_Run]) -> Interval:
     """Of the rarer of success and failure, how far its rate is above `SELDOM`; both ends are Wilson's."""
-    ends = [rate_interval(count, len(runs)) for count in (_successes(runs), len(runs) - _successes(runs))]
-    low, high = (min(end[side] for end in ends) - SELDOM for side in (0, 1))
-    return Interval(0.5 * (low + high), 0.5 * (high - low))
+    rates = [wilson_interval(count, len(runs)) for count in (_successes(runs), len(runs) - _successes(runs))]
+    return Interval.between(min(rate.low for rate in rates), min(rate.high for rate in rates)).less(SELDOM)
 
 
 def _difference(found: Mapping[Objective, Sequence[_Run]], pair: tuple[Objective, Objective]) -> Interval:
@@ -302,10 +301,10 @@ def _measured(context: Context, objective: str, seed: int, run: _Run, n: int) ->
 
 
 def _rate_panel(found: Mapping[Objective, Sequence[_Run]]) -> Panel:
-    ends = [rate_interval(_successes(runs), len(runs)) for runs in found.values()]
+    ends = [wilson_interval(_successes(runs), len(runs)) for runs in found.values()]
     rates = [_successes(runs) / len(runs) for runs in found.values()]
     curve = Curve("rate, 95 % over runs", [float(place) for place in range(len(found))], rates,
-                  [low for low, _ in ends], [high for _, high in ends])  # fmt: skip
+                  [rate.low for rate in ends], [rate.high for rate in ends])  # fmt: skip
     return Panel("Success", "", "share of trainings", [curve], x_names=[_title(name) for name in found])
 
 

@@ -21,8 +21,8 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from dgmbench.controls.control import Context, Control, ControlSettings, Finding, Panel, Sheet
-from dgmbench.controls.outcomes import Interval, curve_of, judge, over_repetitions
+from dgmbench.claims.claim import judge
+from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.models.adversarial.objectives import (
     OBJECTIVES,
     Objective,
@@ -33,6 +33,7 @@ from dgmbench.models.adversarial.objectives import (
 from dgmbench.models.parts.mlp import mlp
 from dgmbench.results import Record
 from dgmbench.settings.block import FirstSeed
+from dgmbench.statistics import Interval, student_interval
 from dgmbench.training.seeding import generator_for, initialising
 
 AHEAD, IN_TURN = "ahead", "non_saturating"
@@ -97,13 +98,13 @@ class GANRing(Control[GANRingSettings]):
                 records += self._records(context, game, score, repetition)
         modes, quality = (
             {
-                game: over_repetitions([getattr(score, part) for score in scores])
+                game: student_interval([getattr(score, part) for score in scores])
                 for game, scores in found.items()
             }
             for part in ("modes", "quality")
         )
         pairs = zip(found[IN_TURN], found[AHEAD], strict=True)
-        drops = over_repetitions([in_turn.modes - ahead.modes for in_turn, ahead in pairs])
+        drops = student_interval([in_turn.modes - ahead.modes for in_turn, ahead in pairs])
         outcome = judge([drops, modes[IN_TURN].less(self.settings.modes / 2)])
         panels = [_panel("Modes found", "modes", modes), _panel("Near a mode", "share of samples", quality)]
         plane = self._sheet({game: found[game][0].samples for game in games})
@@ -218,7 +219,7 @@ def _title(game: str) -> str:
 
 
 def _panel(title: str, axis: str, found: dict[str, Interval]) -> Panel:
-    curve = curve_of(
+    curve = Curve.of(
         "mean, 95 % over repetitions", [float(place) for place in range(len(found))], list(found.values())
     )
     return Panel(title, "", axis, [curve], x_names=[_title(game) for game in found])

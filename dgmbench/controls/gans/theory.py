@@ -23,12 +23,13 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel
 from dgmbench.controls.gans.known_densities import Game, Mixture
-from dgmbench.controls.outcomes import Interval, curve_of, judge, over_repetitions
 from dgmbench.models.parts.mlp import mlp
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
+from dgmbench.statistics import Interval, student_interval
 from dgmbench.training.seeding import generator_for, initialising
 
 DATA = {
@@ -80,12 +81,12 @@ class _Found:
 
     def interval(self, subject: str, metric: str) -> Interval:
         """Mean and interval over repetitions."""
-        return over_repetitions(self.values[subject, metric])
+        return student_interval(self.values[subject, metric])
 
     def difference(self, first: str, second: str, metric: str = "discriminator_error") -> Interval:
         """Of two subjects, repetition by repetition."""
         pairs = zip(self.values[first, metric], self.values[second, metric], strict=True)
-        return over_repetitions([a - b for a, b in pairs])
+        return student_interval([a - b for a, b in pairs])
 
 
 class GANTheory(Control[GANTheorySettings]):
@@ -218,7 +219,7 @@ class GANTheory(Control[GANTheorySettings]):
         for name in ("1d", "2d", "1d_equal", "2d_equal"):
             for metric in ("discriminator_error", "game_value_error"):
                 error = found.interval(name, metric)
-                yield Interval(self.settings.tolerance - error.mean, error.half)
+                yield error.below(self.settings.tolerance)
         for source in SOURCES:
             first, *_, last = self._subjects(source)
             yield found.difference(first, last)
@@ -229,13 +230,13 @@ class GANTheory(Control[GANTheorySettings]):
         """log of the minimax gradient at the first look over that at the end of the shifted training."""
         steps = min(self.settings.looks), self.settings.steps
         sizes = [found.values[f"shift_steps_{step}", "generator_gradient_minimax"] for step in steps]
-        return over_repetitions([math.log(first / last) for first, last in zip(*sizes, strict=True)])
+        return student_interval([math.log(first / last) for first, last in zip(*sizes, strict=True)])
 
     def _slope_ratio(self, found: _Found) -> Interval:
         """log of the non-saturating gradient over the minimax one, at the end of the shifted training."""
         last = f"shift_steps_{self.settings.steps}"
         sizes = [found.values[last, f"generator_gradient_{name}"] for name in SLOPES]
-        return over_repetitions([math.log(calm / sharp) for sharp, calm in zip(*sizes, strict=True)])
+        return student_interval([math.log(calm / sharp) for sharp, calm in zip(*sizes, strict=True)])
 
     def _sentence(self, found: _Found) -> str:
         told = [self._told(found, dims) for dims in (1, 2)]
@@ -300,7 +301,7 @@ class GANTheory(Control[GANTheorySettings]):
             counts = [float(subject.partition("_")[2]) for subject in subjects]
             free = found.interval("1d", "discriminator_error").mean
             levels = {"kept short of nothing": free, "tolerance": self.settings.tolerance}
-            curve = curve_of("mean, 95 % over repetitions", counts, intervals)
+            curve = Curve.of("mean, 95 % over repetitions", counts, intervals)
             yield Panel(f"Too few {source}", axis, "mean |D - D*|", [curve], levels, log_x=True)
 
     def _slope_panel(self, found: _Found) -> Panel:
@@ -308,7 +309,7 @@ class GANTheory(Control[GANTheorySettings]):
         for name in SLOPES:
             metric = f"generator_gradient_{name}"
             intervals = [found.interval(f"shift_steps_{step}", metric) for step in steps]
-            curves.append(curve_of(name.replace("_", "-"), [float(step) for step in steps], intervals))
+            curves.append(Curve.of(name.replace("_", "-"), [float(step) for step in steps], intervals))
         return Panel("D too weak, D too strong", "discriminator's steps", "size of the generator's gradient",
                      curves, log_x=True)  # fmt: skip
 

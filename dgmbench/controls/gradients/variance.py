@@ -23,9 +23,9 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from dgmbench.controls.control import Context, Control, ControlSettings, Finding, Panel
+from dgmbench.claims.claim import judge
+from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel
 from dgmbench.controls.gradients.noise import Estimator, Measured, measure, squared_bias
-from dgmbench.controls.outcomes import Interval, curve_of, judge
 from dgmbench.data.batch import Batch
 from dgmbench.data.pixels import binarise
 from dgmbench.models.latent.discrete_gradients import Draws, reinforce, vimco
@@ -33,7 +33,7 @@ from dgmbench.models.latent.iwae import IWAE, IWAESettings
 from dgmbench.models.latent.sigmoid_belief import SigmoidBelief, SigmoidBeliefSettings
 from dgmbench.models.parts.densities import gaussian_log_prob
 from dgmbench.results import Record
-from dgmbench.statistics import mean_and_interval
+from dgmbench.statistics import Interval, student_interval
 from dgmbench.training.seeding import initialising
 
 # Each estimator, and the least noisy one known to have the same mean.
@@ -101,7 +101,7 @@ class GradientVariance(Control[GradientVarianceSettings]):
             found.append(self._repeat(context, repetition))
             records += self._records(context, found[-1], repetition)
         ratios = {
-            noisy: _interval([math.log(each[noisy].variance / each[calm].variance) for each in found])
+            noisy: student_interval([math.log(each[noisy].variance / each[calm].variance) for each in found])
             for noisy, calm in CLAIMED.items()
         }
         panels = [_panel("Bernoulli latents", BERNOULLI, found), _panel("Gaussian latents", GAUSSIAN, found)]
@@ -207,12 +207,6 @@ def gaussian_draws(model: IWAE, x: Tensor, k: int, generator: torch.Generator) -
     return Draws([z], log_p, [gaussian_log_prob(z, mean, log_variance)])
 
 
-def _interval(values: Sequence[float]) -> Interval:
-    mean, half = mean_and_interval(values)
-    assert half is not None
-    return Interval(mean, half)
-
-
 def _sentence(ratios: Mapping[str, Interval], found: Sequence[Mapping[str, Measured]]) -> str:
     told = []
     for noisy, ratio in ratios.items():
@@ -220,7 +214,7 @@ def _sentence(ratios: Mapping[str, Interval], found: Sequence[Mapping[str, Measu
         told.append(
             f"{TITLES[noisy]} {times} times {TITLES[CLAIMED[noisy]]} (95 % over models: {low} to {high})"
         )
-    calmness, _ = mean_and_interval([each["concrete"].variance / each["nvil"].variance for each in found])
+    calmness = student_interval([each["concrete"].variance / each["nvil"].variance for each in found]).mean
     return (
         f"Variance of the encoder's gradient at the same parameters: {'; '.join(told)}. Concrete's is "
         f"{calmness:.2g} times NVIL's, but {_told_bias(found)}."
@@ -228,7 +222,7 @@ def _sentence(ratios: Mapping[str, Interval], found: Sequence[Mapping[str, Measu
 
 
 def _told_bias(found: Sequence[Mapping[str, Measured]]) -> str:
-    squared = _interval([squared_bias(each["concrete"], each["nvil"]) for each in found])
+    squared = student_interval([squared_bias(each["concrete"], each["nvil"]) for each in found])
     middle, low, high = (
         f"{100 * math.sqrt(max(value, 0.0)):.0f} %" for value in (squared.mean, squared.low, squared.high)
     )
@@ -246,9 +240,11 @@ def _short(value: float) -> str:
 def _panel(title: str, names: Sequence[str], found: Sequence[Mapping[str, Measured]]) -> Panel:
     """Tens of variance over squared mean, one row for each estimator."""
     intervals = [
-        _interval([math.log10(each[name].variance / each[REFERENCES[name]].squared_length) for each in found])
+        student_interval(
+            [math.log10(each[name].variance / each[REFERENCES[name]].squared_length) for each in found]
+        )
         for name in names
     ]
-    curve = curve_of("mean, 95 % over models", [float(place) for place in range(len(names))], intervals)
+    curve = Curve.of("mean, 95 % over models", [float(place) for place in range(len(names))], intervals)
     titles = [TITLES[name] for name in names]
     return Panel(title, "", "log10 of variance / squared mean", [curve], x_names=titles)

@@ -15,7 +15,8 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from dgmbench.controls.control import Context, Control, Finding, Panel, Sheet
+from dgmbench.claims.claim import judge
+from dgmbench.controls.control import Context, Control, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import (
     SHOWN,
     Fids,
@@ -26,12 +27,12 @@ from dgmbench.controls.instruments import (
     replace_by_noise,
     with_uniform,
 )
-from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
 from dgmbench.data.pixels import quantise
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
+from dgmbench.statistics import Interval, mean_interval
 
 FLOOR, MODEL = "train", "ppca"
 
@@ -159,10 +160,10 @@ class LookupTable(Control[LookupTableSettings]):
     def _sentence(self, table: _Table, log_prob: Tensor, fids: Fids | None) -> str:
         lags = {name: mean_interval((values - log_prob)[None]) for name, values in table.values.items()}
         told = (
-            f"A table of {table.size:,} training images is {lags['narrow'].told('above', 'below')} PPCA in "
+            f"A table of {table.size:,} training images is {lags['narrow'].words('above', 'below')} PPCA in "
             f"log-likelihood with Gaussians as wide as {self.settings.narrow_levels:g} intensity level "
-            f"({float(table.values['narrow'].mean()):.1f} nats, where uniform noise has 0) and "
-            f"{lags['best'].told('above', 'below')} it at the best width"
+            f"({float(table.values['narrow'].mean()):z.1f} nats, where uniform noise has 0) and "
+            f"{lags['best'].words('above', 'below')} it at the best width"
         )
         if fids is None:
             return f"{told} (there is no classifier to measure its samples)."
@@ -180,7 +181,7 @@ def _at_floor(fids: Fids, table: _Table, near: float) -> Interval:
 def _likelihood_panel(tables: Sequence[_Table], log_prob: Tensor) -> Panel:
     sizes = [float(table.size) for table in tables]
     curves = [
-        curve_of(f"{width} width", sizes, [mean_interval(table.values[width][None]) for table in tables])
+        Curve.of(f"{width} width", sizes, [mean_interval(table.values[width][None]) for table in tables])
         for width in ("best", "narrow")
     ]
     levels = {"PPCA": float(log_prob.mean()), "uniform noise": 0.0}
@@ -190,7 +191,7 @@ def _likelihood_panel(tables: Sequence[_Table], log_prob: Tensor) -> Panel:
 def _fid_panel(tables: Sequence[_Table], fids: Fids) -> Panel:
     sizes = [float(table.size) for table in tables]
     intervals = [fids.interval(table.name("narrow")) for table in tables]
-    curve = curve_of("samples at the narrow width (95 % over images)", sizes, intervals)
+    curve = Curve.of("samples at the narrow width (95 % over images)", sizes, intervals)
     levels = {"PPCA": fids.values[MODEL], "training images": fids.values[FLOOR]}
     return Panel("Domain FID of samples", "images in the table", "domain FID", [curve], levels, log_x=True)
 

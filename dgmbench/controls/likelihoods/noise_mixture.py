@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
+from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import (
     SHOWN,
@@ -25,11 +26,11 @@ from dgmbench.controls.instruments import (
     standard_error,
     with_uniform,
 )
-from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
 from dgmbench.data.pixels import quantise
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
+from dgmbench.statistics import Interval, mean_interval
 
 # Names of the model and of its rival without noise; and what rounding may add to a loss.
 P, RIVAL = "ppca", "ppca_small"
@@ -165,23 +166,23 @@ def _worse(fids: Fids, share: float) -> Interval:
 
 
 def _sentence(found: _Likelihoods, fids: Fids | None, share: float) -> str:
-    loss, bound = found.loss(share).told("below", "above"), -math.log1p(-share)
+    loss, bound = found.loss(share).words("below", "above"), -math.log1p(-share)
     told = (
         f"{100 * share:g} % noise puts PPCA's log-likelihood {loss} what it was (the bound is {bound:.1f}) "
-        f"and {found.lead(share).told('above', 'below')} that of a smaller PPCA without noise"
+        f"and {found.lead(share).words('above', 'below')} that of a smaller PPCA without noise"
     )
     if fids is None:
         return f"{told} (there is no classifier to measure its samples)."
     return (
         f"{told}, and its domain FID is {fids.values[_name(share)]:.1f} against {fids.values[RIVAL]:.1f} "
-        f"({_worse(fids, share).told('higher', 'lower', '')})."
+        f"({_worse(fids, share).words('higher', 'lower', '')})."
     )
 
 
 def _loss_panel(found: _Likelihoods) -> Panel:
     shares = list(found.mixtures)
     losses, places = [found.loss(share) for share in shares], [float(place) for place in range(len(shares))]
-    measured = curve_of("measured (95 % over test images)", places, losses)
+    measured = Curve.of("measured (95 % over test images)", places, losses)
     bound = Curve("bound log 1/(1 - e)", places, [-math.log1p(-share) for share in shares])
     names = [f"{100 * share:g} %" for share in shares]
     return Panel("What noise costs", "share of noise e", "nats lost", [measured, bound], x_names=names)

@@ -14,13 +14,13 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from dgmbench.controls.control import Context, Control, Finding, Panel, Sheet
+from dgmbench.claims.claim import judge
+from dgmbench.controls.control import Context, Control, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import SHOWN, GridSettings, ParzenScore, k_means, parzen_score
-from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
 from dgmbench.data.pixels import quantise
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
-from dgmbench.statistics import mean_and_interval
+from dgmbench.statistics import Interval, mean_interval, student_interval
 
 
 class ParzenKMeansSettings(GridSettings):
@@ -107,8 +107,8 @@ def _sentence(contests: Sequence[_Contest], n_train: int) -> str:
     told = []
     for contest in contests:
         which = f"at all {n_train:,}" if contest.size == n_train else f"at {contest.size:,}"
-        # Rounded first: a difference of -1e-15 is told as +0.0.
-        told.append(f"{round(contest.gain.mean, 1) + 0.0:+.1f} ± {contest.gain.half:.1f} {which}")
+        # z: a difference of -1e-15 is shown as +0.0.
+        told.append(f"{contest.gain.mean:+z.1f} ± {contest.gain.half:.1f} {which}")
     return (
         f"Parzen score of k-means centres less that of as many training images, in nats: {', '.join(told)}."
     )
@@ -117,16 +117,16 @@ def _sentence(contests: Sequence[_Contest], n_train: int) -> str:
 def _panel(contests: Sequence[_Contest]) -> Panel:
     sizes = [float(contest.size) for contest in contests]
     curves = [
-        curve_of("k-means centres", sizes, [_over_repetitions(contest.k_means) for contest in contests]),
-        curve_of("training images", sizes, [_over_repetitions(contest.training) for contest in contests]),
+        Curve.of("k-means centres", sizes, [_over_repetitions(contest.k_means) for contest in contests]),
+        Curve.of("training images", sizes, [_over_repetitions(contest.training) for contest in contests]),
     ]
     title = "Parzen score of the test images"
     return Panel(title, "kernel centres m", "nats (mean, 95 % over repetitions)", curves, log_x=True)
 
 
 def _over_repetitions(scores: Sequence[ParzenScore]) -> Interval:
-    mean, half = mean_and_interval([score.mean for score in scores])
-    return Interval(mean, half or 0.0)
+    found = student_interval([score.mean for score in scores])
+    return found if found.is_known else Interval(found.mean, 0.0)
 
 
 def _sheets(context: Context, contests: Sequence[_Contest]) -> list[Sheet]:

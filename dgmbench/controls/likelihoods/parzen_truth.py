@@ -16,6 +16,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import (
     SHOWN,
@@ -27,13 +28,13 @@ from dgmbench.controls.instruments import (
     parzen_score,
     standard_error,
 )
-from dgmbench.controls.outcomes import Interval, curve_of, judge, mean_interval
 from dgmbench.data.pixels import quantise
 from dgmbench.errors import SettingsError
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.models.capabilities import CanSample
 from dgmbench.results import Record
+from dgmbench.statistics import Interval, mean_interval
 
 # Samples drawn at once: a million of them never lie in memory together.
 CHUNK = 10_000
@@ -215,10 +216,10 @@ class ParzenTruth(Control[ParzenTruthSettings]):
         settings = self.settings
         return (
             f"In {truth.dims} dimensions, {settings.largest:,} samples of the truth give a Parzen estimate "
-            f"{short.told('below', 'above')} its log-likelihood of {true_mean:,.1f}; a mixture of "
+            f"{short.words('below', 'above')} its log-likelihood of {true_mean:,.1f}; a mixture of "
             f"{settings.rival_components} Gaussians of width {settings.rival_width:g} that is "
-            f"{duel.truly_behind.told('worse', 'better')} than the truth scores "
-            f"{duel.parzen_ahead.told('above', 'below')} it at {settings.rival_samples:,} samples."
+            f"{duel.truly_behind.words('worse', 'better')} than the truth scores "
+            f"{duel.parzen_ahead.words('above', 'below')} it at {settings.rival_samples:,} samples."
         )
 
 
@@ -231,7 +232,7 @@ def _stream(model: CanSample, context: Context, name: str, size: int, repetition
 
 def _curve_panel(curve: dict[int, ParzenScore], points: _Points) -> Panel:
     intervals = [mean_interval(score.values[None]) for score in curve.values()]
-    line = curve_of("Parzen estimate (95 % over test points)", [float(size) for size in curve], intervals)
+    line = Curve.of("Parzen estimate (95 % over test points)", [float(size) for size in curve], intervals)
     levels = {"true log-likelihood": float(points.log_prob.mean())}
     return Panel("Parzen from samples of the truth", "samples", "nats", [line], levels, log_x=True)
 

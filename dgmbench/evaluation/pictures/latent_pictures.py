@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
@@ -213,6 +212,8 @@ def has_standard_prior(model: object) -> bool:
 
 
 def _gaussian_quantiles(probabilities: Codes, place: int) -> Codes:
+    from scipy.special import ndtri
+
     return ndtri(probabilities)
 
 

@@ -11,6 +11,8 @@ from dgmbench.errors import SettingsError
 from dgmbench.evaluation.score.measures import Scored
 from dgmbench.evaluation.score.reference import Reference
 from dgmbench.files import text_output
+from dgmbench.metrics import declared
+from dgmbench.metrics.metric import FLOOR
 from dgmbench.results import COLUMNS, Record
 
 # What each value was measured against, and what is to be said of it.
@@ -75,22 +77,19 @@ def write_csv(path: Path, found: Sequence[Row]) -> None:
 
 def table(found: Sequence[Row]) -> list[str]:
     """A line for each score, under a heading; numbers of images stand in the title instead."""
-    from dgmbench.reporting.vocabulary import direction, label
-
     lines = [f"{'score':24} {'value':>10} {'std. error':>10} {'samples':>8}"]
     for row in found:
         record = row.record
-        if record.metric.startswith(("n_generated_", "n_real_")):
+        metric = declared(record.metric)
+        floor = record.metric.endswith(FLOOR)
+        if metric.hidden and not floor:
             continue
         error = "" if record.std_error is None else f"{record.std_error:.2g}"
-        floor = record.metric.endswith("_floor")
         words = [
-            "what real images score" if floor else SIGNS[direction(record.metric, "1")],
+            "what real images score" if floor else SIGNS[metric.direction(record.unit)],
             "heuristic" if record.kind == "heuristic" else "",
             row.judged_by,
         ]
         said = "; ".join(filter(None, words))
-        lines.append(
-            f"{label(record.metric):24} {record.value:10.4g} {error:>10} {record.n:8,}  {said}".rstrip()
-        )
+        lines.append(f"{metric.label:24} {record.value:z10.4g} {error:>10} {record.n:8,}  {said}".rstrip())
     return lines

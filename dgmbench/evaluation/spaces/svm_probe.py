@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from dgmbench.evaluation.measure import measure
@@ -24,6 +23,9 @@ from dgmbench.models.capabilities import CanEncode
 from dgmbench.results import Record
 from dgmbench.statistics import binomial_std_error
 from dgmbench.training.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from sklearn.svm import LinearSVC
 
 # Settings that all probes read.
 PROBE_SETTINGS = ("probe_pool", "probe_labels", "probe_draws", "parzen")
@@ -63,6 +65,8 @@ def l2_svm(
     Features are divided by their largest absolute value in `train`, one number for all of them, so that the
     grid of C fits any network.
     """
+    from sklearn.svm import LinearSVC
+
     scale = max(float(np.abs(train[0]).max()), 1e-12)
     best: tuple[float, float, LinearSVC] | None = None
     for strength in sorted(grid):

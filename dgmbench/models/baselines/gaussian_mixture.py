@@ -16,12 +16,10 @@ import math
 import sys
 import warnings
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture as ScikitMixture
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 from tqdm import tqdm
@@ -31,6 +29,9 @@ from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.base import Model, ModelSettings
 from dgmbench.terms import LEVELLED, ViewName
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture as ScikitMixture
 
 
 class GaussianMixtureSettings(ModelSettings):
@@ -120,6 +121,10 @@ class GaussianMixture(Model):
     def _expectation_maximisation(
         self, data: Any, components: int, floor: float, seed: int
     ) -> ScikitMixture | None:
+        # Its import takes seconds, and whoever checks settings imports every family.
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture as ScikitMixture
+
         mixture = ScikitMixture(
             components,
             covariance_type=self.settings.covariance,

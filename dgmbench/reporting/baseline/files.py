@@ -12,14 +12,14 @@ import pandas as pd
 from dgmbench.errors import SettingsError
 from dgmbench.files import read_object, write_json
 from dgmbench.reporting.baseline.regression import FORMAT, Baseline, make_baseline
-from dgmbench.reporting.vocabulary import headline_records
+from dgmbench.reporting.records import headline_records
 from dgmbench.results import read_records
 
 _MAY_BE_MISSING = ("value", "std_error")
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """The records of a report.
+    """The headline records of a report.
 
     Raises:
         SettingsError: if there is no report yet, or the file is empty, cut off or in conflict, or holds a
@@ -31,13 +31,13 @@ def read_results(path: Path) -> pd.DataFrame:
     try:
         _refuse_conflict(path)
         frame = read_records(path)
-        headline_records(frame)
+        kept = headline_records(frame)
     except ValueError as error:
         raise SettingsError(f"{path} is damaged ({_gist(error)}); {again}") from error
     needed = frame.drop(columns=list(_MAY_BE_MISSING))
     if frame.empty or needed.isna().any(axis=None) or not path.read_bytes().endswith(b"\n"):
         raise SettingsError(f"{path} is cut off after {len(frame)} records; {again}")
-    return frame
+    return kept
 
 
 def read_baseline(path: Path) -> Baseline:

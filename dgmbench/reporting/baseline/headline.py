@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from dgmbench.files import write_json
-from dgmbench.reporting.stage_files import CLASSIFIER, CONTROL, FAILURES
-from dgmbench.reporting.vocabulary import headline_records, is_count, is_hidden
-from dgmbench.results import TIMING_METRICS
+from dgmbench.metrics import Metric, declared
+from dgmbench.reporting.records import CLASSIFIER, CONTROL, FAILURES, headline_records
 
 # More digits would show float noise between machines as a difference; fewer would hide small ones.
 SIGNIFICANT_DIGITS = 6
@@ -24,14 +23,21 @@ def metric_key(metric: str, unit: str, model: str = "", view: str = "") -> str:
     return f"{key}_{view}" if model == CLASSIFIER else key
 
 
-def comparable_records(frame: pd.DataFrame) -> pd.DataFrame:
-    """Headline records with their `key`.
+def metric_of(key: str, model: str = "") -> tuple[Metric, str]:
+    """The metric behind a key of metrics.json and its unit: bits/dim, or the first that it is declared in."""
+    if model == CLASSIFIER:
+        key = key.rpartition("_")[0]
+    bits = key.endswith("_bpd")
+    metric = declared(key.removesuffix("_bpd"))
+    return metric, "bits_per_dim" if bits else metric.units[0]
+
+
+def comparable_records(kept: pd.DataFrame) -> pd.DataFrame:
+    """Headline records (of `headline_records`) with their `key`.
 
     Without timings, flags of failed seeds, counts, and what is hidden (floors, sizes, choices).
     """
-    kept = headline_records(frame)
-    kept = kept[~kept["metric"].isin([*TIMING_METRICS, *FAILURES])]
-    kept = kept[~kept["metric"].map(lambda metric: is_count(metric) or is_hidden(metric)).astype(bool)]
+    kept = kept[[_is_comparable(declared(str(metric))) for metric in kept["metric"]]]
     keys = [
         metric_key(*row)
         for row in zip(kept["metric"], kept["unit"], kept["model"], kept["view"], strict=True)
@@ -50,21 +56,29 @@ def headline_metrics(frame: pd.DataFrame) -> Headline:
     nested: Headline = {}
     for (dataset, model), count in diverged_counts(frame).items():
         nested.setdefault(dataset, {})[model] = {"diverged_seeds": count} if is_trained(model) else {}
-    for names, records in comparable_records(frame).groupby(["dataset", "model", "key"], sort=False):
+    for names, records in comparable_records(headline_records(frame)).groupby(
+        ["dataset", "model", "key"], sort=False
+    ):
         dataset, model, key = (str(name) for name in names)
         nested[dataset][model][key] = rounded(float(records["value"].mean()))
     return nested
 
 
-def counts(frame: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    """Mean over seeds of every count (parameters, classes drawn), by data set, model and metric."""
-    kept = headline_records(frame)
-    kept = kept[kept["metric"].map(is_count).astype(bool)]
+def counts(kept: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    """Mean over seeds of every count (parameters, classes drawn), by data set, model and metric.
+
+    Given headline records.
+    """
+    kept = kept[[declared(str(metric)).counts for metric in kept["metric"]]]
     found: dict[tuple[str, str, str], float] = {}
     for names, records in kept.groupby(["dataset", "model", "metric"], sort=False):
         dataset, model, metric = (str(name) for name in names)
         found[dataset, model, metric] = float(records["value"].mean())
     return found
+
+
+def _is_comparable(metric: Metric) -> bool:
+    return not (metric.timing or metric.failure or metric.counts or metric.hidden)
 
 
 def is_trained(model: str) -> bool:
@@ -84,7 +98,7 @@ def diverged_counts(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
 def rounded(value: float, digits: int = SIGNIFICANT_DIGITS) -> float:
     """`value` to so many significant digits; whole numbers up to 2^53 keep all of theirs."""
     if not math.isfinite(value) or value == int(value):
-        return value
+        return value + 0.0  # -0.0 becomes 0.0
     return float(f"{value:.{digits}g}")
 
 

@@ -15,9 +15,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from dgmbench.reporting.baseline.headline import comparable_records, counts, diverged_counts, is_trained
+from dgmbench.metrics import declared
+from dgmbench.reporting.baseline.headline import (
+    comparable_records,
+    counts,
+    diverged_counts,
+    is_trained,
+    metric_of,
+)
 from dgmbench.reporting.baseline.tolerance import level_of, tolerance
-from dgmbench.reporting.vocabulary import direction
 
 FORMAT = 2
 Severity = Literal["regression", "better", "note"]
@@ -39,7 +45,10 @@ class Finding:
 
 
 def make_baseline(frame: pd.DataFrame) -> Baseline:
-    """Mean, standard deviation, number of seeds and direction of every metric, and counts; no timings."""
+    """Mean, standard deviation, number of seeds and direction of every metric, and counts; no timings.
+
+    Given headline records, as `read_results` returns them.
+    """
     models: dict[str, dict[str, Any]] = {}
     for (dataset, model), count in diverged_counts(frame).items():
         entry: dict[str, Any] = {"metrics": {}, "counts": {}}
@@ -54,7 +63,7 @@ def make_baseline(frame: pd.DataFrame) -> Baseline:
 
 
 def compare(frame: pd.DataFrame, baseline: Baseline) -> list[Finding]:
-    """All findings, regressions first; an empty list means that nothing differs beyond tolerance."""
+    """All findings on headline records, regressions first; none: nothing differs beyond tolerance."""
     current = make_baseline(frame)["datasets"]
     expected = baseline["datasets"]
     findings: list[Finding] = []
@@ -89,7 +98,7 @@ def format_findings(findings: Sequence[Finding]) -> str:
 
 def _cells(finding: Finding) -> tuple[str, ...]:
     numbers = (finding.baseline, finding.current, finding.tolerance)
-    shown = ["–" if value is None else f"{value:.6g}" for value in numbers]
+    shown = ["–" if value is None else f"{value:z.6g}" for value in numbers]
     return (
         finding.severity.upper(), finding.dataset, finding.model, finding.metric, *shown, finding.message,
     )  # fmt: skip
@@ -108,7 +117,7 @@ def _groups(frame: pd.DataFrame) -> Any:
 def _summary(records: pd.DataFrame) -> dict[str, Any]:
     values = records["value"].to_numpy(dtype=float)
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    way = direction(str(records["metric"].iloc[0]), str(records["unit"].iloc[0]))
+    way = declared(str(records["metric"].iloc[0])).direction(str(records["unit"].iloc[0]))
     return {"mean": float(values.mean()), "sd": spread, "n": len(values), "direction": way}
 
 
@@ -154,7 +163,8 @@ def compare_metric(
 
     level: probability of a false alarm in this comparison; see `tolerance.level_of`.
     """
-    allowed, basis = tolerance(metric, before, now, level, trained=is_trained(model))
+    named, unit = metric_of(metric, model)
+    allowed, basis = tolerance(named.allowance(unit), before, now, level, trained=is_trained(model))
     loss = _loss(before["direction"], before["mean"], now["mean"])
     numbers = (before["mean"], now["mean"], allowed)
     if not math.isfinite(now["mean"]):

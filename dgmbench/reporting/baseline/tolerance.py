@@ -2,21 +2,21 @@
 
 The same code gives other numbers on another processor. Closed forms differ by rounding. Everything that is
 trained drifts apart from there, at most until it is in effect the training of another seed; so does the
-domain classifier, which all seeds share. A verdict that holds on every machine has to allow for the three:
+domain classifier, which all seeds share. A check that holds on every machine has to allow for the three:
 
 **Tolerance.** A mean may be worse than the baseline's by rounding + sqrt(seeds^2 + (z sqrt(2) c)^2). c is the
 classifier's standard deviation: there is one classifier on each side, however many seeds there are, hence
-sqrt(2). Rounding and c are `allowances.py`'s, by kind of metric. Where c or d is a share of the value, they
-compound (`Size.reach`): z c becomes exp(z c) - 1 of the baseline, which may be a low draw itself.
-`seeds` is the smaller of two bounds:
+sqrt(2). Rounding, c and d (below) are declared with the metric, see `dgmbench.metrics.allowance`. Where c or
+d is a share of the value, they compound (`Size.reach`): z c becomes exp(z c) - 1 of the baseline, which may
+be a low draw itself. `seeds` is the smaller of two bounds:
 
 - the entry's own, t(1 - a, n1 + n2 - 2) s sqrt(1/n1 + 1/n2), with the standard deviation s pooled over the
   seeds of both sides: the two-sample t test. It is sharp where seeds agree, and needs no assumption on how
   much they do; but three seeds say little of s (t is 21 where a normal quantile is 4), and one seed that
   collapsed widens s enough to hide itself.
-- that of the kind, z(1 - a) d sqrt(1/n1 + 1/n2), with d the largest standard deviation over seeds that any
-  entry has in metrics of this kind, or the baseline's own where that is larger. No current seed widens it,
-  so a collapse is found, and it holds for one seed as well.
+- that of the metric, z(1 - a) d sqrt(1/n1 + 1/n2), with d the largest standard deviation over seeds that any
+  entry has in it, or the baseline's own where that is larger. No current seed widens it, so that a collapse
+  is found; and it holds for one seed as well.
 
 Models are not pooled with each other: a closed-form fit has no spread and a GAN has much. A control that was
 carried out once trains nothing (its draws are fixed), so that nothing is allowed for seeds.
@@ -28,8 +28,8 @@ on each other. On one machine numbers repeat exactly.
 
 **Power.** With three seeds on both sides and 400 numbers, a loss of 3.4 d, or of 18 s where that is less, is
 found half the time beyond rounding and classifier. More seeds in the baseline sharpen the check: 8 against 3
-find 5 s. The classifier's share does not shrink with seeds: by it alone FIDs may grow threefold. What domain
-scores find is ruin.
+find 5 s. The classifier's share does not shrink with seeds: by it alone FIDs may grow threefold. Domain
+scores find only large losses.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy.special import ndtri, stdtrit
-
-from dgmbench.reporting.baseline.allowances import allowance
+from dgmbench.metrics import Allowance
+from dgmbench.statistics import normal_quantile, student_quantile
 
 # The share of whole checks that fail though nothing but machine and seeds has changed, at most.
 FALSE_ALARMS = 0.01
@@ -51,30 +50,30 @@ def level_of(comparisons: int) -> float:
 
 
 def tolerance(
-    metric: str, before: dict[str, Any], now: dict[str, Any], level: float, *, trained: bool = True
+    allowed: Allowance, before: dict[str, Any], now: dict[str, Any], level: float, *, trained: bool = True
 ) -> tuple[float, str]:
     """The largest loss that machine and seeds explain, and in words what explains most of it.
 
     Args:
-        metric: key of metrics.json.
+        allowed: what the metric's declaration allows.
         before, now: summaries over seeds: `mean`, `sd` (None for one seed), `n`.
         level: of `level_of`.
         trained: whether this is a model's; with one repetition nothing else has a spread over seeds.
     """
-    kind, mean = allowance(metric), before["mean"]
-    quantile, growing = float(ndtri(1 - level)), abs(now["mean"]) > abs(mean)
+    mean = before["mean"]
+    quantile, growing = normal_quantile(1 - level), abs(now["mean"]) > abs(mean)
     parts = {
-        "rounding": kind.rounding.of(mean),
-        "the classifier": kind.classifier.reach(mean, math.sqrt(2) * quantile, growing=growing),
+        "rounding": allowed.rounding.of(mean),
+        "the classifier": allowed.classifier.reach(mean, math.sqrt(2) * quantile, growing=growing),
     }
     scale = math.sqrt(1 / before["n"] + 1 / now["n"])
     declared = max(
-        kind.seeds.reach(mean, quantile * scale, growing=growing), (before["sd"] or 0.0) * quantile * scale
+        allowed.seeds.reach(mean, quantile * scale, growing=growing), (before["sd"] or 0.0) * quantile * scale
     )
     found, whose = _seeds(declared, before, now, level, trained)
     parts[whose] = found
-    allowed = parts["rounding"] + math.hypot(found, parts["the classifier"])
-    return allowed, max(parts, key=lambda name: parts[name])
+    total = parts["rounding"] + math.hypot(found, parts["the classifier"])
+    return total, max(parts, key=lambda name: parts[name])
 
 
 def _seeds(
@@ -86,7 +85,7 @@ def _seeds(
         return (declared if trained else 0.0), "one seed of any entry"
     squares = sum((side["n"] - 1) * (side["sd"] or 0.0) ** 2 for side in (before, now))
     scale = math.sqrt(1 / before["n"] + 1 / now["n"])
-    own = float(stdtrit(freedom, 1 - level)) * math.sqrt(squares / freedom) * scale
+    own = student_quantile(1 - level, freedom) * math.sqrt(squares / freedom) * scale
     if own <= declared:
         return own, f"{before['n']} and {now['n']} seeds"
     return declared, "seeds of any entry"

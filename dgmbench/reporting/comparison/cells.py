@@ -15,8 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dgmbench.claims.claim import Verdict
+from dgmbench.metrics import UNITS, Direction, declared
+from dgmbench.metrics.likelihood import with_most_draws
 from dgmbench.points import Points
-from dgmbench.reporting import vocabulary as words
+from dgmbench.reporting.words import kind_mark
 from dgmbench.statistics import Part, Sources, over_trainings, sources
 
 # Points of the seeds of a model, by metric and unit.
@@ -33,13 +36,18 @@ _DEFAULT_DECIMALS = {"nats": 2, "bits_per_dim": 3, "percent": 2, "seconds": 1, "
 class Column:
     """A metric in one unit; `tightest` marks the column that takes each model's best bound.
 
-    failing: a control shows that the metric misses what it is to notice.
+    trust: the verdict on the claim that the metric notices what it is meant to; None where no control says.
     """
 
     metric: str
     unit: str
     tightest: bool = False
-    failing: bool = False
+    trust: Verdict | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether a control contradicts that the metric notices what it is meant to."""
+        return self.trust == "contradicted"
 
     @property
     def key(self) -> str:
@@ -47,15 +55,15 @@ class Column:
         return f"{self.metric} [{self.unit}]"
 
     @property
-    def direction(self) -> words.Direction:
+    def direction(self) -> Direction:
         """Which way is better."""
-        return words.direction(self.metric, self.unit)
+        return declared(self.metric).direction(self.unit)
 
     @property
     def label(self) -> str:
         """Name for readers, without arrow or unit."""
         bits = self.tightest and self.unit == "bits_per_dim"
-        return "bits/dim" if bits else words.label(self.metric)
+        return "bits/dim" if bits else declared(self.metric).label
 
     @property
     def title(self) -> str:
@@ -66,7 +74,7 @@ class Column:
     @property
     def unit_words(self) -> str:
         """The unit in parentheses; empty where it is in the title or there is none."""
-        unit = words.UNIT_WORDS[self.unit]
+        unit = UNITS[self.unit]
         return f"({unit})" if unit and not self.title.startswith(unit) else ""
 
     @property
@@ -126,13 +134,14 @@ class Cell:
         """Mean and widest interval alone, `= −86.76 ± 0.39`, for sentences."""
         if self._is_count:
             return f"{self.mean:,.0f}"
-        mark = words.kind_mark(self.kind, self.unit) + " " if words.is_likelihood(self.metric) else ""
+        likelihood = declared(self.metric).likelihood
+        mark = kind_mark(self.metric, self.kind, self.unit) + " " if likelihood else ""
         shown = mark + number(self.mean, decimals(self.widest or 0.0, self.unit))
         return shown if self.widest is None else f"{shown} ± {spread(self.widest, self.unit)}"
 
     @property
     def _is_count(self) -> bool:
-        return self.metric == "parameters" and not self.half_width
+        return declared(self.metric).whole and not self.half_width
 
 
 def summarised(records: pd.DataFrame, points: SeedPoints | None = None) -> Cell:
@@ -185,7 +194,7 @@ def _sources(
         found = sources(by_image)
         return Sources(trainings, found.images, found.interaction)
     known = errors.dropna().to_numpy(dtype=float)
-    if not words.is_over_test_images(metric) or len(known) < len(values):
+    if not declared(metric).over_test_images or len(known) < len(values):
         return Sources(trainings)
     return Sources(trainings, Part(float(np.square(known).mean())))
 
@@ -198,19 +207,16 @@ def headline_metric(records: pd.DataFrame) -> str | None:
     one over more images, and of those the higher. So a tight bound of fewer images, whose interval is the
     wider, goes before a loose one of all.
     """
-    bounds = records.loc[[words.tightness(str(metric)) is not None for metric in records["metric"]]]
+    bounds = records.loc[[declared(str(metric)).tightness is not None for metric in records["metric"]]]
     ranks = {str(metric): _rank(str(metric), own) for metric, own in bounds.groupby("metric")}
-    draws = [k for metric in ranks if (k := words.importance_draws(metric))]
-    eligible = [metric for metric in ranks if words.importance_draws(metric) in (None, max(draws, default=0))]
-    return max(eligible, key=ranks.__getitem__, default=None)
+    return max(with_most_draws(ranks), key=ranks.__getitem__, default=None)
 
 
 def _rank(metric: str, records: pd.DataFrame) -> tuple[int, int, int, float]:
     sign = -1 if records["unit"].iloc[0] == "bits_per_dim" else 1
-    tightness = words.tightness(metric) or 0
     return (
         records["seed"].nunique(),
-        tightness,
+        declared(metric).tightness or 0,
         int(records["n"].min()),
         sign * float(records["value"].mean()),
     )
@@ -233,4 +239,5 @@ def decimals(spread: float, unit: str) -> int:
 
 def number(value: float, digits: int) -> str:
     """A rounded number with a true minus sign, which neither wraps nor reads as a hyphen."""
-    return f"{round(value, digits):,.{max(0, digits)}f}".replace("-", "−")
+    # z: what rounds to zero has no sign, so that -0.0004 is 0.000 and not −0.000.
+    return f"{round(value, digits):z,.{max(0, digits)}f}".replace("-", "−")

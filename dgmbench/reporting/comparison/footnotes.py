@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import declared
+from dgmbench.metrics.metric import FLOOR
 from dgmbench.reporting.comparison.cells import PARTIAL, Cell, Column
 from dgmbench.reporting.comparison.interval_notes import interval_notes
+from dgmbench.reporting.words import KIND_MARKS, KIND_WORDS
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Row, Table
+    from dgmbench.reporting.comparison.table import Row, Table
 
 AIS = "log_likelihood_ais"
 # Widths of the feature spaces, as in `dgmbench.evaluation`, which reports do not import.
@@ -25,9 +27,9 @@ def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
     """All footnotes of a table, given the records behind it."""
     cells = [cell for row in table.rows for cell in row.cells.values()]
     notes = [
-        f"{words.KIND_MARKS[kind]} {words.KIND_WORDS[kind]}."
-        for kind in words.KIND_MARKS
-        if any(cell.kind == kind and words.is_likelihood(cell.metric) for cell in cells)
+        f"{KIND_MARKS[kind]} {KIND_WORDS[kind]}."
+        for kind in KIND_MARKS
+        if any(cell.kind == kind and declared(cell.metric).likelihood for cell in cells)
     ]
     notes += coverage_notes(table) + annealing_notes(table, records) + distance_notes(table, records)
     notes += interval_notes(table)
@@ -65,7 +67,7 @@ def _headline_coverage(table: Table) -> list[str]:
     if column is None:
         return []
     shown = _cells(table, column)
-    said = [f"{row.model} ({words.label(cell.metric)}, {cell.images:,})" for row, cell in shown
+    said = [f"{row.model} ({declared(cell.metric).label}, {cell.images:,})" for row, cell in shown
             if cell.partial]  # fmt: skip
     if not said:
         return []
@@ -88,14 +90,14 @@ def _comparable(table: Table, column: Column) -> str:
 
 
 def annealing_notes(table: Table, records: pd.DataFrame) -> list[str]:
-    """What is to be known where AIS is shown: added noise, simulated images, acceptance, missing gaps."""
+    """Notes on AIS: added noise, simulated images, acceptance, missing gaps."""
     annealed = [row for row in table.rows if any(cell.metric == AIS for cell in row.cells.values())]
     notes = [note for row in annealed for note in _noise_note(row.model, records)]
     gaps = [row for row in annealed if "bdmc_gap [nats]" in row.cells]
     if gaps:
         count = _range(row.cells["bdmc_gap [nats]"].images or 0 for row in gaps)
         notes.append(
-            f"{words.label('bdmc_gap')}: on {count} images simulated from each model, not on test images."
+            f"{declared('bdmc_gap').label}: on {count} images simulated from each model, not on test images."
         )
     without = [row.model for row in annealed if row not in gaps]
     if without:
@@ -148,13 +150,15 @@ def distance_notes(table: Table, records: pd.DataFrame) -> list[str]:
     histogram = "class_histogram_distance"
     floor = _all(records, f"{histogram}_floor")
     if histogram in metrics and floor:
-        notes.append(f"{words.label(histogram)}: {_floor_words(records, histogram)} score {min(floor):.3g}.")
+        notes.append(
+            f"{declared(histogram).label}: {_floor_words(records, histogram)} score {min(floor):.3g}."
+        )
     return notes
 
 
 def _distance_notes(space: str, records: pd.DataFrame) -> list[str]:
     metric = f"fid_{space}"
-    name = words.label(metric)
+    name = declared(metric).label
     generated, real = (_all(records, f"n_{side}_{space}") for side in ("generated", "real"))
     if not generated or not real:
         return []
@@ -187,12 +191,12 @@ def _parts_notes(space: str, records: pd.DataFrame) -> list[str]:
         if own.empty:
             continue
         there = [metric for metric in group if metric in set(own["metric"])]
-        names = ", ".join(words.label(metric) for metric in there)
+        names = ", ".join(declared(metric).label for metric in there)
         either = "at most as many" if group[0].startswith("kid") else "as many"
         note = f"{names}: {_range(own['n'].astype(int))} generated against {either} test images"
-        floors = [_all(records, metric + words.FLOOR) for metric in there]
+        floors = [_all(records, metric + FLOOR) for metric in there]
         if all(floors):
-            counts = records.loc[records["metric"].isin([m + words.FLOOR for m in there]), "n"].astype(int)
+            counts = records.loc[records["metric"].isin([m + FLOOR for m in there]), "n"].astype(int)
             scores = ", ".join(f"{floor[0]:.3g}" for floor in floors)
             note += f"; {_range(counts)} training images in place of generated ones score {scores}"
         notes.append(f"{note}{_one_seed(records, there)}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dgmbench.reporting.comparison.cells import Cell, Column
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Table
+    from dgmbench.reporting.comparison.table import Table
 
 BOTH = (
     "a ± b (c): mean over seeds with 95 % intervals. b is over trainings and test images, which all seeds "

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import declared
+from dgmbench.metrics.likelihood import EXACT, with_most_draws
 from dgmbench.reporting.comparison.cells import Cell, Column
-from dgmbench.statistics import Difference, paired_difference, unpaired_difference
+from dgmbench.statistics import Interval, paired_difference, unpaired_difference
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Row
+    from dgmbench.reporting.comparison.table import Row
 
 # Two likelihoods are compared on so many common test images, or more.
 FEWEST = 10
 
 
-def difference(first: Cell, second: Cell) -> Difference | None:
+def difference(first: Cell, second: Cell) -> Interval | None:
     """Of two cells in one unit; None for likelihoods that have no test images in common."""
     common = _common(first, second)
     if first.points is not None and second.points is not None and common is not None:
@@ -35,8 +36,8 @@ def difference(first: Cell, second: Cell) -> Difference | None:
         found = paired_difference(*own)
         whole = all(len(common) == values.shape[1] for values in (first.points, second.points))
         # Of all its images a model's records have the mean in full precision.
-        return Difference(first.mean - second.mean, found.half_width) if whole else found
-    if words.is_likelihood(first.metric) and first.images != second.images:
+        return Interval(first.mean - second.mean, found.half) if whole else found
+    if declared(first.metric).likelihood and first.images != second.images:
         return None
     return unpaired_difference(
         first.values or (first.mean,),
@@ -78,21 +79,21 @@ def like_with_like(first: Row, second: Row, unit: str) -> tuple[Cell, Cell] | No
         (a, b)
         for a in first.bounds.get(unit, ())
         for b in second.bounds.get(unit, ())
-        if (a.metric == b.metric or "log_likelihood" in (a.metric, b.metric)) and common_images(a, b)
+        if (a.metric == b.metric or EXACT.name in (a.metric, b.metric)) and common_images(a, b)
     ]
 
     def rank(pair: tuple[Cell, Cell]) -> tuple[int, int, int, float]:
         seeds = min(2, *(cell.n for cell in pair))
-        tightness = min(words.tightness(cell.metric) or 0 for cell in pair)
+        tightness = min(declared(cell.metric).tightness or 0 for cell in pair)
         return seeds, tightness, common_images(*pair), sign * sum(cell.mean for cell in pair)
 
-    most = max((_draws(pair) for pair in pairs), default=0)
-    return max((pair for pair in pairs if _draws(pair) in (0, most)), key=rank, default=None)
+    eligible = with_most_draws(_bound(pair) for pair in pairs)
+    return max((pair for pair in pairs if _bound(pair) in eligible), key=rank, default=None)
 
 
-def _draws(pair: tuple[Cell, Cell]) -> int:
-    """Of importance sampling; 0 where neither cell is that."""
-    return max(words.importance_draws(cell.metric) or 0 for cell in pair)
+def _bound(pair: tuple[Cell, Cell]) -> str:
+    """The metric of a pair that bounds; the exact value where both are that."""
+    return next((cell.metric for cell in pair if cell.metric != EXACT.name), EXACT.name)
 
 
 def mark_best(column: Column, rows: Sequence[Row]) -> None:
@@ -124,8 +125,8 @@ def name_bounds(column: Column, rows: Sequence[Row]) -> bool:
     Exact values need no name.
     """
     cells = [row.cells[column.key] for row in rows if column.key in row.cells]
-    bounds = [cell for cell in cells if cell.metric != "log_likelihood"]
+    bounds = [cell for cell in cells if cell.metric != EXACT.name]
     mixed = len({cell.metric for cell in bounds}) > 1
     for cell in bounds:
-        cell.bound = words.label(cell.metric) if mixed else ""
+        cell.bound = declared(cell.metric).label if mixed else ""
     return mixed

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import UNITS, declared
+from dgmbench.metrics.likelihood import EXACT
 from dgmbench.reporting.comparison.cells import Column, number
+from dgmbench.reporting.words import kind_mark
 
 
 @dataclass(frozen=True)
@@ -185,16 +187,16 @@ def reference_text(reference: Reference) -> str:
     """A published value with kind mark, metric (unless the log-likelihood) and unit."""
     digits = max(1, len(repr(reference.value).partition(".")[2]))
     digits = max(2, digits) if reference.uncertainty is None else (0 if reference.value > 100 else 1)
-    likelihood = words.is_likelihood(reference.metric)
-    mark = words.kind_mark(reference.kind, reference.unit) + " " if likelihood else ""
-    name = "" if reference.metric == "log_likelihood" else words.label(reference.metric) + " "
+    likelihood = declared(reference.metric).likelihood
+    mark = kind_mark(reference.metric, reference.kind, reference.unit) + " " if likelihood else ""
+    name = "" if reference.metric == EXACT.name else declared(reference.metric).label + " "
     spread = "" if reference.uncertainty is None else f" ± {reference.uncertainty:.{digits}f}"
-    unit = words.UNIT_WORDS[reference.unit]
+    unit = UNITS[reference.unit]
     return f"{name}{mark}{number(reference.value, digits)}{spread}" + (f" {unit}" if unit else "")
 
 
 def fits(reference: Reference, columns: Sequence[Column]) -> bool:
     """Whether a published figure has a column to be read against: of its metric, or of all likelihoods."""
-    bound = words.tightness(reference.metric) is not None
-    metrics = {reference.metric, "log_likelihood"} if bound else {reference.metric}
+    bound = declared(reference.metric).tightness is not None
+    metrics = {reference.metric, EXACT.name} if bound else {reference.metric}
     return any(c.metric in metrics and c.unit == reference.unit for c in columns)

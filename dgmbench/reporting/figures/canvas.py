@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
-# Okabe and Ito's palette: told apart by colour-blind readers and in print. Its yellow is too faint on white.
+# Okabe and Ito's palette: distinct for colour-blind readers and in print. Its yellow is too faint on white.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -77,5 +77,5 @@ def save(figure: Figure, path: Path, tight: bool = True, gap: float | None = Non
 
 def spoken(value: float) -> str:
     """A number for an alternative text: four digits, thousands separated, a true minus sign."""
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:z.4g}"
     return text.replace("-", "−")

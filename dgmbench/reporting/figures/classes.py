@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dgmbench.reporting.figures.canvas import Picture, canvas, save
-from dgmbench.reporting.stage_files import Run, load_class_counts
+from dgmbench.reporting.run_files import Run, load_class_counts
 
 ROLE, REAL = "classes", "test images"
 

@@ -13,26 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import declared
+from dgmbench.metrics.likelihood import IS, importance_draws
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
-from dgmbench.reporting.stage_files import is_compared
-from dgmbench.statistics import mean_and_interval
+from dgmbench.reporting.records import headline_records, is_compared
+from dgmbench.statistics import Interval, student_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
-class Point:
-    """A mean over seeds with the half-width of its 95 % interval over trainings (None: one seed), nats."""
-
-    mean: float
-    half_width: float | None
-
-
-@dataclass(frozen=True)
 class Ladder:
     """The bounds of one model by number of draws, all over the same images, and what they lead up to.
+
+    All are means over seeds with intervals over trainings, in nats.
 
     annealed: AIS on those images; where it covers fewer (`annealed_images`), the last bound plus the
     `difference` of the two on these. gap: of bidirectional Monte Carlo, nats.
@@ -40,18 +35,18 @@ class Ladder:
 
     model: str
     images: int
-    bounds: dict[int, Point]
-    exact: Point | None = None
-    annealed: Point | None = None
+    bounds: dict[int, Interval]
+    exact: Interval | None = None
+    annealed: Interval | None = None
     difference: float | None = None
     annealed_images: int = 0
-    gap: Point | None = None
+    gap: Interval | None = None
 
 
 def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], folder: Path) -> list[Picture]:
     """One line per model that has importance-sampled bounds, with a band over trainings; none, no picture."""
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
-    part = words.headline_records(part[part["unit"] == "nats"])
+    part = headline_records(part[part["unit"] == "nats"])
     ladders = [found for model in models if (found := ladder(part[part["model"] == model], model))]
     if not ladders:
         return []
@@ -65,12 +60,12 @@ def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], fo
 def ladder(records: pd.DataFrame, model: str) -> Ladder | None:
     """The bounds of one model from its records in nats; None unless there are bounds of two draws or more."""
     by_metric = {str(metric): own.set_index("seed") for metric, own in records.groupby("metric")}
-    draws = sorted(k for metric in by_metric if (k := words.importance_draws(metric)))
+    draws = sorted(k for metric in by_metric if (k := importance_draws(declared(metric))))
     if not draws or draws[-1] < 2:
         return None
-    last = by_metric[f"log_likelihood_is_{draws[-1]}"]
+    last = by_metric[IS.of(draws=draws[-1]).name]
     images = int(last["n"].max())
-    steps = {1: "elbo"} | {k: f"log_likelihood_is_{k}" for k in draws}
+    steps = {1: "elbo"} | {k: IS.of(draws=k).name for k in draws}
     alike = {metric: own for metric, own in by_metric.items() if int(own["n"].min()) == images}
     bounds = {k: _point(alike[metric]["value"]) for k, metric in steps.items() if metric in alike}
     exact = _point(alike["log_likelihood"]["value"]) if "log_likelihood" in alike else None
@@ -93,8 +88,13 @@ def _with_annealing(
     return replace(found, annealed=_point(sums), difference=difference, annealed_images=count)
 
 
-def _point(values: pd.Series) -> Point:
-    return Point(*mean_and_interval([float(value) for value in values]))
+def _point(values: pd.Series) -> Interval:
+    return student_interval([float(value) for value in values])
+
+
+def _bar(point: Interval) -> float:
+    """Half the interval to draw; none for one seed."""
+    return point.half if point.is_known else 0.0
 
 
 def _draw(ladders: Sequence[Ladder], path: Path) -> None:
@@ -118,13 +118,13 @@ def _draw(ladders: Sequence[Ladder], path: Path) -> None:
 def _draw_ladder(axes: Axes, found: Ladder, beyond: float, style: dict[str, Any]) -> None:
     draws, points = list(found.bounds), list(found.bounds.values())
     axes.plot(draws, [point.mean for point in points], markersize=5, label=_legend(found), **style)
-    low = [point.mean - (point.half_width or 0.0) for point in points]
-    high = [point.mean + (point.half_width or 0.0) for point in points]
+    low = [point.mean - _bar(point) for point in points]
+    high = [point.mean + _bar(point) for point in points]
     axes.fill_between(draws, low, high, color=style["color"], alpha=0.15, linewidth=0)
     if found.exact:
         axes.axhline(found.exact.mean, color=style["color"], linestyle=(0, (6, 3)), linewidth=1.2)
     if found.annealed:
-        error = found.annealed.half_width or 0.0
+        error = _bar(found.annealed)
         axes.errorbar([beyond], [found.annealed.mean], yerr=[error], fmt="D", color=style["color"], capsize=4,
                       markerfacecolor=style["color"] if found.difference is None else "white")  # fmt: skip
 
@@ -138,11 +138,11 @@ def _legend(found: Ladder) -> str:
 
 
 def _annealed_words(found: Ladder) -> str:
-    """How the annealed value was come by, and the gap that says how far to trust it."""
+    """How the annealed value was obtained, and the gap that says how far to trust it."""
     gap = f"BDMC gap {found.gap.mean:.2g}" if found.gap else "BDMC gap unknown"
     if found.difference is None:
         return f"AIS ({gap})"
-    last = words.label(f"log_likelihood_is_{max(found.bounds)}")
+    last = IS.of(draws=max(found.bounds)).label
     sign = "+" if found.difference >= 0 else "−"
     gain = f"{sign} {abs(found.difference):.2g}"
     return f"AIS, as {last} {gain} (AIS − IS on {found.annealed_images:,} images; {gap})"

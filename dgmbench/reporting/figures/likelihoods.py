@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgmbench.reporting import vocabulary
+from dgmbench.metrics import declared
 from dgmbench.reporting.comparison.cells import Cell, Column, decimals, number
-from dgmbench.reporting.comparison.tables import Row, Table
+from dgmbench.reporting.comparison.table import Row, Table
 from dgmbench.reporting.figures.canvas import BLUE, GREEN, ORANGE, PURPLE, Picture, canvas, save
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def draw(table: Table, folder: Path) -> list[Picture]:
 
     A bound over other images than the model's tightest stays out: side by side they would mislead.
     """
-    bounds = [c for c in table.columns if c.unit == "nats" and vocabulary.tightness(c.metric) is not None]
+    bounds = [c for c in table.columns if c.unit == "nats" and declared(c.metric).tightness is not None]
     parzen = [c for c in table.columns if (c.metric, c.unit) == ("log_likelihood_parzen", "nats")]
     panels = [panel for panel in (bounds, parzen) if panel]
     if not panels:
@@ -77,7 +77,7 @@ def _draw_panel(axes: Axes, table: Table, columns: Sequence[Column]) -> None:
 def _comparable(row: Row, column: Column) -> Cell | None:
     """The cell to draw: none where it is a bound over other images than the model's headline."""
     cell, headline = row.cells.get(column.key), row.cells.get(_HEADLINE)
-    if cell is None or headline is None or vocabulary.tightness(cell.metric) is None:
+    if cell is None or headline is None or declared(cell.metric).tightness is None:
         return cell
     return cell if cell.images == headline.images else None
 
@@ -112,7 +112,7 @@ def _write_gap(axes: Axes, cell: Cell, gap: Cell, y: int) -> None:
 def _spoken(table: Table, column: Column) -> str:
     cells = [(row, cell) for row in table.rows if (cell := _comparable(row, column))]
     said = [f"{row.model} {cell.text}" + _spoken_gap(row, cell) for row, cell in cells]
-    return f"{vocabulary.label(column.metric)}: " + (", ".join(said) or "of other images, not drawn")
+    return f"{declared(column.metric).label}: " + (", ".join(said) or "of other images, not drawn")
 
 
 def _spoken_gap(row: Row, cell: Cell) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import BLUE, DPI, ORANGE, Picture, canvas, save
-from dgmbench.reporting.stage_files import Run, levels_of, load_neighbours
+from dgmbench.reporting.run_files import Run, levels_of, load_neighbours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,14 +39,14 @@ def draw(runs: Sequence[Run], manifest: Mapping[str, Any], results_root: Path, f
 
 
 def _means(content: Mapping[str, np.ndarray]) -> list[str]:
-    told = []
+    means = []
     for prefix, where in (("", "in pixels"), ("domain_", "in features")):
         if f"{prefix}generated_distances" in content:
             ours, theirs = (
                 np.mean(content[f"{prefix}{side}_distances"]) for side in ("generated", "heldout")
             )
-            told.append(f"generated (mean {ours:.2f}) and held-out images (mean {theirs:.2f}) {where}")
-    return told
+            means.append(f"generated (mean {ours:.2f}) and held-out images (mean {theirs:.2f}) {where}")
+    return means
 
 
 def neighbour_figure(run: Run, content: Mapping[str, np.ndarray], levels: int, path: Path) -> None:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dgmbench.reporting import vocabulary as words
+from dgmbench.metrics import declared
+from dgmbench.metrics.quality import SPACES, Space
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
-from dgmbench.reporting.stage_files import Run, is_compared
+from dgmbench.reporting.records import is_compared
+from dgmbench.reporting.run_files import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-SPACES = ("domain", "inception")
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ def draw(
     """All figures of one data set and view for which there are numbers."""
     drawn = []
     for space in SPACES:
-        curves = load_curves(runs, space, results_root)
+        curves = load_curves(runs, space.name, results_root)
         if curves:
-            drawn.append(_bias(curves, space, dataset, view, folder))
+            drawn.append(_bias(curves, space.name, dataset, view, folder))
     part = frame[(frame["dataset"] == dataset) & (frame["view"] == view) & is_compared(frame["model"])]
     for space in SPACES:
-        suffix = "" if space == "domain" else f"_{space}"
-        points = _means(part, f"recall{suffix}").join(_means(part, f"precision{suffix}"), how="inner")
+        recall, precision = (f"{name}{space.suffix}" for name in ("recall", "precision"))
+        points = _means(part, recall).join(_means(part, precision), how="inner")
         if len(points):
             drawn.append(_scatter(points, space, dataset, view, folder))
     return drawn
@@ -77,7 +77,7 @@ def _mean_curve(model: str, found: list[dict[str, np.ndarray]]) -> Curve:
 
 def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: Path) -> Picture:
     path = folder / f"{dataset}-{view}-fid-{space}.png"
-    name = words.label(f"fid_{space}")
+    name = declared(f"fid_{space}").label
     with canvas(7.4, 3.6 + 0.18 * len(curves)) as figure:
         axes = figure.subplots()
         for place, curve in enumerate(curves):
@@ -102,7 +102,8 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
         axes.set_yscale("symlog", linthresh=1.0)
         _tick_by_hand(axes)
         axes.set(
-            xlabel="n of generated and of test images, even in 1/n; star: carried on to infinity", ylabel=name
+            xlabel="n of generated and of test images, even in 1/n; star: extrapolated to infinity",
+            ylabel=name,
         )
         handles, names = axes.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
@@ -130,10 +131,9 @@ def _means(part: pd.DataFrame, metric: str) -> pd.DataFrame:
     return own.groupby("model", sort=False)["value"].agg(["mean", "min", "max"]).add_prefix(f"{metric} ")
 
 
-def _scatter(points: pd.DataFrame, space: str, dataset: str, view: str, folder: Path) -> Picture:
-    path = folder / f"{dataset}-{view}-precision-recall-{space}.png"
-    suffix = "" if space == "domain" else f"_{space}"
-    recall, precision = f"recall{suffix}", f"precision{suffix}"
+def _scatter(points: pd.DataFrame, space: Space, dataset: str, view: str, folder: Path) -> Picture:
+    path = folder / f"{dataset}-{view}-precision-recall-{space.name}.png"
+    recall, precision = f"recall{space.suffix}", f"precision{space.suffix}"
     with canvas(6.0, 4.6 + 0.09 * len(points)) as figure:
         axes = figure.subplots()
         for place, (model, point) in enumerate(points.iterrows()):
@@ -144,13 +144,13 @@ def _scatter(points: pd.DataFrame, space: str, dataset: str, view: str, folder: 
                 for name, middle in ((recall, x), (precision, y))
             ]
             axes.errorbar([x], [y], xerr=spans[0], yerr=spans[1], label=str(model), elinewidth=0.9, **style)
-        axes.set(xlabel=f"{words.label(recall)}: data covered by samples", xlim=(-0.03, 1.03),
-                 ylabel=f"{words.label(precision)}: samples like data", ylim=(-0.03, 1.03))  # fmt: skip
+        axes.set(xlabel=f"{declared(recall).label}: data covered by samples", xlim=(-0.03, 1.03),
+                 ylabel=f"{declared(precision).label}: samples like data", ylim=(-0.03, 1.03))  # fmt: skip
         figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
         save(figure, path)
     said = "; ".join(
         f"{model} {point[f'{precision} mean']:.2f} and {point[f'{recall} mean']:.2f}"
         for model, point in points.iterrows()
     )
-    title = f"{words.label(precision)} and {words.label(recall)}"
+    title = f"{declared(precision).label} and {declared(recall).label}"
     return Picture(path, "quality", dataset, view, title, f"{title}, means over seeds: {said}")

@@ -53,7 +53,7 @@ def test_repeated_images_are_a_level_away_at_most(digits: Dataset, classifier: D
 def test_the_claim_is_borne_out_on_digits(digits: Dataset, classifier: DomainClassifier) -> None:
     finding = control(repetitions=5, epochs=1).run(context("overfit_underfit", digits, classifier))
     check(finding)
-    assert finding.outcome == "shown"
+    assert finding.outcome == "supported"
     values = table(finding)
     assert {metric for _, metric in values} == set(MEASURES)
     assert max(values["memorised", "nn_distance_ratio"]) < 0.8 < min(values["unseen", "nn_distance_ratio"])
@@ -69,7 +69,7 @@ def test_a_model_that_knows_all_and_forgets_nothing_is_not_accused(
 
     monkeypatch.setattr(OverfitUnderfit, "_repeat", unseen)
     finding = control(epochs=1).run(context("overfit_underfit", digits, classifier))
-    assert finding.outcome == "not shown"
+    assert finding.outcome == "contradicted"
 
 
 def test_the_same_seed_gives_the_same_bytes(digits: Dataset, classifier: DomainClassifier) -> None:

@@ -50,7 +50,7 @@ def test_every_game_is_played_and_written_down(digits: Dataset) -> None:
     values = table(finding)
     assert {subject for subject, _ in values} == {*OBJECTIVES, AHEAD}
     assert all(len(column) == 2 for column in values.values())
-    assert finding.outcome != "shown"
+    assert finding.outcome != "supported"
     assert len(finding.sheets[0].images) == len(OBJECTIVES) + 1
 
 
@@ -81,8 +81,8 @@ class Fabricated(GANRing):
 
 @pytest.mark.parametrize(
     ("in_turn", "ahead", "outcome"),
-    [((8, 8), (1, 1), "shown"), ((8, 8), (8, 8), "not shown"), ((8, 2), (1, 0), "undecided"),
-     ((3, 3), (1, 1), "not shown")],
+    [((8, 8), (1, 1), "supported"), ((8, 8), (8, 8), "contradicted"), ((8, 2), (1, 0), "undecided"),
+     ((3, 3), (1, 1), "contradicted")],
 )  # fmt: skip
 def test_outcome_follows_from_the_modes(
     in_turn: tuple[int, int], ahead: tuple[int, int], outcome: str, digits: Dataset

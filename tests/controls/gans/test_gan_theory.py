@@ -89,7 +89,7 @@ def test_the_claim_is_borne_out(digits: Dataset) -> None:
     settings = GANTheorySettings.model_validate(SMALL | {"steps": 800, "width": 64})
     finding = GANTheory(settings).run(context("gan_theory", digits))
     check(finding)
-    assert finding.outcome == "shown"
+    assert finding.outcome == "supported"
     values = table(finding)
     for name in ("1d", "2d", "1d_equal", "2d_equal"):
         (optimum,) = values[name, "game_value_optimum"]
@@ -107,7 +107,7 @@ def test_a_training_that_is_too_short_is_not_taken_for_the_theory(digits: Datase
     settings = GANTheorySettings.model_validate(SMALL | {"steps": 5, "looks": [1]})
     finding = GANTheory(settings).run(context("gan_theory", digits))
     check(finding)
-    assert finding.outcome != "shown"
+    assert finding.outcome != "supported"
 
 
 def test_the_same_seed_gives_the_same_bytes(digits: Dataset) -> None:

@@ -25,7 +25,7 @@ def control(**settings: object) -> LookupTable:
 def test_digits_are_drawn_well_and_scored_badly(digits: Dataset, classifier: DomainClassifier) -> None:
     finding = control(fid_samples=5000).run(context("lookup_table", digits, classifier))
     check(finding)
-    assert finding.outcome == "shown"
+    assert finding.outcome == "supported"
     values = table(finding)
     narrow, best, ppca = (
         values[name, "log_likelihood"][0] for name in ("table_1197_narrow", "table_1197_best", "ppca")
@@ -89,7 +89,7 @@ def test_not_shown_where_test_images_are_those_of_the_table(made_up: Callable[..
     data = made_up(64, train=images(300), valid=images(100), test=images(100))
     finding = control(latent_dims=[5], log10_bandwidths=(-2.5, 0.0)).run(context("any", data))
     check(finding)
-    assert finding.outcome == "not shown"
+    assert finding.outcome == "contradicted"
     assert finding.sentence.count("nats above") == 2
 
 
@@ -98,13 +98,13 @@ def test_not_shown_where_the_samples_are_far_from_the_floor(
 ) -> None:
     """Ten images are too few, however well each is drawn."""
     finding = control(sizes=[10], fid_samples=1000).run(context("lookup_table", digits, classifier))
-    assert finding.outcome == "not shown"
+    assert finding.outcome == "contradicted"
 
 
 def test_without_a_classifier_likelihood_alone_decides(digits: Dataset) -> None:
     finding = control().run(context("lookup_table", digits))
     check(finding)
-    assert finding.outcome == "shown" and "no classifier" in finding.sentence
+    assert finding.outcome == "supported" and "no classifier" in finding.sentence
     assert len(finding.panels) == 1 and not any(row.metric == "fid_domain" for row in finding.records)
 
 

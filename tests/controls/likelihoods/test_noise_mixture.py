@@ -33,7 +33,7 @@ def flat_images(made_up: Callable[..., Dataset]) -> Dataset:
 def test_likelihood_prefers_noise_on_digits(digits: Dataset, classifier: DomainClassifier) -> None:
     finding = control().run(context("noise_mixture", digits, classifier))
     check(finding)
-    assert finding.outcome == "shown"
+    assert finding.outcome == "supported"
     values = table(finding)
     assert values["noise_0.99", "log_likelihood"] > values["ppca_small", "log_likelihood"]
     assert values["noise_0.99", "fid_domain"] > values["ppca_small", "fid_domain"]
@@ -86,7 +86,7 @@ def test_the_drawn_images_are_noise_in_their_share(digits: Dataset) -> None:
 def test_not_shown_where_no_model_is_worse_by_more_than_the_bound(made_up: Callable[..., Dataset]) -> None:
     finding = control(latent_dims=[2], rival_latent_dims=[1]).run(context("any", flat_images(made_up)))
     check(finding)
-    assert finding.outcome == "not shown"
+    assert finding.outcome == "contradicted"
     assert "below that of a smaller PPCA" in finding.sentence
 
 
@@ -96,13 +96,13 @@ def test_not_shown_where_the_rival_draws_worse_than_noise(
     """A good model with a little noise draws better images than one that draws little but noise."""
     harsh = control(shares=[0.05], judged_share=0.05, rival_latent_dims=[1])
     finding = harsh.run(context("noise_mixture", digits, classifier))
-    assert finding.outcome == "not shown" and "lower)." in finding.sentence
+    assert finding.outcome == "contradicted" and "lower)." in finding.sentence
 
 
 def test_without_a_classifier_likelihood_alone_decides(digits: Dataset) -> None:
     finding = control().run(context("noise_mixture", digits))
     check(finding)
-    assert finding.outcome == "shown" and "no classifier" in finding.sentence
+    assert finding.outcome == "supported" and "no classifier" in finding.sentence
     assert len(finding.panels) == 1 and not any(row.metric == "fid_domain" for row in finding.records)
 
 

@@ -24,7 +24,7 @@ def control(**settings: object) -> ParzenKMeans:
 def test_centres_win_on_digits_and_coincide_at_all_images(digits: Dataset) -> None:
     finding = control(sizes=[100, 5000]).run(context("parzen_kmeans", digits))
     check(finding)
-    assert finding.outcome == "shown"
+    assert finding.outcome == "supported"
     values = table(finding)
     ours, theirs = (np.array(values[name, "log_likelihood_parzen"]) for name in ("kmeans_100", "train_100"))
     assert (ours - theirs > 5).all()
@@ -55,7 +55,7 @@ def test_not_shown_where_centres_lie_in_the_wrong_places(made_up: Callable[..., 
     data = made_up(64, **alike)
     finding = control(sizes=[40], repetitions=4, log10_bandwidths=(-2.5, 0.0)).run(context("any", data))
     check(finding)
-    assert finding.outcome == "not shown"
+    assert finding.outcome == "contradicted"
     assert "in nats: -" in finding.sentence
 
 

@@ -35,7 +35,7 @@ def control(**settings: object) -> ParzenTruth:
 def test_parzen_misses_the_truth_of_digits_and_prefers_the_rival(digits: Dataset) -> None:
     finding = control().run(context("parzen_truth", digits))
     check(finding)
-    assert finding.outcome == "shown"
+    assert finding.outcome == "supported"
     values = table(finding)
     scores = [values[f"truth_{m}", "log_likelihood_parzen"][0] for m in (100, 1000)]
     truth, rival = (values[name, "log_likelihood"][0] for name in ("truth", "rival"))
@@ -69,12 +69,12 @@ def test_the_rival_s_density_and_samples_are_those_of_its_mixture() -> None:
     torch.testing.assert_close(x.flatten(1).var(0), reference.variance, atol=0.01, rtol=0)
 
 
-def test_in_few_dimensions_parzen_is_right_and_the_claim_not_shown(digits: Dataset) -> None:
+def test_in_few_dimensions_parzen_is_right_and_the_claim_contradicted(digits: Dataset) -> None:
     finding = control(patch=2, latent_dims=[1], largest=10_000, log10_bandwidths=(-2.0, 0.0)).run(
         context("parzen_truth", digits)
     )
     check(finding)
-    assert finding.outcome == "not shown"
+    assert finding.outcome == "contradicted"
     gaps = [table(finding)[f"truth_{m}", "parzen_gap"][0] for m in (100, 1000, 10_000)]
     assert gaps[0] < gaps[1] < gaps[2] < 0.05 and gaps[2] > -0.2
     assert finding.sheets[0].images.shape == (36, 1, 2, 2)
@@ -82,7 +82,7 @@ def test_in_few_dimensions_parzen_is_right_and_the_claim_not_shown(digits: Datas
 
 def test_a_rival_that_is_worse_under_both_measures_is_no_inversion(digits: Dataset) -> None:
     finding = control(rival_width=0.8).run(context("parzen_truth", digits))
-    assert finding.outcome == "not shown"
+    assert finding.outcome == "contradicted"
     assert "below it at 3,000 samples" in finding.sentence
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dgmbench.reporting.baseline.headline import headline_metrics, rounded, write_metrics
-from dgmbench.reporting.stage_files import merge_results
+from dgmbench.reporting.records import merge_results
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from places import ROOT
 
 from dgmbench.errors import SettingsError
-from dgmbench.reporting.baseline.allowances import allowance
+from dgmbench.metrics import declared
 from dgmbench.reporting.baseline.files import read_baseline, write_baseline
 from dgmbench.reporting.baseline.headline import headline_metrics, metric_key
 from dgmbench.reporting.baseline.regression import (
@@ -23,8 +23,7 @@ from dgmbench.reporting.baseline.regression import (
     regressions,
 )
 from dgmbench.reporting.baseline.tolerance import level_of
-from dgmbench.reporting.stage_files import merge_results
-from dgmbench.reporting.vocabulary import is_count, is_likelihood
+from dgmbench.reporting.records import merge_results
 from dgmbench.results import read_records
 
 LEVEL = 1e-5
@@ -78,8 +77,9 @@ def on_another_machine(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Data
 
     Rounding bounds the difference of two machines, so each is off by half of it.
     """
-    keys = [metric_key(*row) for row in zip(frame["metric"], frame["unit"], strict=True)]
-    kinds = [allowance(key.removesuffix("_floor")) for key in keys]
+    pairs = list(zip(frame["metric"], frame["unit"], strict=True))
+    keys = [metric_key(*pair) for pair in pairs]
+    kinds = [declared(metric).allowance(unit) for metric, unit in pairs]
     values = frame["value"].to_numpy()
     off = [kind.rounding.of(value) for kind, value in zip(kinds, values, strict=True)]
     # One draw for a score of a model; the seeds keep their distances.
@@ -91,7 +91,7 @@ def on_another_machine(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Data
         for kind, mean, draw in zip(kinds, means, draws, strict=True)
     ]
     moved = values + rng.uniform(-0.45, 0.45, len(values)) * off + moves
-    counted = ~frame["metric"].map(is_count).astype(bool)
+    counted = ~frame["metric"].map(lambda metric: declared(metric).counts).astype(bool)
     return frame.assign(value=np.where(counted, moved, values))
 
 
@@ -115,7 +115,11 @@ def test_another_machine_is_not_a_regression() -> None:
     [("vae", 0.9), ("vae_gray", 9.1), ("pixelcnn", 1.26)],
 )
 def test_a_model_that_is_trained_too_briefly_is_found(frame: pd.DataFrame, model: str, lost: float) -> None:
-    nats = (frame["model"] == model) & (frame["unit"] == "nats") & frame["metric"].map(is_likelihood)
+    nats = (
+        (frame["model"] == model)
+        & (frame["unit"] == "nats")
+        & frame["metric"].map(lambda metric: declared(metric).likelihood)
+    )
     shorter = frame.assign(value=frame["value"] - lost * nats)
     found = failing(compare(shorter, make_baseline(frame)))
     assert found and {name for name, _ in found} == {model}

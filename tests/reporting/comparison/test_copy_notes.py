@@ -6,7 +6,8 @@ from typing import Any
 
 from fabricate import frame_of, row
 
-from dgmbench.reporting.comparison.tables import Table, comparison
+from dgmbench.reporting.comparison.from_records import comparison
+from dgmbench.reporting.comparison.table import Table
 
 Lines = list[dict[str, Any]]
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from fabricate import frame_of, row
 
-from dgmbench.reporting.comparison.tables import Table, comparison
-from dgmbench.reporting.vocabulary import view_words
+from dgmbench.claims.inversions import CLAIM
+from dgmbench.reporting.comparison.from_records import comparison
+from dgmbench.reporting.comparison.table import Table
+from dgmbench.reporting.words import view_words
 
 Lines = list[dict[str, Any]]
 
@@ -110,8 +112,8 @@ def scored(model: str, parzen: float, likelihood: float, **other: Any) -> Lines:
 def test_an_inversion_is_named_with_its_numbers() -> None:
     found = table(*scored("ppca", 30.0, 50.0), *scored("pixelcnn", 10.0, 90.0))
     assert found.remarks == [
-        "Parzen ranks ppca (30.0 ± 2.5) above pixelcnn (10.0 ± 2.5), though pixelcnn has the higher "
-        "log-likelihood (= 90.0 ± 2.5 against = 50.0 ± 2.5 nats)."
+        f"{CLAIM}: contradicted. Parzen ranks ppca (30.0 ± 2.5) above pixelcnn (10.0 ± 2.5), though pixelcnn "
+        "has the higher log-likelihood (= 90.0 ± 2.5 against = 50.0 ± 2.5 nats)."
     ]
     lines = found.to_markdown().splitlines()
     assert lines[lines.index(found.remarks[0]) - 1] == ""
@@ -158,7 +160,8 @@ def test_inversions_below_one_model_share_a_clause_and_columns_that_agree_too() 
     lines = [*scored("ppca", 30.0, 50.0), *scored("kde", 30.0, 40.0), *scored("pixelcnn", 10.0, 90.0)]
     (remark,) = table(*lines, *more).remarks
     assert remark.startswith(
-        "Parzen and Parzen (100k) rank ppca (30.0 ± 2.5) and kde (30.0 ± 2.5) above pixelcnn"
+        f"{CLAIM}: contradicted. Parzen and Parzen (100k) rank ppca (30.0 ± 2.5) and kde (30.0 ± 2.5) above "
+        "pixelcnn"
     )
     assert remark.endswith("(= 90.0 ± 2.5 against = 50.0 ± 2.5 and = 40.0 ± 2.5 nats).")
 

@@ -13,10 +13,11 @@ from fabricate import frame_of, plant, row
 
 from dgmbench.errors import CheckpointError
 from dgmbench.reporting.comparison.cells import Cell, Column
+from dgmbench.reporting.comparison.from_records import comparison, comparisons
 from dgmbench.reporting.comparison.paired import mark_best
 from dgmbench.reporting.comparison.published import REFERENCES
-from dgmbench.reporting.comparison.tables import COMBINED, LEGEND, WIDEST, Row, comparison, comparisons
-from dgmbench.reporting.stage_files import merge_results
+from dgmbench.reporting.comparison.table import COMBINED, LEGEND, WIDEST, Row
+from dgmbench.reporting.records import merge_results
 from dgmbench.results import Record, write_records
 
 
@@ -223,8 +224,8 @@ TOPICAL = {
     "Blur, diversity and collapse": ("pairwise_distance_ratio", "edge_sharpness_ratio_mean"),
     "Memorisation": ("nn_distance_ratio_domain", "auth_pct", "c_t"),
     "Representation": ("active_units", "probe_accuracy_100"),
+    "Classification": ("test_error", "test_cross_entropy"),
     "Cost": ("sampling_rate", "parameters"),
-    "Further": ("something_new",),
 }
 
 

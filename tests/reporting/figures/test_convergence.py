@@ -35,7 +35,7 @@ def test_means_and_intervals_by_number_of_draws() -> None:
     assert found is not None
     assert {k: point.mean for k, point in found.bounds.items()} == {1: -91.0, 10: -89.0, 500: -87.0}
     # t(0.975, 1) = 12.7062, sd of two values 2 apart is sqrt 2
-    assert found.bounds[500].half_width == pytest.approx(12.7062 * math.sqrt(2) / math.sqrt(2), rel=1e-5)
+    assert found.bounds[500].half == pytest.approx(12.7062 * math.sqrt(2) / math.sqrt(2), rel=1e-5)
     assert (found.exact, found.annealed) == (None, None)
 
 

@@ -13,16 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from dgmbench.reporting.figures import learning_curves as curves
+from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import Picture
-from dgmbench.reporting.figures.draw import (
-    curve_names,
-    draw_all,
-    first_finished,
-    learning_curves,
-    pictures,
-    write_curves,
-)
-from dgmbench.reporting.stage_files import held_out_images, load_manifests, load_runs, merge_results
+from dgmbench.reporting.figures.draw import draw_all
+from dgmbench.reporting.figures.learning_curves import curve_names, learning_curves, write_curves
+from dgmbench.reporting.records import merge_results
+from dgmbench.reporting.run_files import first_finished, held_out_images, load_manifests, load_runs
 
 Drawn = tuple[Path, list[Picture]]
 
@@ -116,9 +113,7 @@ def test_curves_keep_their_steps(invented: tuple[Path, dict[str, Any]], tmp_path
 
 
 def test_dvc_template_draws_a_line_per_seed_and_split() -> None:
-    from dgmbench.reporting.figures import draw as figures
-
-    path = Path(figures.__file__).with_name("learning_curves.vega.json")
+    path = Path(curves.__file__).with_name("learning_curves.vega.json")
     template = json.loads(path.read_text(encoding="utf-8"))
     encoding = template["spec"]["encoding"]
     assert template["facet"]["field"] == "name"

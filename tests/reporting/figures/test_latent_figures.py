@@ -11,12 +11,25 @@ from PIL import Image
 
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
-from dgmbench.reporting.figures import latents as latent_figures
 from dgmbench.reporting.figures import pictures
-from dgmbench.reporting.figures.latents import draw
-from dgmbench.reporting.stage_files import Run
+from dgmbench.reporting.figures.canvas import Picture
+from dgmbench.reporting.figures.latent_sheets import (
+    LABEL_WIDTH,
+    MARGIN,
+    SHEET_WIDTH,
+    completion_sheets,
+    latent_sheets,
+)
+from dgmbench.reporting.figures.latent_units import units
+from dgmbench.reporting.figures.spectra import spectra
+from dgmbench.reporting.run_files import Run
 
 RNG = np.random.default_rng(0)
+
+
+def draw(runs: list[Run], results: Path, folder: Path) -> list[Picture]:
+    figures = (completion_sheets, latent_sheets, units, spectra)
+    return [picture for figure in figures for picture in figure(runs, results, folder)]
 
 
 def run(model: str, seed: int = 0, status: str = "completed") -> Run:
@@ -86,9 +99,9 @@ def test_every_source_pixel_is_a_whole_number_of_pixels(
     images = leave_sheets(tmp_path, "vae", 0, shape, rows=rows, columns=columns, levels=levels, **plain)
     (picture,) = draw([run("vae")], tmp_path, tmp_path / "figures")
     tiled = pictures.tile(pictures.to_bytes(images, levels), columns, paper=255)
-    expected = pictures.enlarge(tiled, latent_figures.SHEET_WIDTH)
+    expected = pictures.enlarge(tiled, SHEET_WIDTH)
     pixels = np.asarray(Image.open(picture.path).convert("RGB"))
-    top, left = 34, latent_figures.MARGIN
+    top, left = 34, MARGIN
     np.testing.assert_array_equal(
         pixels[top : top + len(expected), left : left + expected.shape[1]], expected
     )
@@ -107,7 +120,7 @@ def test_labels_are_drawn_and_told(tmp_path: Path) -> None:
     leave_sheets(tmp_path, "vae", row_labels=["", ""])
     draw([run("vae")], tmp_path, tmp_path / "figures")
     without = np.asarray(Image.open(picture.path).convert("L")).astype(int)
-    label_strip = np.abs(labelled - without)[:, : latent_figures.LABEL_WIDTH - 4]
+    label_strip = np.abs(labelled - without)[:, : LABEL_WIDTH - 4]
     assert label_strip.max() > 100
 
 
@@ -132,7 +145,6 @@ def test_the_first_seed_with_a_sheet_is_shown_and_equal_files_give_equal_bytes(t
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
-    assert draw([], tmp_path, tmp_path / "figures") == []
     assert draw([run("pixelcnn")], tmp_path, tmp_path / "figures") == []
 
 

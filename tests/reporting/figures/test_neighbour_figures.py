@@ -10,10 +10,9 @@ import pytest
 from fabricate import fabricate, images
 from PIL import Image
 
-from dgmbench.reporting.figures.draw import first_finished
 from dgmbench.reporting.figures.neighbours import draw, neighbour_figure
 from dgmbench.reporting.figures.pictures import row_sheet
-from dgmbench.reporting.stage_files import Run, load_manifests, load_neighbours, load_runs
+from dgmbench.reporting.run_files import Run, first_finished, load_manifests, load_neighbours, load_runs
 
 
 @pytest.fixture(scope="module")

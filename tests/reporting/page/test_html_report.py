@@ -14,14 +14,18 @@ import pandas as pd
 import pytest
 from fabricate import VIEWS, fabricate, plant
 
+from dgmbench.claims.claim import VERDICTS
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
 from dgmbench.reporting.baseline.headline import headline_metrics
-from dgmbench.reporting.comparison.tables import comparisons
+from dgmbench.reporting.comparison.from_records import comparisons
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
-from dgmbench.reporting.page.html import duration, not_measured, render
+from dgmbench.reporting.page.facts import duration
+from dgmbench.reporting.page.html import render
+from dgmbench.reporting.page.warnings import not_measured
+from dgmbench.reporting.records import merge_results
 from dgmbench.reporting.report import write_report
-from dgmbench.reporting.stage_files import load_manifests, load_runs, merge_results
+from dgmbench.reporting.run_files import load_manifests, load_runs
 from dgmbench.results import read_records
 
 
@@ -103,22 +107,22 @@ def test_every_model_and_the_diverged_run_are_there(written: tuple[Path, Page]) 
 
 def test_a_control_is_told_with_its_claim_outcome_and_numbers(written: tuple[Path, Page]) -> None:
     text = " ".join(written[1].text.split())
-    assert "Planted <copies> & noise shown" in text
+    assert "Planted <copies> & noise supported" in text
     assert "A metric is fooled by planted copies. (Nobody et al. 2016, section 3)" in text
     assert "Copies score 12.0 nats, 3.0 above the truth." in text
     # A row of its numbers, cell by cell.
     assert re.search(r"copies, m=100Parzen \(nats\)\* 1[12]\.\d+ ± \d\.\d+ \(\d\.\d+\)heuristic3300", text)
     badges = [a["class"] for tag, a in written[1].tags if tag == "span" and "badge" in (a.get("class") or "")]
-    assert badges == ["badge shown"]
+    assert badges == ["badge supported"]
     described = [a["alt"] or "" for tag, a in written[1].tags if tag == "img"]
     assert any("k-means centres: 10 at 100, 12 at 1,000, 12.5 at 10,000" in alt for alt in described)
 
 
-@pytest.mark.parametrize("outcome", ["not shown", "undecided"])
+@pytest.mark.parametrize("outcome", ["contradicted", "undecided"])
 def test_an_outcome_against_the_claim_is_not_hidden(tmp_path: Path, outcome: Any) -> None:
     settings = fabricate(tmp_path, seeds=(0,))
     plant(tmp_path / "results", "digits", outcome=outcome)
-    assert ("span", {"class": f"badge {outcome.replace(' ', '-')}"}) in bare(tmp_path, settings).tags
+    assert ("span", {"class": f"badge {outcome}"}) in bare(tmp_path, settings).tags
 
 
 def test_no_controls_no_section(tmp_path: Path) -> None:
@@ -269,15 +273,13 @@ def test_controls_stand_beside_the_tables_as_a_page_that_git_can_keep(written: t
     page = (out / "tables" / "digits-controls.md").read_text(encoding="utf-8")
     metrics = (out / "results.csv").read_text(encoding="utf-8")
     assert "control/" in metrics and page.startswith("# Controls\n\n## ")
-    assert "Claim: " in page and (
-        "**Shown.**" in page or "**Not shown.**" in page or "**Undecided.**" in page
-    )
+    assert "Claim: " in page and (any(f"**{verdict.capitalize()}.**" in page for verdict in VERDICTS))
 
 
 def test_a_finding_s_table_is_one_of_markdown() -> None:
-    finding = ControlFinding("digits", "c", "T", "It is so", "A 2000", "shown", "It was.", (), (),
+    finding = ControlFinding("digits", "c", "T", "It is so", "A 2000", "supported", "It was.", (), (),
                              (("objective", "runs"), ("a|b", "3")))  # fmt: skip
     assert to_markdown([finding]) == (
-        "# Controls\n\n## T\n\nClaim: It is so (A 2000)\n\n**Shown.** It was.\n\n"
+        "# Controls\n\n## T\n\nClaim: It is so (A 2000)\n\n**Supported.** It was.\n\n"
         "| objective | runs |\n| --- | --- |\n| a\\|b | 3 |\n"
     )

@@ -23,9 +23,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from numpy.typing import ArrayLike
 
-LEVEL = 0.95
+from dgmbench.statistics.interval import LEVEL, Interval, student_quantile
+
 # Below this share of the mean, a spread is the rounding of the mean of equal values.
 _ROUND_OFF = 1e-12
 
@@ -41,8 +42,7 @@ class Part:
         """Student's two-sided quantile. Raises ValueError if `level` is not inside (0, 1)."""
         if not 0.0 < level < 1.0:
             raise ValueError(f"the level of an interval lies strictly between 0 and 1, not {level}")
-        # Beyond a million degrees of freedom it is the normal one to seven digits.
-        return float(stdtrit(min(self.freedom, 1e6), 0.5 + level / 2))
+        return student_quantile(0.5 + level / 2, self.freedom)
 
     def half_width(self, level: float = LEVEL) -> float:
         """Half the width of the interval of this source alone."""
@@ -79,19 +79,6 @@ class Sources:
         return max(together, self.trainings.half_width(level), self.images.half_width(level))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Mean of one model's values minus another's; half the width of its 95 % interval, None: unknown."""
-
-    mean: float
-    half_width: float | None
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether there is an interval and zero lies outside of it."""
-        return self.half_width is not None and abs(self.mean) > self.half_width
-
-
 def over_trainings(values: Sequence[float]) -> Part | None:
     """What the seeds contribute to the mean of `values`, one per seed; None for a single one."""
     return None if len(values) < 2 else Part(_variance(values) / len(values), len(values) - 1)
@@ -119,7 +106,7 @@ def sources(by_image: np.ndarray) -> Sources:
     return Sources(over_trainings(of_seeds.tolist()), images, interaction)
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray) -> Difference:
+def paired_difference(first: np.ndarray, second: np.ndarray) -> Interval:
     """Of the means of values [S, n] and [R, n] of two models on the same n test images.
 
     Each model's seeds count, and the images once, by the differences of the seeds' means. Raises ValueError
@@ -135,14 +122,14 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> Difference:
         over_images(apart[None]),
         own[0].interaction + own[1].interaction,
     )
-    return Difference(float(apart.mean()), both.half_width())
+    return _interval(float(apart.mean()), both.half_width())
 
 
 def unpaired_difference(
     first: Sequence[float],
     second: Sequence[float],
     image_errors: tuple[float | None, float | None] = (None, None),
-) -> Difference:
+) -> Interval:
     """Of the means of two samples of seeds, where values by image are not at hand.
 
     image_errors: each mean's standard error over test images, taken as independent of each other; on the
@@ -153,28 +140,35 @@ def unpaired_difference(
         raise ValueError("a difference needs at least one value on either side")
     images = Part(sum((error or 0.0) ** 2 for error in image_errors))
     both = Sources(_sum([over_trainings(first), over_trainings(second)]), images)
-    return Difference(float(np.mean(first) - np.mean(second)), both.half_width())
+    return _interval(float(np.mean(first) - np.mean(second)), both.half_width())
 
 
-def mean_and_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float | None]:
-    """Mean of `values` (one per seed) and half the width of its Student-t interval.
+def student_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Student's, of the mean of `values`, one per seed or repetition.
 
-    The half-width is None for a single value: one seed says nothing about the spread.
+    Nothing is known of its width for a single value: one seed says nothing about the spread.
     Raises ValueError if `values` is empty or `level` is not inside (0, 1).
     """
     if not len(values):
         raise ValueError("an interval needs at least one value, and there is none")
     part = over_trainings(values)
     half = (part or NONE).half_width(level)
-    return math.fsum(values) / len(values), None if part is None else half
+    return _interval(math.fsum(values) / len(values), None if part is None else half)
 
 
-def binomial_std_error(percent: float, n: int) -> float:
-    """Standard error, in percentage points, of an accuracy of `percent` over `n` independent items."""
-    if n < 1:
-        raise ValueError("an accuracy needs at least one item")
-    share = percent / 100.0
-    return 100.0 * math.sqrt(max(share * (1.0 - share), 0.0) / n)
+def mean_interval(values: ArrayLike) -> Interval:
+    """Of the mean of ``values [repetitions, n]``, scores (or their differences) of n test points.
+
+    Over repetitions and test points, which all repetitions share; one repetition has only the second.
+    """
+    by_image = np.asarray(values, dtype=np.float64)
+    found = sources(by_image)
+    half = found.half_width()
+    return Interval(float(by_image.mean()), found.images.half_width() if half is None else half)
+
+
+def _interval(mean: float, half: float | None) -> Interval:
+    return Interval(mean) if half is None else Interval(mean, half)
 
 
 def _sum(parts: Sequence[Part | None]) -> Part | None:

@@ -1,4 +1,4 @@
-"""Reading what the stages left: runs, results, neighbours, manifests. Nothing is computed here."""
+"""Files that trainings and evaluations left beside their records: runs, arrays, manifests."""
 
 from __future__ import annotations
 
@@ -12,17 +12,8 @@ import pandas as pd
 
 from dgmbench.data.dataset import read_manifest
 from dgmbench.errors import CheckpointError, DamagedFileError
-from dgmbench.files import read_json, read_object
-from dgmbench.points import Points, points_path, read_points
-from dgmbench.results import COLUMNS, read_records
-
-CLASSIFIER = "classifier"
-# Values by test image of (data set, model or way of sampling, seed), by metric and unit.
-RunPoints = Mapping[tuple[str, str, int], Mapping[tuple[str, str], Points]]
-# Records of a control carry the model name `control/<control>/<subject>`.
-CONTROL = "control/"
-# How a training can fail; also the metric of the one record that is then kept.
-FAILURES = ("diverged", "collapsed")
+from dgmbench.files import read_object
+from dgmbench.reporting.records import FAILURES
 
 
 @dataclass(frozen=True)
@@ -61,92 +52,6 @@ class Run:
         """Generated images, uint8 levels `[n, C, H, W]`, or None when the run left none."""
         path = self.directory / f"samples-{self.seed}.npy"
         return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
-
-
-def merge_results(
-    results_root: Path,
-    datasets: Sequence[str],
-    models: Sequence[str],
-    seeds: Sequence[int] | None = None,
-    controls: Sequence[str] = (),
-) -> pd.DataFrame:
-    """All records of the given data sets and models, plus the classifier's and the controls', in one frame.
-
-    Rows are ordered by data set and by model or control as given, then seed, then as the evaluation wrote
-    them, whatever order the file system lists directories in. Records of models or seeds that are no longer
-    asked for are left out (a control's seeds are its own repetitions). A model or control without a results
-    file is an error: a table that silently lacks it misleads.
-    """
-    frames = []
-    for dataset in datasets:
-        for model in [*models, CLASSIFIER]:
-            path = Path(results_root) / dataset / model / "results.csv"
-            if path.exists():
-                frames.append(_of_seeds(_own(path, dataset, model), model, seeds))
-            elif model != CLASSIFIER:
-                raise CheckpointError(f"{path} is missing; run `dvc repro` (or the evaluate stage) first")
-        frames += [_control_records(results_root, dataset, control) for control in controls]
-    filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(COLUMNS))
-
-
-def load_points(results_root: Path, frame: pd.DataFrame) -> RunPoints:
-    """What evaluations left by test image for the models of a frame of records."""
-    keys = frame.loc[is_compared(frame["model"]), ["dataset", "model", "seed"]].drop_duplicates()
-    found = {}
-    for dataset, model, seed in keys.itertuples(index=False):
-        points = read_points(points_path(Path(results_root) / dataset / model, int(seed)))
-        if points:
-            found[str(dataset), str(model), int(seed)] = points
-    return found
-
-
-def load_left_out(results_root: Path, datasets: Sequence[str], models: Sequence[str]) -> list[dict[str, Any]]:
-    """What evaluations could not measure: data set, model, seed, metric, reason, in the order of models."""
-    found = []
-    for dataset in datasets:
-        for model in models:
-            path = Path(results_root) / dataset / model / "left-out.json"
-            found += [{"dataset": dataset, **each} for each in (read_json(path) if path.exists() else [])]
-    return found
-
-
-def control_folder(results_root: Path, dataset: str, control: str) -> Path:
-    """Where a control left its files; `CheckpointError` if it has not been carried out."""
-    folder = Path(results_root) / dataset / f"control-{control}"
-    if not (folder / "results.csv").exists():
-        missing = folder / "results.csv"
-        raise CheckpointError(f"{missing} is missing; run `dvc repro` (or the control stage) first")
-    return folder
-
-
-def is_compared(models: pd.Series) -> pd.Series:
-    """Which names of a frame's model column are models: neither the classifier nor part of a control."""
-    return (models != CLASSIFIER) & ~models.astype(str).str.startswith(CONTROL)
-
-
-def _control_records(results_root: Path, dataset: str, control: str) -> pd.DataFrame:
-    path = control_folder(results_root, dataset, control) / "results.csv"
-    return _own(path, dataset, f"{CONTROL}{control}/", prefix=True)
-
-
-def _own(path: Path, dataset: str, model: str, prefix: bool = False) -> pd.DataFrame:
-    """A file's records; refuses those that belong elsewhere."""
-    frame = read_records(path)
-    ways = frame["model"].str.startswith(f"{model}/")
-    own = frame["model"].str.startswith(model) if prefix else (frame["model"] == model) | ways
-    strangers = frame[(frame["dataset"] != dataset) | ~own]
-    if len(strangers):
-        first = strangers.iloc[0]
-        raise CheckpointError(f"{path} holds records of {first['dataset']}/{first['model']}: not its own")
-    return frame
-
-
-def _of_seeds(frame: pd.DataFrame, model: str, seeds: Sequence[int] | None) -> pd.DataFrame:
-    """Drop other seeds, and sort by seed (stable)."""
-    if seeds is not None and model != CLASSIFIER:
-        frame = frame[frame["seed"].isin(list(seeds))]
-    return frame.sort_values("seed", kind="stable")
 
 
 def load_runs(
@@ -214,6 +119,29 @@ def load_neighbours(results_root: Path, run: Run) -> dict[str, np.ndarray] | Non
     return _arrays(path) | domain
 
 
+def first_files(runs: Sequence[Run], results_root: Path, stem: str, suffix: str) -> dict[str, Path]:
+    """By model, the file `<stem>-<seed>.<suffix>` of its first seed that has one."""
+    found: dict[str, Path] = {}
+    for run in runs:
+        path = Path(results_root) / run.dataset / run.model / f"{stem}-{run.seed}.{suffix}"
+        if not run.failed and path.exists():
+            found.setdefault(run.model, path)
+    return found
+
+
+def named_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """The arrays of a file; `CheckpointError` if it cannot be read or lacks one of `names`."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); run the evaluate stage again") from error
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise CheckpointError(f"{path} lacks {', '.join(missing)}; run the evaluate stage again")
+    return arrays
+
+
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as content:
         return {name: content[name] for name in content.files}
@@ -248,3 +176,12 @@ def _test_array(folder: Path, manifest: Mapping[str, Any], view: str) -> Path | 
     fitting = [n for n in names if view in n] + [n for n in names if "binary" not in n and "gray" not in n]
     fitting += names
     return next((folder / n for n in fitting if (folder / n).exists()), None)
+
+
+def first_finished(runs: Sequence[Run]) -> list[Run]:
+    """The first seed of each model that did not diverge, in the order of the runs."""
+    chosen: dict[str, Run] = {}
+    for run in runs:
+        if not run.failed:
+            chosen.setdefault(run.model, run)
+    return list(chosen.values())

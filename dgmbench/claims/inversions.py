@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dgmbench.metrics import declared
+from dgmbench.metrics.likelihood import is_parzen
 from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.paired import is_clear
 
 if TYPE_CHECKING:
-    from dgmbench.reporting.comparison.tables import Row, Table
+    from dgmbench.reporting.comparison.table import Row, Table
 
 # Kinds of likelihoods that are no bound.
 VALUES = ("exact", "estimate")
 HEADLINE = "log_likelihood [nats]"
+CLAIM = "Parzen scores order models as their log-likelihoods do"
 
 
 def inversion_note(table: Table) -> str:
@@ -25,14 +28,14 @@ def inversion_note(table: Table) -> str:
     """
     groups: dict[tuple[str, tuple[str, ...]], list[Column]] = {}
     for column in table.columns:
-        if column.metric.startswith("log_likelihood_parzen") and column.unit == "nats":
+        if is_parzen(declared(column.metric)) and column.unit == "nats":
             scored = [row for row in table.rows if column.key in row.cells]
             for better in scored:
                 praised = tuple(row.model for row in scored if _inverted(row, better, column.key))
                 if praised:
                     groups.setdefault((better.model, praised), []).append(column)
     said = [_words(table, better, praised, columns) for (better, praised), columns in groups.items()]
-    return "; ".join(said) + "." * bool(said)
+    return f"{CLAIM}: contradicted. {'; '.join(said)}." if said else ""
 
 
 def _inverted(praised: Row, better: Row, parzen: str) -> bool:

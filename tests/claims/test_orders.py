@@ -9,10 +9,8 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.errors import SettingsError
-from dgmbench.reporting.comparison.orders import verdict
-from dgmbench.reporting.comparison.tables import comparison
+from dgmbench.reporting.comparison.from_records import comparison
 from dgmbench.settings import compose, validate
-from dgmbench.statistics import Difference
 
 ORDER = {"better": "iwae", "worse": "vae", "source": "somebody 2016"}
 
@@ -28,26 +26,17 @@ def remarks(*args: object, **kwargs: object) -> list[str]:
     return comparison(frame(*args, **kwargs), "d", "binary", orders=[ORDER]).remarks  # type: ignore[arg-type]
 
 
-def test_verdicts() -> None:
-    assert verdict(Difference(1.0, 0.9)) == "as published"
-    assert verdict(Difference(-1.0, 0.9)) == "reversed"
-    assert verdict(Difference(1.0, 1.1)) == "not separated"
-    assert verdict(Difference(5.0, None)) == "not judged"
-
-
 def test_a_sentence_gives_both_figures_the_difference_and_the_source() -> None:
     (told,) = remarks([-85.0, -86.0, -87.0], [-95.0, -96.0, -97.0])
     seeds, images = 2 / 3, 2 * 0.4**2
     quantile = (2.776445 * seeds + 1.959964 * images) / (seeds + images)
     half = quantile * math.sqrt(seeds + images)
-    assert told.startswith(
-        "iwae (ELBO ≥ −86.0 ± 2.5) above vae (ELBO ≥ −96.0 ± 2.5): as published (difference "
-    )
+    assert told.startswith("iwae (ELBO ≥ −86.0 ± 2.5) above vae (ELBO ≥ −96.0 ± 2.5): supported (difference ")
     assert f"10.0 ± {half:.1f} nats over trainings and test images; somebody 2016)" in told
-    assert "reversed" in remarks([-95.0, -96.0, -97.0], [-85.0, -86.0, -87.0])[0]
-    assert "not separated" in remarks([-85.0, -95.0], [-96.0, -86.0])[0]
+    assert "contradicted" in remarks([-95.0, -96.0, -97.0], [-85.0, -86.0, -87.0])[0]
+    assert "undecided" in remarks([-85.0, -95.0], [-96.0, -86.0])[0]
     assert (
-        "not judged (difference 1.00 nats with one seed, so without an interval over trainings;"
+        "undecided (difference 1.00 nats with one seed, so without an interval over trainings;"
         in remarks([-85.0], [-86.0])[0]
     )
 
@@ -69,7 +58,7 @@ def test_importance_sampled_bounds_of_equal_images_go_before_elbos_of_more() -> 
             own = row(model, seed, "log_likelihood_is_50", bounds[seed], kind="lower_bound", n=100)
             rows.append(own | {"std_error": 0.1})
     (told,) = comparison(frame_of(*rows), "d", "binary", orders=[ORDER]).remarks
-    assert told.startswith("iwae (IS-50 ≥ −85.05 ± 0.64") and "as published (difference 1.00 ± " in told
+    assert told.startswith("iwae (IS-50 ≥ −85.05 ± 0.64") and "supported (difference 1.00 ± " in told
 
 
 def test_settings_refuse_an_order_of_unknown_models_or_of_two_views() -> None:

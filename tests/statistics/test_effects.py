@@ -8,54 +8,53 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy import stats
 
 from dgmbench.statistics import (
+    Interval,
     Part,
     Sources,
-    binomial_std_error,
-    mean_and_interval,
+    mean_interval,
     over_images,
     paired_difference,
     sources,
+    student_interval,
     unpaired_difference,
 )
 
 
 def test_three_seeds_use_the_t_quantile_of_two_degrees_of_freedom() -> None:
-    mean, half = mean_and_interval([1.0, 2.0, 3.0])
-    assert mean == 2.0
-    assert half == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    found = student_interval([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.half == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
 
 
 def test_the_level_widens_the_interval() -> None:
-    assert mean_and_interval([1.0, 2.0, 3.0], level=0.9)[1] == pytest.approx(
+    assert student_interval([1.0, 2.0, 3.0], level=0.9).half == pytest.approx(
         2.919986 / math.sqrt(3), rel=1e-6
     )
 
 
 def test_one_seed_has_no_interval() -> None:
-    assert mean_and_interval([4.0]) == (4.0, None)
+    assert student_interval([4.0]) == Interval(4.0) and not Interval(4.0).is_known
 
 
 def test_equal_values_have_an_interval_of_zero() -> None:
-    assert mean_and_interval([0.1] * 5) == (pytest.approx(0.1), pytest.approx(0.0, abs=1e-15))
+    found = student_interval([0.1] * 5)
+    assert (found.mean, found.half) == (pytest.approx(0.1), 0.0)
 
 
 def test_no_values_and_impossible_levels_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        mean_and_interval([])
+        student_interval([])
     with pytest.raises(ValueError, match="level"):
-        mean_and_interval([1.0, 2.0], level=1.0)
+        student_interval([1.0, 2.0], level=1.0)
 
 
-def test_binomial_error_of_an_accuracy() -> None:
-    assert binomial_std_error(90.0, 100) == pytest.approx(3.0)
-    assert binomial_std_error(100.0, 100) == 0.0
-
-
-def test_statistics_load_without_torch() -> None:
-    code = "import sys, dgmbench.statistics; sys.exit('torch' in sys.modules)"
+def test_statistics_load_without_torch_and_scipy() -> None:
+    code = (
+        "import sys, dgmbench.statistics; sys.exit(any(name in sys.modules for name in ('torch', 'scipy')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -155,8 +154,7 @@ def test_pairing_takes_away_what_the_images_share() -> None:
     apart = unpaired_difference(first.mean(1).tolist(), second.mean(1).tolist(), errors)  # type: ignore[arg-type]
     paired = paired_difference(first, second)
     assert paired.mean == pytest.approx(apart.mean)
-    assert paired.half_width is not None and apart.half_width is not None
-    assert paired.half_width < 0.1 < apart.half_width
+    assert paired.half < 0.1 < apart.half
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (5, 2), (10, 4)])
@@ -164,17 +162,15 @@ def test_without_images_the_difference_is_that_of_welch(sizes: tuple[int, int]) 
     rng = np.random.default_rng(0)
     first, second = rng.normal(1.0, 2.0, sizes[0]), rng.normal(0.0, 0.5, sizes[1])
     found = unpaired_difference(list(first), list(second))
-    reference = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    assert found.half_width is not None
-    low, high = found.mean - found.half_width, found.mean + found.half_width
-    assert (low, high) == pytest.approx((reference.low, reference.high), rel=1e-9)
+    reference = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((reference.low, reference.high), rel=1e-9)
 
 
 def test_one_seed_on_either_side_leaves_a_difference_without_interval() -> None:
-    assert unpaired_difference([1.0], [2.0, 3.0]).half_width is None
+    assert unpaired_difference([1.0], [2.0, 3.0]).half == math.inf
     one = paired_difference(np.ones((1, 4)), np.zeros((3, 4)))
-    assert (one.mean, one.half_width, one.is_clear) == (1.0, None, False)
-    assert unpaired_difference([2.0, 2.0], [1.0, 1.0]).half_width == 0.0
+    assert (one.mean, one.is_known, one.is_clear) == (1.0, False, False)
+    assert unpaired_difference([2.0, 2.0], [1.0, 1.0]).half == 0.0
 
 
 def test_tables_that_are_none_are_refused() -> None:
@@ -184,3 +180,30 @@ def test_tables_that_are_none_are_refused() -> None:
         paired_difference(np.ones((3, 4)), np.ones((3, 5)))
     with pytest.raises(ValueError, match="at least one value"):
         unpaired_difference([], [1.0])
+
+
+def test_one_repetition_gives_the_t_interval_of_the_points() -> None:
+    values = np.random.default_rng(0).normal(2.0, 1.0, (1, 30))
+    found = mean_interval(values)
+    flat = values[0]
+    expected = stats.t.interval(0.95, 29, flat.mean(), stats.sem(flat))
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_repetitions_and_points_are_those_of_the_statistics() -> None:
+    values = np.random.default_rng(1).normal(size=(4, 50))
+    found = mean_interval(values)
+    assert found.half == sources(values).half_width()
+    assert found.mean == pytest.approx(float(values.mean()))
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Repetition effects of 1 and point effects of 2 around a mean of 0, over 1000 draws."""
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(1000):
+        points = rng.normal(0.0, 2.0, (1, 40))
+        repeated = rng.normal(size=(4, 1))
+        found = mean_interval(points + repeated)
+        hits += found.low <= 0 <= found.high
+    assert 940 <= hits <= 1000

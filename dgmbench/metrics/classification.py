@@ -1,0 +1,38 @@
+"""How often a classifier is right, and how well it knows when."""
+
+from __future__ import annotations
+
+from dgmbench.metrics.allowance import PERCENT, Allowance, Size
+from dgmbench.metrics.metric import Metric, Topic
+
+_OF_FEW_LABELS = Allowance(Size(absolute=4.0), rounding=PERCENT)
+
+METRICS = (
+    Metric(
+        "test_error", "test error", "percent", "lower", Topic.CLASSIFICATION,
+        "share of test images that are put into the wrong class",
+        over_test_images=True, allowed=_OF_FEW_LABELS,
+    ),
+    Metric(
+        "validation_error", "validation error", "percent", "lower", Topic.CLASSIFICATION,
+        "share of validation images that are put into the wrong class",
+        hidden=True, allowed=_OF_FEW_LABELS,
+    ),
+    Metric(
+        "test_cross_entropy", "test cross-entropy", "nats", "lower", Topic.CLASSIFICATION,
+        "mean negative log-probability of a test image's class; high where a classifier is sure and wrong",
+        over_test_images=True,
+    ),
+    Metric(
+        "ssl_error_{labels}", "SSL error ({labels} labels)", "percent", "lower", Topic.CLASSIFICATION,
+        "share of test images that are put into the wrong class by a classifier trained on that many labels "
+        "and on the other training images without labels",
+        over_test_images=True, allowed=_OF_FEW_LABELS,
+    ),
+    Metric(
+        "test_accuracy", "test accuracy", "percent", "higher", Topic.CLASSIFICATION,
+        "share of test images that are put into the right class",
+        over_test_images=True,
+        allowed=Allowance(Size(absolute=0.8), classifier=Size(absolute=0.8), rounding=PERCENT),
+    ),
+)  # fmt: skip
