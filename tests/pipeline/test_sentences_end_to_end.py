@@ -15,7 +15,6 @@ import torch
 from packing import tar
 from places import ROOT
 
-import dgmbench
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.data.schema import Schema, TokenTarget
@@ -25,6 +24,7 @@ from dgmbench.evaluation.features.domain_classifier import train_classifiers
 from dgmbench.evaluation.suite import evaluate_entry
 from dgmbench.results import read_records
 from dgmbench.settings import compose, validate
+from dgmbench.training.loading import open_run
 from dgmbench.training.runs import train_entry
 
 SCHEMA = Schema(TokenTarget(length=21, vocabulary=30))
@@ -80,7 +80,7 @@ def test_from_raw_sentences_to_records(place: Path) -> None:
         assert points["values/1/perplexity"].mean() == pytest.approx(math.exp(nats))
     assert found["lstm"].loc["perplexity", "value"] < 0.4 * found["unigram"].loc["perplexity", "value"]
 
-    run = dgmbench.load_run("wordnet", "lstm", 10)
+    run = open_run("wordnet", "lstm", 10)
     samples = run.samples()
     assert samples.shape == (30, 21) and samples.dtype == np.int32
     assert sum(text.startswith("the ") for text in decode(samples, data.vocabulary())) > 15
