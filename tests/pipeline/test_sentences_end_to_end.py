@@ -1,4 +1,4 @@
-"""Language models from raw sentences to records: prepared, trained, evaluated, loaded back."""
+"""Language models from raw sentences to the report: prepared, trained, evaluated, loaded back."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from dgmbench.data.sets import wordnet
 from dgmbench.data.text import decode
 from dgmbench.evaluation.features.domain_classifier import train_classifiers
 from dgmbench.evaluation.suite import evaluate_entry
+from dgmbench.reporting.report import write_report
 from dgmbench.results import read_records
 from dgmbench.settings import compose, validate
 from dgmbench.training.loading import open_run
@@ -60,7 +61,7 @@ def settings() -> Any:
     return validate(raw, "here")
 
 
-def test_from_raw_sentences_to_records(place: Path) -> None:
+def test_from_raw_sentences_to_the_report(place: Path) -> None:
     params = settings()
     train_classifiers(params, "wordnet")
     found = {}
@@ -88,3 +89,15 @@ def test_from_raw_sentences_to_records(place: Path) -> None:
     with torch.no_grad():
         log_probs = run.model.log_prob(x)  # type: ignore[operator]
     assert float(log_probs.mean()) == pytest.approx(found["lstm"].loc["log_likelihood", "value"])
+
+    write_report(
+        params.model_dump(mode="json"), Path("runs"), Path("results"), Path("data"), place / "report"
+    )
+    first = decode(data.examples("test")[:1], data.vocabulary())[0]
+    table = (place / "report" / "tables" / "wordnet-sentences.md").read_text()
+    assert "| test data | unigram | lstm |" in table and first in table
+    page = (place / "report" / "index.html").read_text()
+    assert first in page and "at most 20 tokens and an end, 30 tokens in the vocabulary" in page
+    assert "perplexity" in (place / "report" / "tables" / "wordnet-tokens.md").read_text()
+    figures = sorted(path.name for path in (place / "report" / "figures").iterdir())
+    assert figures == ["wordnet-tokens-curves.png", "wordnet-tokens-likelihoods.png"]
