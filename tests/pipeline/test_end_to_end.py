@@ -5,27 +5,21 @@ The tests of this file share one project and run in the order they stand in.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
-from places import ROOT
+from project import Project, copied
 
 from dgmbench import load_run
-from dgmbench.metrics import declared
 from dgmbench.results import COLUMNS
 
 TINY = """
@@ -55,73 +49,10 @@ controls:
 """
 
 
-class Project:
-    """A clone-like copy of the working tree, and commands run in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        bin_folder = str(Path(sys.executable).parent)
-        self.environment = os.environ | {
-            "PATH": bin_folder + os.pathsep + os.environ["PATH"],
-            "DVC_NO_ANALYTICS": "1",
-            "OMP_NUM_THREADS": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-        }
-        self.environment.pop("MLFLOW_TRACKING_URI", None)
-
-    def run(self, *command: str, expect: int = 0) -> str:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=400
-        )
-        output = done.stdout + done.stderr
-        assert done.returncode == expect, output[-5000:]
-        return output
-
-    def repro(self) -> list[str]:
-        """Run the pipeline; the stages that ran, in order."""
-        output = self.run("dvc", "repro")
-        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
-
-    def path(self, *parts: str) -> Path:
-        return self.folder.joinpath(*parts)
-
-    def results(self) -> pd.DataFrame:
-        return pd.read_csv(self.path("reports", "tiny", "results.csv"))
-
-    def untimed(self) -> str:
-        frame = self.results()
-        return (
-            frame[[not declared(str(metric)).timing for metric in frame["metric"]]]
-            .drop(columns="seconds")
-            .to_csv()
-        )
-
-    def mlflow_runs(self) -> list[tuple[str, int]]:
-        """(status, number of metrics) of every run, from the store itself: clients cache a deleted one."""
-        with contextlib.closing(sqlite3.connect(self.path("mlflow.db"))) as store:
-            metrics = "select count(*) from latest_metrics m where m.run_uuid = r.run_uuid"
-            query = f"select status, ({metrics}) from runs r"
-            return store.execute(query).fetchall()
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith("reports/") and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    (folder / "pipelines" / "tiny.yaml").write_text(TINY, encoding="utf-8")
-    made = Project(folder)
-    made.run("git", "init", "--quiet")
-    made.run("git", "add", "-A")
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    made.run("git", *identity, "commit", "--quiet", "-m", "copy")
-    made.run("python", "-m", "dgmbench", "use", "tiny")
+    made = copied(tmp_path_factory.mktemp("clone"), "tiny")
+    made.use(TINY)
     return made
 
 
