@@ -18,6 +18,7 @@ from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdo
 from dgmbench.reporting.page import html
 from dgmbench.reporting.records import load_left_out, load_points, merge_results
 from dgmbench.reporting.run_files import load_manifests, load_runs
+from dgmbench.reporting.sentences import sampled_sentences, write_sentences
 from dgmbench.results import COLUMNS
 
 _OWNED = ("tables", "figures", "curves")
@@ -43,13 +44,17 @@ def write_report(
     out = Path(out_dir)
     written = write_tables(compared, out / "tables")
     written += _write_findings(findings, out / "tables")
+    sentences = sampled_sentences(runs, manifests, data_root)
+    written += write_sentences(sentences, out / "tables")
     drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)
     written += [picture.path for picture in drawn] + write_curves(runs, out / "curves")
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")
     metrics.write_metrics(frame, out / "metrics.json")
     left_out = load_left_out(results_root, datasets, models)
-    html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out)
+    html.write_report(
+        out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out, sentences
+    )
     return frame
 
 

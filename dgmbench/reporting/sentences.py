@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dgmbench.data.dataset import Dataset
 from dgmbench.data.text import decode
+from dgmbench.files import write_text
+from dgmbench.reporting.run_files import Run, first_finished
 
 SHOWN = 15
 TEST = "test data"
@@ -22,6 +27,29 @@ class Sentences:
 
     source: str
     texts: tuple[str, ...]
+
+
+def sampled_sentences(
+    runs: Sequence[Run], manifests: Mapping[str, Mapping[str, Any]], data_root: Path
+) -> dict[str, list[Sentences]]:
+    """By data set of sentences, test sentences and those that the first finished run of each model drew."""
+    found = {}
+    for dataset, manifest in manifests.items():
+        own = first_finished([run for run in runs if (run.dataset, run.view) == (dataset, "tokens")])
+        drawn = {run.model: samples for run in own if (samples := run.samples()) is not None}
+        if drawn:
+            data = Dataset(dataset, Path(data_root) / dataset, dict(manifest))
+            found[dataset] = side_by_side(data.examples("test"), drawn, data.vocabulary())
+    return found
+
+
+def write_sentences(found: Mapping[str, Sequence[Sentences]], folder: Path) -> list[Path]:
+    """Write `<dataset>-sentences.md` into `folder`; returns the paths."""
+    paths = []
+    for dataset, columns in found.items():
+        paths.append(Path(folder) / f"{dataset}-sentences.md")
+        write_text(paths[-1], to_markdown(f"Sentences of {dataset}", columns))
+    return paths
 
 
 def side_by_side(

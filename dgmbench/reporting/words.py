@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from dgmbench.metrics import declared
+from dgmbench.terms import ViewName
 
+# All views, in the order of a report.
+VIEWS: tuple[ViewName, ...] = get_args(ViewName)
 KIND_MARKS = {"exact": "=", "lower_bound": "≥", "estimate": "~", "heuristic": "*"}
 KIND_WORDS = {
     "exact": "exact: computed without approximation on the test images",

@@ -33,6 +33,7 @@ from dgmbench.files import sha256_file, sha256_json, write_json
 from dgmbench.reporting.figures import neighbours, pictures
 from dgmbench.reporting.records import merge_results
 from dgmbench.reporting.run_files import Run, levels_of, load_manifests, load_neighbours, load_runs
+from dgmbench.reporting.words import VIEWS
 from dgmbench.tracking.stores import (
     artifacts_follow,
     artifacts_of,
@@ -359,18 +360,22 @@ def _curve_points(run: Run, start: int, end: int) -> list[Metric]:
 
 
 def _log_pictures(client: MlflowClient, identity: str, entry: _Entry) -> None:
-    run = entry.run
-    levels = levels_of(entry.manifest, run.view)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_json(folder / "run.json", run.info)
-        samples = run.samples()
-        if samples is not None and len(samples):
-            pictures.write_png(pictures.sample_sheet(samples, levels), folder / "samples.png")
-        content = load_neighbours(entry.neighbours_root, run)
-        if content is not None and len(content["samples"]):
-            neighbours.neighbour_figure(run, content, levels, folder / "nearest_neighbours.png")
+        write_json(folder / "run.json", entry.run.info)
+        if entry.run.view != "tokens":
+            _draw_pictures(entry, folder)
         client.log_artifacts(identity, str(folder))
+
+
+def _draw_pictures(entry: _Entry, folder: Path) -> None:
+    run, levels = entry.run, levels_of(entry.manifest, entry.run.view)
+    samples = run.samples()
+    if samples is not None and len(samples):
+        pictures.write_png(pictures.sample_sheet(samples, levels), folder / "samples.png")
+    content = load_neighbours(entry.neighbours_root, run)
+    if content is not None and len(content["samples"]):
+        neighbours.neighbour_figure(run, content, levels, folder / "nearest_neighbours.png")
 
 
 def _supersede(client: MlflowClient, others: Sequence[StoredRun]) -> int:
@@ -390,7 +395,7 @@ def _note(reports_dir: Path, dataset: str) -> str:
     """The comparison tables of a data set, as the experiment's description; empty without a report."""
     parts = [
         f"### {dataset}, {view} view\n\n{path.read_text(encoding='utf-8')}"
-        for view in ("binary", "gray")
+        for view in VIEWS
         if (path := reports_dir / "tables" / f"{dataset}-{view}.md").exists()
     ]
     text = "\n".join(parts)

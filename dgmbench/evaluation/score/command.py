@@ -25,7 +25,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dgmbench.data.datasets import DatasetSpec, dataset_names, get_spec
+from dgmbench.data.datasets import dataset_names, get_spec
+from dgmbench.data.schema import ImageTarget
+from dgmbench.data.spec import DatasetSpec
 from dgmbench.errors import DataError, SettingsError, suggest
 from dgmbench.evaluation.score.measures import all_scores, too_few
 from dgmbench.evaluation.score.output import rows, table, write_csv
@@ -109,6 +111,8 @@ def _told(what: str, sentences: Sequence[str]) -> list[str]:
 
 
 def _view(wanted: ViewName | None, spec: DatasetSpec) -> ViewName:
+    if not isinstance(spec.schema.target, ImageTarget):
+        raise SettingsError(f"--dataset {spec.name}: images are scored, and it is a data set of sentences")
     view = wanted or ("gray" if "gray" in spec.views else spec.views[0])
     if view not in spec.views:
         raise SettingsError(f"--view {view}: {spec.name} has it not. {suggest(view, spec.views)}")

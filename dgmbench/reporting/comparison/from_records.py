@@ -24,7 +24,7 @@ from dgmbench.reporting.comparison.paired import mark_best, name_bounds
 from dgmbench.reporting.comparison.published import fits, references
 from dgmbench.reporting.comparison.table import Row, Table
 from dgmbench.reporting.records import CLASSIFIER, FAILURES, RunPoints, headline_records, is_compared
-from dgmbench.reporting.words import view_words
+from dgmbench.reporting.words import VIEWS, view_words
 
 
 def comparison(
@@ -86,13 +86,14 @@ def comparisons(
     orders: Sequence[Mapping[str, Any]] = (),
     points: RunPoints | None = None,
 ) -> list[Table]:
-    """All tables of a merged frame: data sets in its order, `binary` before `gray`."""
+    """All tables of a merged frame: data sets in its order, then views in theirs."""
     known = manifests or {}
     names = list(dict.fromkeys(frame.loc[is_compared(frame["model"]), "dataset"]))
     tables = [
         comparison(frame, d, v, models, known.get(d), orders, points)
         for d in names
-        for v in ("binary", "gray")
+        for v in VIEWS
+        if ((frame["dataset"] == d) & (frame["view"] == v)).any()
     ]
     return [table for table in tables if table.rows]
 

@@ -44,7 +44,8 @@ def _draw(table: Table, panels: Sequence[Sequence[Column]], titles: Sequence[str
         for axes, columns, title in zip(grid, panels, titles, strict=True):
             _draw_panel(axes, table, columns)
             axes.set_title(title, fontsize=10, loc="left")
-            axes.set_xlabel("nats per test image (higher is better)")
+            what = "sentence" if table.view == "tokens" else "image"
+            axes.set_xlabel(f"nats per test {what} (higher is better)")
         grid[0].set_yticks(range(len(names)), names)
         grid[0].invert_yaxis()
         handles, labels = grid[0].get_legend_handles_labels()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dgmbench.data.schema import ImageTarget, Schema
 from dgmbench.files import sha256_json
 from dgmbench.reporting.run_files import Run
 
@@ -34,12 +35,11 @@ def pipeline_facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple
 
 def data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name and value of what a manifest says of a data set."""
-    channels, height, width = manifest["shape"]
     source = ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in manifest["source"].items())
     sizes = sorted(manifest["splits"].items(), key=lambda item: _SPLITS.find(item[0]))
     splits = ", ".join(f"{split} {n:,}" for split, n in sizes)
     facts = [
-        ("Images", f"{channels} × {height} × {width} pixels, {manifest['levels']} levels"),
+        _examples(manifest),
         ("Splits", f"{splits} (split seed {manifest['split_seed']})"),
         ("Source", source),
         ("Licence", str(manifest.get("licence") or "unknown")),
@@ -47,6 +47,19 @@ def data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Hash", f"sha256 {manifest['sha256']}"),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _examples(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """What the data set consists of."""
+    target = Schema.from_json(manifest["schema"]).target
+    if isinstance(target, ImageTarget):
+        channels, height, width = target.shape
+        return "Images", f"{channels} × {height} × {width} pixels, {target.levels} levels"
+    shares = ", ".join(f"{split} {share:.1%}" for split, share in manifest["unknown_share"].items())
+    return "Sentences", (
+        f"at most {target.length - 1} tokens and an end, {target.vocabulary:,} tokens in the vocabulary; "
+        f"words outside of it: {shares}"
+    )
 
 
 def provenance(run: Run) -> dict[str, str]:

@@ -148,6 +148,7 @@ def test_one_score_that_cannot_be_had_costs_none_beside_it(place: Path, capsys: 
     [
         (["--view", "grey"], "--view grey: digits has it not. did you mean 'gray'"),
         (["--dataset", "digit"], "no data set 'digit'; did you mean 'digits'"),
+        (["--dataset", "wordnet"], "images are scored, and it is a data set of sentences"),
         (["--limit", "1"], "--limit and --levels are 2 or more"),
         (["--limit", "0"], "--limit and --levels are 2 or more"),
         (["--levels", "0"], "--limit and --levels are 2 or more"),
