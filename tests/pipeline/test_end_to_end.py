@@ -189,7 +189,7 @@ def test_editing_a_metric_evaluates_again_without_training_and_gives_the_same_nu
     project: Project,
 ) -> None:
     before = project.untimed()
-    metric = project.path("dgmbench", "evaluation", "frechet.py")
+    metric = project.path("dgmbench", "evaluation", "quality", "frechet.py")
     metric.write_text(metric.read_text(encoding="utf-8") + "\n# A remark.\n", encoding="utf-8")
     ran = project.repro()
     assert {"evaluate@digits-ppca", "evaluate@digits-vae"} <= set(ran)
