@@ -70,4 +70,4 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $(STAMP)
 
 clean:  ## remove what the pipeline made (not the environment, not the committed reports)
-	rm -rf data features runs results provenance checkpoints mlflow.db mlartifacts .dvc/cache
+	rm -rf data store runs results provenance checkpoints mlflow.db mlartifacts .dvc/cache

@@ -17,6 +17,7 @@ import time
 import torch
 from torch import Tensor
 
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood
 from dgmbench.evaluation.likelihood.annealing_path import Annealing
 from dgmbench.evaluation.likelihood.tuning import SHORTEST, WINDOW
@@ -61,7 +62,7 @@ def main() -> None:
     settings = VAESettings(
         family="vae", view=arguments.view, latent_dim=arguments.latent, hidden=arguments.hidden
     )
-    model = VAE(settings, SHAPE, 256)
+    model = VAE(settings, image_schema(SHAPE, 256))
     x = (torch.rand(arguments.points, *SHAPE) < 0.2).float()
     z = torch.randn(arguments.chains, arguments.points, arguments.latent)
     plan = Annealing(arguments.chains, 50, 10, block_points=arguments.points)

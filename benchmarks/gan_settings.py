@@ -21,8 +21,9 @@ from typing import Any
 import torch
 
 from dgmbench.data.dataset import Dataset, load_dataset
+from dgmbench.data.pixels import intensity, to_levels
 from dgmbench.data.prepare import prepare
-from dgmbench.data.views import intensity, to_levels
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
 from dgmbench.evaluation.quality.frechet import fid
 from dgmbench.models.capabilities import CanSample
@@ -76,7 +77,7 @@ def _score(
     own = {key: value for key, value in chosen.items() if key not in TrainingBudget.model_fields}
     block = {"family": options.family, "view": "gray", "objective": options.objective, "training": training}
     settings = schema.model_validate(block | parse_yaml(options.base, "--base") | own)
-    model = build(settings, data.shape, data.levels, seed)
+    model = build(settings, image_schema(data.shape, data.levels), seed)
     started = time.process_time()
     outcome = train(
         model, images_of(data, 0, torch.device("cpu")), settings.training, seed, How(torch.device("cpu"))

@@ -33,6 +33,7 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from torch import Tensor, nn
 
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.likelihood.estimators import Weigher, importance_sampled_log_likelihood
 from dgmbench.models.latent.vae import VAE, VAESettings
 
@@ -61,7 +62,9 @@ class Decoder(BaseDecoder):
 def models(activation: str, seed: int) -> tuple[VAE, PythaeVAE]:
     torch.manual_seed(seed)
     sizes = {"latent_dim": 50, "hidden": [200, 200], "activation": activation}
-    ours = VAE(VAESettings.model_validate({"family": "vae", "view": "binary", **sizes}), SHAPE, 256).eval()
+    ours = VAE(
+        VAESettings.model_validate({"family": "vae", "view": "binary", **sizes}), image_schema(SHAPE, 256)
+    ).eval()
     settings = VAEConfig(input_dim=SHAPE, latent_dim=50, reconstruction_loss="bce")
     return ours, PythaeVAE(settings, Encoder(ours), Decoder(ours)).eval()
 

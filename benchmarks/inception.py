@@ -4,7 +4,7 @@
 with the same weights, batch size and threads, repetitions interleaved, and checks that the distances agree to
 1e-3. Theirs reads PNG files, as there is no other way into it; writing them is not counted. The parts are
 timed apart, since at small n its matrix square root, whose cost does not depend on n, flatters ours. Then
-the same sets again from the feature cache, and the peak memory of either way in a process of its own.
+the same sets again from the store, and the peak memory of either way in a process of its own.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from pytorch_fid import fid_score
 from pytorch_fid.inception import InceptionV3
 from torch import Tensor
 
-from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.embed import embedded
 from dgmbench.evaluation.features.inception import InceptionSpace, Weights, load_weights
 from dgmbench.evaluation.quality.frechet import fid
+from dgmbench.store import Store
 
 CLOCK = time.process_time if "--processor-time" in sys.argv else time.perf_counter
 
@@ -71,9 +72,9 @@ def theirs(folders: list[str], network: InceptionV3, batch: int) -> tuple[float,
     return value, middle - started, CLOCK() - middle
 
 
-def ours(sets: list[Tensor], space: InceptionSpace, cache: FeatureCache) -> tuple[float, float, float]:
+def ours(sets: list[Tensor], space: InceptionSpace, store: Store) -> tuple[float, float, float]:
     started = CLOCK()
-    features = [cache.features(space, images) for images in sets]
+    features = [embedded(space, images, store) for images in sets]
     middle = CLOCK()
     value = fid(*features)
     return value, middle - started, CLOCK() - middle
@@ -97,10 +98,10 @@ def compare(n: int, batch: int, repeats: int, weights: Weights) -> None:
         folders = write_folders(sets, Path(root))
         their_parts, our_parts, kept_parts = [], [], []
         for i in range(repeats):
-            cache = FeatureCache(Path(root) / f"cache-{i}")
+            store = Store(Path(root) / f"store-{i}")
             their_parts.append(theirs(folders, network, batch))
-            our_parts.append(ours(sets, space, cache))
-            kept_parts.append(ours(sets, space, cache))
+            our_parts.append(ours(sets, space, store))
+            kept_parts.append(ours(sets, space, store))
             np.testing.assert_allclose(our_parts[-1][0], their_parts[-1][0], rtol=1e-3)
             assert kept_parts[-1][0] == our_parts[-1][0]
     apart = abs(our_parts[0][0] / their_parts[0][0] - 1)
@@ -127,7 +128,7 @@ def memory(side: str, n: int, batch: int, weights: Weights) -> None:
             space = InceptionSpace(weights, batch_size=batch)
             assert space.network is not None  # built here, as theirs is
             before = forget_peak()
-            ours(sets, space, FeatureCache(None))
+            ours(sets, space, Store(None))
     print(f"{side:6} peak {peak_mib():.0f} MiB, {before:.0f} MiB before the first image (two sets of {n})")
 
 

@@ -21,8 +21,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
 from dgmbench.data.dataset import load_dataset
-from dgmbench.data.views import binarise, intensity
+from dgmbench.data.pixels import binarise, intensity
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.likelihood.estimators import importance_sampled_log_likelihood
 from dgmbench.models.latent.iwae import IWAE, IWAESettings
 from dgmbench.training.devices import choose_device
@@ -52,7 +54,7 @@ def train_epoch(
     model.train()
     for x in batches:
         optimiser.zero_grad(set_to_none=True)
-        model.step(x, "model", noise)["loss"].backward()
+        model.step(Batch(x), "model", noise)["loss"].backward()
         optimiser.step()
 
 
@@ -92,7 +94,7 @@ def run(arguments: argparse.Namespace, k: int) -> None:
     block = {"latent_dims": LAYERS[arguments.layers], "samples": k, "objective": arguments.objective}
     settings = IWAESettings.model_validate({"family": "iwae", "view": "binary"} | block)
     with initialising("init", arguments.seed):
-        model = IWAE(settings, data.shape, data.levels).to(device)
+        model = IWAE(settings, image_schema(data.shape, data.levels)).to(device)
     model.use_training_mean(intensity(images, data.levels).mean(0))
     optimiser = torch.optim.Adam(model.parameters(), eps=EPSILON, fused=device.type in ("cpu", "cuda"))
     noise, seconds = generator_for("noise", arguments.seed, device=device), 0.0

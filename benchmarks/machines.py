@@ -35,19 +35,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from dgmbench.evaluation.copies.run_copies import memorisation_domain
+from dgmbench.evaluation.likelihood.run_likelihoods import annealed
+from dgmbench.evaluation.quality.run_quality import domain_quality
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.prepare import prepare
 from dgmbench.evaluation import suite
-from dgmbench.evaluation.copies.run_copies import memorisation_domain
 from dgmbench.evaluation.features.domain_classifier import load_classifier, train_classifiers
-from dgmbench.evaluation.likelihood.run_likelihoods import annealed
 from dgmbench.evaluation.pictures.completions import completions
 from dgmbench.evaluation.pictures.generator_pictures import generator_pictures
 from dgmbench.evaluation.pictures.latent_pictures import pictures
 from dgmbench.evaluation.quality.class_coverage import coverage_of_classes
 from dgmbench.evaluation.quality.class_shares import class_histogram
-from dgmbench.evaluation.quality.run_quality import domain_quality
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_text
 from dgmbench.reporting.baseline.headline import comparable_records

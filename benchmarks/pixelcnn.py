@@ -41,6 +41,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.models.autoregressive.causal import CausalConv
 from dgmbench.models.autoregressive.outputs import invert
 from dgmbench.models.autoregressive.pixelcnn import PixelCNN, ResidualBlock
@@ -57,7 +59,7 @@ def model_of(family: str, **settings: Any) -> Autoregressive:
     base = {"family": family, "view": "binary"}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = model_class(model_class.Settings.model_validate(base | settings), SHAPE, 256)
+        model = model_class(model_class.Settings.model_validate(base | settings), image_schema(SHAPE, 256))
     assert isinstance(model, Autoregressive)
     return model
 
@@ -216,7 +218,7 @@ def main() -> None:
     torch.testing.assert_close(usual(2 * x - 1), model.logits(x).squeeze(2), atol=1e-4, rtol=1e-4)
     scale = SHAPE[1] * SHAPE[2]
     ours = training_step(
-        model, lambda: model.step(x, "model", torch.Generator())["loss"], arguments.precision
+        model, lambda: model.step(Batch(x), "model", torch.Generator())["loss"], arguments.precision
     )
     other = training_step(usual, lambda: scale * F.binary_cross_entropy_with_logits(usual(2 * x - 1), x))
     how = f"{arguments.precision}, compiled" if arguments.compile else arguments.precision

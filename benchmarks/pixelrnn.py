@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from pixelcnn import SHAPE, compare, compare_sampling, model_of, training_step
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
 from dgmbench.models.autoregressive.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMLayer
 
 
@@ -120,7 +121,7 @@ def compare_training(features: int, batch: int, repeats: int) -> None:
     scale = SHAPE[1] * SHAPE[2]
     compare(
         f"Diagonal BiLSTM, one layer of {features}, training step of {batch}",
-        training_step(ours, lambda: ours.step(x, "model", torch.Generator())["loss"]),
+        training_step(ours, lambda: ours.step(Batch(x), "model", torch.Generator())["loss"]),
         training_step(module, lambda: scale * F.binary_cross_entropy_with_logits(logits(x), x)),
         repeats,
     )

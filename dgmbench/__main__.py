@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from dgmbench.commands import guarded
-from dgmbench.errors import SettingsError
+from dgmbench.errors import SettingsError, suggest
 from dgmbench.evaluation.score.command import add_parser, score_command
 from dgmbench.files import write_text
 from dgmbench.search.settings import SEARCHES
@@ -17,12 +18,30 @@ from dgmbench.settings import (
     compose,
     load_params,
     pipeline_names,
+    read_params,
     render_params,
     select,
     validate,
     where_of,
 )
 from dgmbench.settings.block import checked
+from dgmbench.store import Store
+
+ACCEPT = """\
+Keep trained runs after a change of code that changes no number.
+
+For every run of the current pipeline whose settings, data and libraries are unchanged and whose code is not,
+20 training steps (of a closed form: a fit) on a few examples are replayed, with `finish`, samples and
+likelihoods. If all of it equals what the run recorded when it was trained, to the bit, the run is taken over:
+it gets the fingerprint of today's code and says so in run-<seed>.json. `dvc repro` then trains nothing for
+it. A run that differs is refused, with the first difference, and `dvc repro` trains it again.
+
+A replay is evidence, no proof: it does not see what happens late in a training, or on the whole data alone.
+Replays are equal on the kind of processor that trained the run; another may round differently. Results of
+evaluations, controls and domain classifiers are not taken over: they are computed again where their code
+changed.
+
+Exit code: 0 if every replay was equal, 1 if a run was refused."""
 
 
 def main() -> None:
@@ -37,9 +56,22 @@ def main() -> None:
     commands.add_parser("pipelines", help="list the named pipelines")
     check = commands.add_parser("check", help="validate settings without running anything")
     check.add_argument("--params", type=Path, default=PARAMS)
+    accept = commands.add_parser(
+        "accept",
+        help="after a change of code alone: keep the runs whose replay is equal to the bit",
+        description=ACCEPT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    accept.add_argument("--models", nargs="+", metavar="NAME", default=[], help="only runs of these entries")
+    accept.add_argument("--dry-run", action="store_true", help="replay and compare; change nothing")
+    accept.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
+    forget = commands.add_parser("forget", help="remove remembered results that were not asked for lately")
+    forget.add_argument("--days", type=float, default=30.0, help="how long ago (default: %(default)g)")
+    forget.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
     add_parser(commands)
     arguments = parser.parse_args()
-    actions = {"use": _use, "pipelines": _list, "check": _check, "score": score_command}
+    actions = {"use": _use, "pipelines": _list, "check": _check, "accept": _accept, "forget": _forget}
+    actions["score"] = score_command
     actions[arguments.command](arguments)
 
 
@@ -85,9 +117,34 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    params = load_params(arguments.params)
+    params = load_params(arguments.params, remember=True)
     check_machine(params)
     print(f"{arguments.params} is valid: pipeline '{params.pipeline}'")
+
+
+def _accept(arguments: argparse.Namespace) -> None:
+    from dgmbench.accept import accept_runs
+
+    params = load_params(arguments.params, remember=True)
+    unknown = [name for name in arguments.models if name not in params.models]
+    if unknown:
+        raise SettingsError(f"--models {unknown[0]}: {suggest(unknown[0], params.models)}")
+    found = []
+    for verdict in accept_runs(params, arguments.models, dry=arguments.dry_run):
+        print(verdict, flush=True)
+        found.append(verdict.state)
+    counts = {state: found.count(state) for state in dict.fromkeys(found)}
+    print(", ".join(f"{count} {state}" for state, count in counts.items()) or "no runs")
+    if "accepted" in counts and not arguments.dry_run:
+        print("`dvc repro` takes the accepted runs from the store")
+    if "refused" in counts:
+        sys.exit(1)
+
+
+def _forget(arguments: argparse.Namespace) -> None:
+    folder = read_params(arguments.params).evaluation.store
+    removed, size = Store(folder).trim(arguments.days)
+    print(f"{removed} entries of {size / 2**20:.1f} MiB removed from {folder}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dgmbench.errors import DgmbenchError, SettingsError, of_machine, suggest
-from dgmbench.settings import PARAMS, Params, load_params
+from dgmbench.settings import PARAMS, Params, check_entries, read_params
 
 
 def stage_parser(doc: str | None, *options: str) -> argparse.ArgumentParser:
@@ -32,13 +32,18 @@ def stage_parser(doc: str | None, *options: str) -> argparse.ArgumentParser:
 
 
 def stage_settings(arguments: argparse.Namespace) -> Params:
-    """The whole validated settings, and a check that the stage's data set is among them."""
-    params = load_params(arguments.params)
+    """The settings, of which all is validated that the stage uses.
+
+    What it does not use, the check stage has validated: the blocks of other models and controls.
+    """
+    params = read_params(arguments.params)
     choices = (("dataset", params.datasets), ("model", params.models), ("control", params.controls))
     for option, valid in choices:
         value = getattr(arguments, option, None)
         if value is not None and value not in valid:
             raise SettingsError(f"--{option} {value}: not in {arguments.params}: {suggest(value, valid)}")
+    model, control = (getattr(arguments, option, None) for option in ("model", "control"))
+    check_entries(params, [model] if model else (), [control] if control else (), str(arguments.params))
     return params
 
 

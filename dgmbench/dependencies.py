@@ -1,4 +1,4 @@
-"""What each stage's result follows from: source files by hash, and settings with defaults filled in."""
+"""What each stage's result follows from: source files by hash, versions of libraries, settings in force."""
 
 from __future__ import annotations
 
@@ -7,37 +7,72 @@ from pathlib import Path
 from typing import Any
 
 from dgmbench.controls.registry import control_module
-from dgmbench.files import write_json
+from dgmbench.data.datasets import dataset_module
+from dgmbench.errors import DamagedFileError
+from dgmbench.evaluation.registry import MEASURES
+from dgmbench.files import read_object, sha256_json, write_json
 from dgmbench.metrics import catalogue as metrics
 from dgmbench.models.registry import family_module
-from dgmbench.provenance import code_hash
+from dgmbench.provenance import ROOT, Sources, versions
 from dgmbench.settings import Params, classifier_views, full_settings
 
 FOLDER = Path("provenance")
 
 
-def dependencies(params: Params) -> dict[str, dict[str, Any]]:
-    """For each file name under `FOLDER`: its stage's code and settings."""
+def dependencies(params: Params, root: Path = ROOT) -> dict[str, dict[str, Any]]:
+    """For each file name under `FOLDER`: its stage's code, libraries and settings; sources are of `root`."""
+    libraries = versions()
+    found = _code_and_settings(params, Sources(root))
+    return {name: part | {"versions": libraries} for name, part in found.items()}
+
+
+def recorded_settings(params: Params, folder: Path = FOLDER) -> dict[str, Any]:
+    """`full_settings`, from what the check stage wrote if it was of the same settings.
+
+    Filling in the defaults anew imports every family, and torch with them.
+    """
+    try:
+        known = read_object(folder / "report.json", ("settings", "params"))
+    except (OSError, DamagedFileError):
+        return full_settings(params)
+    return known["settings"] if known["params"] == _digest(params) else full_settings(params)
+
+
+def _digest(params: Params) -> str:
+    return sha256_json(params.model_dump(mode="json"))
+
+
+def _code_and_settings(params: Params, sources: Sources) -> dict[str, dict[str, Any]]:
     full = full_settings(params)
     # How often a checkpoint is written, and how many seeds run at once, changes no number.
     silent = ("checkpoint_seconds", "processes")
     training = {key: value for key, value in full["training"].items() if key not in silent}
-    found = {
-        "prepare": {"code": code_hash("stages.prepare"), "settings": full["data"]},
+    # Nor does the folder that remembers them.
+    evaluation = {key: value for key, value in full["evaluation"].items() if key != "store"}
+    found: dict[str, dict[str, Any]] = {
         "classifier": {
-            "code": code_hash("stages.classifier"),
+            "code": sources.hashes("stages.classifier"),
             "settings": {
                 "classifier": full["classifier"],
                 "training": training,
                 "views": classifier_views(params),
             },
         },
-        "report": {"code": code_hash("stages.report", *metrics.modules()), "settings": full},
-        "track": {"code": code_hash("stages.track", *metrics.modules()), "settings": full},
+        "report": {
+            "code": sources.hashes("stages.report", *metrics.modules()),
+            "settings": full,
+            "params": _digest(params),
+        },
+        "track": {"code": sources.hashes("stages.track", *metrics.modules()), "settings": full},
     }
+    for name in params.datasets:
+        found[f"prepare-{name}"] = {
+            "code": sources.hashes("stages.prepare", dataset_module(name)),
+            "settings": full["data"],
+        }
     for name, settings in full["controls"].items():
         found[f"control-{name}"] = {
-            "code": code_hash("stages.control", control_module(name)),
+            "code": sources.hashes("stages.control", control_module(name)),
             "settings": {
                 "control": settings,
                 # Some controls train networks.
@@ -50,12 +85,12 @@ def dependencies(params: Params) -> dict[str, dict[str, Any]]:
         model = family_module(settings["family"])
         shared = {"seeds": full["seeds"], "data_seed": full["data"]["seed"]}
         found[f"train-{name}"] = {
-            "code": code_hash("stages.train", model),
+            "code": sources.hashes("stages.train", model),
             "settings": shared | {"model": settings, "training": training, "sampling": full["sampling"]},
         }
         found[f"evaluate-{name}"] = {
-            "code": code_hash("stages.evaluate", model),
-            "settings": shared | {"evaluation": full["evaluation"]},
+            "code": sources.hashes("stages.evaluate", model, *MEASURES.values()),
+            "settings": shared | {"evaluation": evaluation},
         }
     return found
 

@@ -6,15 +6,16 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, get_args
 
 from dgmbench.errors import DgmbenchError
 from dgmbench.files import replacing
 from dgmbench.metrics import UndeclaredMetricError, check
+from dgmbench.terms import Kind
 
-Kind = Literal["exact", "lower_bound", "estimate", "heuristic"]
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -66,6 +67,9 @@ def read_records(path: Path) -> pd.DataFrame:
         ValueError: for a missing column, or what is no number in a column of numbers.
         DgmbenchError: for a metric that is not declared, or not in this unit.
     """
+    # Only readers need pandas, which takes a second to import.
+    import pandas as pd
+
     words: dict[str, Any] = dict.fromkeys(("dataset", "model", "unit"), str)
     numbers: dict[str, Any] = {"seed": int, "n": int, "value": float, "std_error": float}
     # A model may be called `nan` or `null`; only numbers may be missing.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
-from dgmbench.settings import full_settings
+from dgmbench.dependencies import recorded_settings
 from dgmbench.tracking.mlflow_store import sync
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Parse and call."""
     params = stage_settings(stage_parser(__doc__).parse_args())
     reports = Path("reports") / params.pipeline
-    print(sync(full_settings(params), Path("runs"), Path("results"), reports, Path("data")))
+    print(sync(recorded_settings(params), Path("runs"), Path("results"), reports, Path("data")))
 
 
 if __name__ == "__main__":

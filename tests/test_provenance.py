@@ -70,7 +70,7 @@ def test_an_edit_changes_the_hash_of_what_imports_it_alone(tmp_path: Path) -> No
     before = {stage: code_hash(*wanted, root=tmp_path) for stage, wanted in modules.items()}
     assert before["train"] == code_hash(*modules["train"])
     edited = tmp_path / "dgmbench/evaluation/quality/frechet.py"
-    edited.write_text(edited.read_text() + "\n# edited\n")
+    edited.write_text(edited.read_text() + "\nEDITED = 1\n")
     after = {stage: code_hash(*wanted, root=tmp_path) for stage, wanted in modules.items()}
     assert after["train"] == before["train"]
     assert after["evaluate"] != before["evaluate"]

@@ -20,14 +20,15 @@ from torch import Tensor
 
 from dgmbench.claims.claim import Verdict
 from dgmbench.data.dataset import Dataset
-from dgmbench.data.views import dequantise, intensity
+from dgmbench.data.pixels import dequantise, intensity
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.results import Kind, Record
 from dgmbench.settings.block import Strict
 from dgmbench.statistics import Interval
-from dgmbench.terms import View
+from dgmbench.terms import ViewName
 from dgmbench.training.devices import device_name, synchronize
+from dgmbench.training.examples import Examples
 from dgmbench.training.seeding import derive_seed, generator_for
 
 PREFIX = "control"
@@ -100,7 +101,7 @@ class Context:
     seed: int
     data_seed: int
     device: torch.device
-    view: View = "gray"
+    view: ViewName = "gray"
     clock: float = field(default_factory=time.monotonic)
 
     @property
@@ -122,6 +123,11 @@ class Context:
         """v = (k + u)/L with the noise of the data seed, on the device; float32 ``[n, C, H, W]``."""
         noise = generator_for("dequantise", split, self.data_seed)
         return dequantise(self.raw(split, limit), self.data.levels, noise).to(self.device)
+
+    def examples(self) -> Examples:
+        """The training and validation images, as the training loop takes them."""
+        train, valid = (self.raw(split).to(self.device) for split in ("train", "valid"))
+        return Examples.of_images(train, valid, self.data_seed)
 
     def generator(self, *parts: int | str) -> torch.Generator:
         """A generator on the device for one purpose within this control."""

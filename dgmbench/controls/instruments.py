@@ -13,7 +13,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from dgmbench.controls.control import Context, ControlSettings
-from dgmbench.data.views import intensity
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
 from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
 from dgmbench.models.baselines.ppca import PPCA, PPCASettings
@@ -52,9 +53,8 @@ def fit_ppca(context: Context, latent_dims: Sequence[int], train: Tensor, valid:
     Raises SettingsError if a candidate of `latent_dims` is not below the number of pixels.
     """
     settings = PPCASettings(family="ppca", view="gray", latent_dims=list(latent_dims))
-    channels, height, width = train.shape[1:]
-    model = PPCA(settings, (channels, height, width), context.data.levels).to(context.device)
-    model.fit(train, valid, context.generator("ppca"))
+    model = PPCA(settings, context.data.schema).to(context.device)
+    model.fit(Batch(train), Batch(valid), context.generator("ppca"))
     return model
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dgmbench.data.schema import Schema
 from dgmbench.errors import DamagedFileError, DataError
 from dgmbench.files import read_object, sha256_file, sha256_json
 
-REQUIRED = ("name", "arrays", "splits", "shape", "levels", "views", "classes", "sha256")
+VOCABULARY = "vocabulary.json"
+REQUIRED = ("name", "arrays", "splits", "schema", "views", "sha256")
 
 
 @dataclass(frozen=True)
@@ -23,30 +26,33 @@ class Dataset:
     manifest: dict[str, Any]
 
     @property
+    def schema(self) -> Schema:
+        """What models are built from."""
+        return Schema.from_json(self.manifest["schema"])
+
+    @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image."""
-        channels, height, width = self.manifest["shape"]
-        return channels, height, width
+        """(C, H, W) of an image; `ValueError` for a data set of another target."""
+        return self.schema.image.shape
 
     @property
     def dims(self) -> int:
-        """d = C H W, the number of pixel values of an image."""
-        channels, height, width = self.shape
-        return channels * height * width
+        """d = C H W, the number of pixel values of an image; `ValueError` for another target."""
+        return self.schema.image.dims
 
     @property
     def levels(self) -> int:
-        """L: pixel values are 0..L-1."""
-        return int(self.manifest["levels"])
+        """L: pixel values are 0..L-1; `ValueError` for a data set of another target."""
+        return self.schema.image.levels
 
     @property
     def classes(self) -> int | None:
         """The number of classes, None without labels."""
-        return None if self.manifest["classes"] is None else int(self.manifest["classes"])
+        return self.schema.classes
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The views it can be modelled in: "binary", "gray"."""
+        """The views it can be modelled in: "binary", "gray", "tokens"."""
         return tuple(self.manifest["views"])
 
     @property
@@ -55,12 +61,29 @@ class Dataset:
         return str(self.manifest["sha256"])
 
     def size(self, split: str) -> int:
-        """The number of images of a split."""
+        """The number of examples of a split."""
         return int(self.manifest["splits"][self._known(split)])
 
-    def images(self, split: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """The images of a split: uint8 [n, C, H, W], levels 0..L-1, memory-mapped copy-on-write."""
+    def examples(self, split: str) -> np.ndarray[Any, Any]:
+        """The examples of a split, memory-mapped copy-on-write.
+
+        Images are uint8 [n, C, H, W], levels 0..L-1; sequences of tokens int32 [n, T], padded.
+        """
         return self._array(f"{self._known(split)}.npy")
+
+    def images(self, split: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The examples of a data set of images: uint8 [n, C, H, W]; `DataError` for another target."""
+        self._refuse_other("image")
+        return self.examples(split)
+
+    def vocabulary(self) -> list[str]:
+        """The words of the token ids 0, 1, 2, ...; `DataError` for another target."""
+        self._refuse_other("tokens")
+        path = self._existing(VOCABULARY)
+        try:
+            return [str(word) for word in json.loads(path.read_text(encoding="utf-8"))]
+        except ValueError as error:
+            raise DataError(f"{path} cannot be read ({error}); {_remedy(self.name)}") from error
 
     def labels(self, split: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """The labels of a split: int64 [n], or None if the data set has none."""
@@ -94,6 +117,11 @@ class Dataset:
                 )
         if sha256_json(self.manifest["arrays"]) != self.sha256:
             raise DataError(f"{self.folder / 'manifest.json'} contradicts itself; {_remedy(self.name)}")
+
+    def _refuse_other(self, kind: str) -> None:
+        found = self.schema.target.kind
+        if found != kind:
+            raise DataError(f"{self.name} is a data set of {found}, not of {kind}")
 
     def _known(self, split: str) -> str:
         if split not in self.manifest["splits"]:
@@ -134,9 +162,14 @@ def read_manifest(name: str, root: Path = Path("data")) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{name} is not prepared ({path} is missing); {_remedy(name)}")
     try:
-        return read_object(path, REQUIRED)
+        manifest = read_object(path, REQUIRED)
     except DamagedFileError as error:
         raise DataError(f"{error}; {_remedy(name)}") from error
+    try:
+        Schema.from_json(manifest["schema"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} holds no schema of ours ({error}); {_remedy(name)}") from error
+    return manifest
 
 
 def _remedy(name: str) -> str:

@@ -1,7 +1,8 @@
-"""Splits: what one is, how images are dealt to them, and how a limit shortens them."""
+"""Splits: what one is, how examples are dealt to them, and how a limit shortens them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,37 @@ UintArray = np.ndarray[Any, np.dtype[np.uint8]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
+Sentence = Sequence[str]
+
+
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 [n, C, H, W] of levels 0..L-1, and their labels int64 [n] (None where there are none)."""
+    """Examples, and their labels int64 [n] (None where there are none).
 
-    images: UintArray
-    labels: IntArray | None
+    The examples of a data set of images are uint8 [n, C, H, W], levels 0..L-1; those of a data set of tokens
+    are n sentences, each a sequence of words.
+    """
+
+    examples: UintArray | Sequence[Sentence]
+    labels: IntArray | None = None
+
+    @property
+    def images(self) -> UintArray:
+        """The examples of a data set of images; `TypeError` for others."""
+        if not isinstance(self.examples, np.ndarray):
+            raise TypeError("this split holds sentences, not images")
+        return self.examples
+
+    @property
+    def sentences(self) -> Sequence[Sentence]:
+        """The examples of a data set of sentences; `TypeError` for others."""
+        if isinstance(self.examples, np.ndarray):
+            raise TypeError("this split holds images, not sentences")
+        return self.examples
+
+    def first(self, n: int) -> Split:
+        """The first n examples."""
+        return Split(self.examples[:n], None if self.labels is None else self.labels[:n])
 
 
 def stratified(
@@ -57,15 +83,27 @@ def _shares(counts: IntArray, total: int, left: IntArray) -> IntArray:
     return shares
 
 
+def dealt(n: int, sizes: dict[str, int], generator: np.random.Generator) -> dict[str, IntArray]:
+    """Indices 0..n-1 of each split at random, in shuffled order; the split `train` takes what is left.
+
+    Raises:
+        ValueError: nothing is left to train on.
+    """
+    held_out = sum(sizes.values())
+    if held_out >= n:
+        raise ValueError(f"{held_out} of {n} examples would be held out")
+    order = streams.permutation(generator, n)
+    parts, start = {}, n - held_out
+    for split, size in sizes.items():
+        parts[split] = order[start : start + size]
+        start += size
+    return {"train": order[: n - held_out], **parts}
+
+
 def limited(splits: dict[str, Split], limit: int | None) -> dict[str, Split]:
-    """The first `limit` training images, and as large a part of the other splits (one image at least)."""
-    whole = len(splits["train"].images)
+    """The first `limit` training examples, and as large a part of the other splits (one example at least)."""
+    whole = len(splits["train"].examples)
     if limit is None or limit >= whole:
         return splits
-    counts = {split: max(1, round(len(part.images) * limit / whole)) for split, part in splits.items()}
-    return {
-        split: Split(
-            part.images[: counts[split]], None if part.labels is None else part.labels[: counts[split]]
-        )
-        for split, part in splits.items()
-    }
+    counts = {split: max(1, round(len(part.examples) * limit / whole)) for split, part in splits.items()}
+    return {split: part.first(counts[split]) for split, part in splits.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 # One number a purpose, so that the draws of one never shift those of another.
-PURPOSES = {"split": 1, "binary_valid": 2, "binary_test": 3, "sorted_test": 4}
+PURPOSES = {"split": 1, "binary_valid": 2, "binary_test": 3, "sorted_test": 4, "labelled": 5}
 CHUNK = 1 << 20
 
 

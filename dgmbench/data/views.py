@@ -1,115 +1,295 @@
-"""The forms in which models take images, and the one measure that joins them.
+"""How a model sees a data set: the form of x, what is shown of it, and the units its likelihood is told in.
 
-Images on disk are levels k in 0..L-1 (uint8). A model's domain is one of
+An entry of the settings names its view. Examples come in three forms: raw, as they are on disk; *observed*,
+the discrete values that the view models (0/1 in the binary view); and x, what the model takes.
 
-- "binary": float32 {0, 1}, a Bernoulli draw with probability k/(L-1) (Salakhutdinov and Murray 2008);
-- "levels": int64 0..L-1;
-- "dequantised": float32 v = (k + u)/L with u uniform on [0, 1] (Theis, van den Oord and Bethge 2016,
-  section 3.1: a density's mean log over u is a lower bound of log P(k) + d log L).
-
-All functions work on any device; generators must live where the images do.
+| view          | observed   | x                                                           |
+|---------------|------------|-------------------------------------------------------------|
+| binary        | 0 or 1     | float32 {0, 1}                                              |
+| gray, color   | 0..L-1     | int64 levels, or float32 v = (k + u)/L, u uniform on [0, 1] |
+| tokens        | token ids  | int64 ids                                                   |
 """
 
 from __future__ import annotations
 
-import math
-from typing import TypeVar
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-DOMAINS = ("binary", "levels", "dequantised")
-Nats = TypeVar("Nats", float, np.ndarray, Tensor)
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import (
+    binarise,
+    bits_per_dim,
+    dequantise,
+    intensity,
+    nats_from_levels,
+    quantise,
+    whole_levels,
+)
+from dgmbench.data.schema import ImageTarget, Schema, TokenTarget
+from dgmbench.terms import Kind, ViewName
+
+if TYPE_CHECKING:
+    from dgmbench.data.dataset import Dataset
 
 
-def intensity(images: Tensor, levels: int) -> Tensor:
-    """k/(L-1): float32 in [0, 1], the grey value that is shown and measured in pixel units."""
-    return images.float() / (levels - 1)
+@dataclass(frozen=True)
+class Reading:
+    """Log-likelihoods of n examples in one unit, and what kind of number they are there."""
+
+    unit: str
+    values: Tensor
+    kind: Kind
 
 
-def binarise(images: Tensor, levels: int, generator: torch.Generator | None = None) -> Tensor:
-    """A Bernoulli(k/(L-1)) draw for every pixel: float32 {0, 1}, shape of `images` (uint8).
+class View(ABC):
+    """One way to see a data set."""
 
-    Two-level images come back unchanged (and nothing is drawn).
-    """
-    pixels = images.float()
-    if levels == 2:
-        return pixels
-    uniform = torch.rand(images.shape, generator=generator, device=images.device)
-    # u (L-1) < k, not u < k/(L-1): rounding cannot give level L-1 anything but a 1.
-    return (uniform.mul_(levels - 1) < pixels).float()
+    name: ViewName
+    # The shape of an example of x.
+    shape: tuple[int, ...]
+    # Whether x has a density, rather than probabilities.
+    continuous: ClassVar[bool] = False
+
+    @abstractmethod
+    def observe(self, raw: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Raw examples as the discrete values that are modelled; drawn where the view binarises."""
+
+    @abstractmethod
+    def encode(self, observed: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Observed examples as x."""
+
+    @abstractmethod
+    def decode(self, x: Tensor) -> Tensor:
+        """Draws of a model as observed examples.
+
+        Raises:
+            ValueError: they hold values that are not finite, or not of this view.
+        """
+
+    @abstractmethod
+    def display(self, observed: Tensor) -> Tensor:
+        """Observed examples as they are shown and compared pixel by pixel: float32 in [0, 1]."""
+
+    @abstractmethod
+    def measure(self, log_probs: Tensor, kind: Kind) -> list[Reading]:
+        """Log-likelihoods ``[n]`` of x in nats, in every unit that they are reported in."""
+
+    @abstractmethod
+    def fixed(self, data: Dataset, split: str, generator: torch.Generator | None = None) -> Tensor:
+        """Observed examples of a split, the same at every call: no noise but the data set's own.
+
+        generator: draws the binarisation of the training split, which has no fixed one.
+        """
+
+    def mask(self, x: Tensor) -> Tensor | None:
+        """Which parts of x are data, bool; None: all are."""
+        return None
+
+    def batch(
+        self,
+        raw: Tensor,
+        generator: torch.Generator | None = None,
+        label: Tensor | None = None,
+        condition: Tensor | None = None,
+    ) -> Batch:
+        """Raw examples as a batch, with the noise of this view drawn."""
+        return self.held_out(self.observe(raw, generator), generator, label, condition)
+
+    def held_out(
+        self,
+        observed: Tensor,
+        generator: torch.Generator | None = None,
+        label: Tensor | None = None,
+        condition: Tensor | None = None,
+    ) -> Batch:
+        """Observed examples as a batch."""
+        x = self.encode(observed, generator)
+        return Batch(x, label, condition, self.mask(x))
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether pixels are 0 or 1."""
+        return self.name == "binary"
 
 
-def dequantise(images: Tensor, levels: int, generator: torch.Generator | None = None) -> Tensor:
-    """v = (k + u)/L with u uniform: float32 in (0, 1), shape of `images` (uint8).
+@dataclass(frozen=True)
+class ImageView(View):
+    """Images; `target` is the data set's, `levels` the number of values of an observed pixel."""
 
-    floor(v L) = k holds exactly, in float32 and in float64.
-    """
-    uniform = torch.rand(images.shape, generator=generator, device=images.device)
-    return place(images, uniform, levels)
+    target: ImageTarget
+    name: ViewName
+
+    @property
+    def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
+        """(C, H, W)."""
+        return self.target.shape
+
+    @property
+    def levels(self) -> int:
+        """L of the images as this view sees them: 2 when binary."""
+        return self.target.levels
+
+    @property
+    def dims(self) -> int:
+        """d = C H W."""
+        return self.target.dims
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """The mean image ``[C, H, W]`` of raw ones, in [0, 1]."""
+        return raw.float().mean(0) / (self.target.levels - 1)
+
+    def observe(self, raw: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The levels themselves."""
+        return raw
+
+    def display(self, observed: Tensor) -> Tensor:
+        """k/(L-1)."""
+        return intensity(observed, self.levels)
+
+    def fixed(self, data: Dataset, split: str, generator: torch.Generator | None = None) -> Tensor:
+        """The images of the split, memory-mapped."""
+        return torch.from_numpy(data.images(split))
 
 
-def place(images: Tensor, uniform: Tensor, levels: int) -> Tensor:
-    """(k + u)/L in float32 for given u in [0, 1], with u kept a rounding error away from 0 and 1.
+class BinaryView(ImageView):
+    """Pixels 0 or 1, drawn with probability k/(L-1); nats of the binary image."""
 
-    Four float32 roundings (the sum, 1/L on CUDA, the product, and v L on the way back) err by less
-    than 4 L 2^-24 together; u that near to a level's edge would cross it. For L = 256 that moves one
-    draw in 8192, by 2^-14 of a level at most.
-    """
-    margin = levels * 2.0**-22
-    return uniform.clamp(margin, 1.0 - margin).add_(images).div_(levels)
+    # Images that are binarised at once: drawn as floats, a million would be large.
+    BLOCK: ClassVar[int] = 1 << 16
+
+    @property
+    def levels(self) -> int:
+        """Two."""
+        return 2
+
+    def observe(self, raw: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A Bernoulli draw for every pixel, uint8; images of two levels are their own."""
+        return raw if self.target.levels == 2 else self._drawn(raw, generator).to(torch.uint8)
+
+    def _drawn(self, raw: Tensor, generator: torch.Generator | None) -> Tensor:
+        return binarise(raw, self.target.levels, generator)
+
+    def encode(self, observed: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Float32 zeros and ones."""
+        return observed.float()
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Uint8 zeros and ones."""
+        return whole_levels(x, 2)
+
+    def measure(self, log_probs: Tensor, kind: Kind) -> list[Reading]:
+        """Nats."""
+        return [Reading("nats", log_probs, kind)]
+
+    def fixed(self, data: Dataset, split: str, generator: torch.Generator | None = None) -> Tensor:
+        """The data set's fixed binarisation; of the training split, the one that `generator` draws."""
+        if split != "train" or self.target.levels == 2:
+            return torch.from_numpy(data.binary(split))
+        blocks = torch.from_numpy(data.images(split)).split(self.BLOCK)
+        return torch.cat([self.observe(block, generator) for block in blocks])
 
 
-def batch(images: Tensor, levels: int, domain: str, generator: torch.Generator | None = None) -> Tensor:
-    """Images (uint8 [n, C, H, W]) in the form that a model of `domain` takes, drawn with `generator`."""
-    if domain == "binary":
-        return binarise(images, levels, generator)
-    if domain == "dequantised":
-        return dequantise(images, levels, generator)
-    _known(domain)
-    return images.long()
+class DiscreteView(ImageView):
+    """Levels 0..L-1 with probabilities; nats are those of the equivalent density on [0,1]^d."""
+
+    def encode(self, observed: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Int64 levels."""
+        return observed.long()
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Uint8 levels."""
+        return whole_levels(x, self.levels)
+
+    def measure(self, log_probs: Tensor, kind: Kind) -> list[Reading]:
+        """Nats of the density that is constant over each level, and bits/dim: one number in two units."""
+        nats = nats_from_levels(log_probs, self.dims, self.levels)
+        return [
+            Reading("nats", nats, kind),
+            Reading("bits_per_dim", bits_per_dim(nats, self.dims, self.levels), kind),
+        ]
 
 
-def to_levels(x: Tensor, levels: int, domain: str) -> Tensor:
-    """Samples of a model of `domain` as uint8: 0/1 for "binary", otherwise levels 0..L-1.
+class DequantisedView(ImageView):
+    """Levels plus uniform noise, v = (k + u)/L; nats of a density on [0,1]^d."""
 
-    Dequantised values outside [0, 1] (an unbounded density's) go to the nearest level.
+    continuous: ClassVar[bool] = True
+
+    def encode(self, observed: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Float32 in (0, 1), the noise drawn by `generator`."""
+        return dequantise(observed, self.levels, generator)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """The levels that the values lie in; outside [0, 1], the nearest."""
+        return quantise(x, self.levels)
+
+    def measure(self, log_probs: Tensor, kind: Kind) -> list[Reading]:
+        """Nats and bits/dim. The mean log density over the noise bounds the discrete image's from below
+        (Theis et al. 2016, section 3.1), so in bits/dim an exact value is a bound.
+        """
+        discrete: Kind = "lower_bound" if kind in ("exact", "estimate") else kind
+        bits = bits_per_dim(log_probs, self.dims, self.levels)
+        return [Reading("nats", log_probs, kind), Reading("bits_per_dim", bits, discrete)]
+
+
+@dataclass(frozen=True)
+class TokenView(View):
+    """Sequences of token ids, padded; nats of the whole sequence, its end included."""
+
+    target: TokenTarget
+    name: ViewName = "tokens"
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """(T,)."""
+        return (self.target.length,)
+
+    def observe(self, raw: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The ids themselves."""
+        return raw
+
+    def encode(self, observed: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Int64 ids."""
+        return observed.long()
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Int32 ids."""
+        if x.numel() and not bool(((x >= 0) & (x < self.target.vocabulary)).all()):
+            raise ValueError(f"samples hold tokens outside 0..{self.target.vocabulary - 1}")
+        return x.to(torch.int32)
+
+    def display(self, observed: Tensor) -> Tensor:
+        """Raises TypeError: sentences are read, not shown as pixels."""
+        raise TypeError("token sequences have no pixels")
+
+    def measure(self, log_probs: Tensor, kind: Kind) -> list[Reading]:
+        """Nats of the sequence."""
+        return [Reading("nats", log_probs, kind)]
+
+    def fixed(self, data: Dataset, split: str, generator: torch.Generator | None = None) -> Tensor:
+        """The sequences of the split, int64."""
+        return torch.from_numpy(data.examples(split).astype("int64"))
+
+    def mask(self, x: Tensor) -> Tensor:
+        """True at every token that is no padding."""
+        return x != TokenTarget.PAD
+
+
+def view_of(name: ViewName, schema: Schema, *, continuous: bool = True) -> View:
+    """The view of a data set by its name.
+
+    Args:
+        continuous: whether a model of gray or color images takes dequantised values rather than levels.
 
     Raises:
-        ValueError: a value is not finite, or (binary, levels) not one of the domain.
+        ValueError: the data set has no such view.
     """
-    _known(domain)
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-        raise ValueError(f"{domain} samples hold values that are not finite")
-    if domain == "dequantised":
-        return (x * levels).floor().clamp(0, levels - 1).to(torch.uint8)
-    quantised = x.round()
-    top = 1 if domain == "binary" else levels - 1
-    if x.numel() and not bool(((quantised == x) & (x >= 0) & (x <= top)).all()):
-        raise ValueError(f"{domain} samples hold values other than the whole numbers 0..{top}")
-    return quantised.to(torch.uint8)
-
-
-def bits_per_dim(nats: Nats, dims: int, levels: int) -> Nats:
-    """Bits per dimension of the discrete image from nats of a density on [0,1]^d.
-
-    -(nats - d log L) / (d log 2). Smaller is better; uniform noise has log2 L.
-    """
-    return -(nats - dims * math.log(levels)) / (dims * math.log(2.0))
-
-
-def nats_from_bits_per_dim(bits: Nats, dims: int, levels: int) -> Nats:
-    """The inverse of `bits_per_dim`: nats of a density on [0,1]^d."""
-    return dims * math.log(levels) - bits * (dims * math.log(2.0))
-
-
-def nats_from_levels(log_probability: Nats, dims: int, levels: int) -> Nats:
-    """Nats of a density on [0,1]^d from log P(k) of the discrete image: log P(k) + d log L."""
-    return log_probability + dims * math.log(levels)
-
-
-def _known(domain: str) -> str:
-    if domain not in DOMAINS:
-        raise ValueError(f"domain {domain!r} is not one of {', '.join(DOMAINS)}")
-    return domain
+    if name == "tokens":
+        return TokenView(schema.tokens)
+    if name == "binary":
+        return BinaryView(schema.image, name)
+    kind = DequantisedView if continuous else DiscreteView
+    return kind(schema.image, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,24 +15,26 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset
-from dgmbench.data.views import batch as view_batch
-from dgmbench.data.views import bits_per_dim, intensity, nats_from_levels, to_levels
+from dgmbench.data.views import ImageView, Reading, View
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
-from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.embed import embedded
 from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
-from dgmbench.evaluation.features.reference_cache import Arrays, ReferenceCache
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
-from dgmbench.evaluation.subsets import shuffled
+from dgmbench.evaluation.subsets import shuffled_rows
 from dgmbench.models.capabilities import CanEncode, CanSample, SamplesInWays
 from dgmbench.points import Points, points_path, write_points
+from dgmbench.provenance import code_key
 from dgmbench.results import Kind, Record
 from dgmbench.settings import EvaluationSettings
+from dgmbench.store import Store
+from dgmbench.terms import LEVELLED
 from dgmbench.training.devices import device_name, synchronize
 from dgmbench.training.loading import Run
 from dgmbench.training.seeding import derive_seed, generator_for
 
 Found = TypeVar("Found")
+Arrays = Mapping[str, np.ndarray[Any, Any]]
 # Real images that are embedded at once.
 EMBEDDED = 1 << 16
 
@@ -64,10 +66,10 @@ def _with_seeds(model: str, seeds: list[int]) -> str:
 
 @dataclass
 class Subject:
-    """One run under evaluation. Held-out images come in two forms: the model's domain, and pixel values.
+    """One run under evaluation. Held-out examples come in two forms: x, and as the view observes them.
 
-    In the binary view both are the fixed binarisation (for training images, one binarisation fixed by the
-    data seed); in the gray view the domain's form is dequantised with noise fixed by the data seed.
+    In the binary view both are the fixed binarisation (of training images, the one that the data seed draws).
+    In other views of images x may be dequantised, with noise fixed by the data seed.
     """
 
     run: Run
@@ -93,63 +95,72 @@ class Subject:
     points: dict[tuple[str, str], Points] = field(default_factory=dict)
 
     @property
-    def view(self) -> str:
-        """binary or gray."""
+    def view(self) -> View:
+        """How the model sees the data set."""
         return self.run.model.view
+
+    @property
+    def image_view(self) -> ImageView:
+        """The view of a model of images; TypeError for any other."""
+        if not isinstance(self.view, ImageView):
+            raise TypeError(f"{self.name} sees {self.view.name}, not images")
+        return self.view
 
     @property
     def levels(self) -> int:
         """L of the images as this view sees them: 2 when binary."""
-        return 2 if self.view == "binary" else self.data.levels
+        return self.image_view.levels
 
     def raw(self, split: str, limit: int | None = None) -> Tensor:
-        """Discrete images of the view, uint8 ``[n, C, H, W]``: 0/1 or 0..L-1; the first `limit` of them."""
-        images = self.data.images(split)
-        if self.view == "gray" or self.data.levels == 2:
-            return torch.from_numpy(images[:limit])
-        if split != "train":
-            return torch.from_numpy(self.data.binary(split)[:limit])
+        """Examples as the view observes them, ``[n, ...]``; the first `limit` of them."""
         noise = generator_for("binarise", "train", self.data_seed)
-        # In blocks: drawn as floats, a million images would be large.
-        blocks = torch.from_numpy(images).split(EMBEDDED)
-        drawn = [view_batch(x, self.data.levels, "binary", noise).to(torch.uint8) for x in blocks]
-        return torch.cat(drawn)[:limit]
+        return self.view.fixed(self.data, split, noise)[:limit]
 
     def pixels(self, split: str, limit: int | None = None) -> Tensor:
         """Images of the view as float32 intensities in [0, 1]."""
-        return intensity(self.raw(split, limit), self.levels)
+        return self.view.display(self.raw(split, limit))
 
     def inputs(self, split: str, limit: int | None = None, draw: int = 0) -> Tensor:
-        """Images in the model's domain, on the device; `draw` tells one dequantisation from another."""
-        raw = self.raw(split, limit)
-        if self.view == "binary":
-            return raw.float().to(self.device)
+        """Examples as the model takes them, on the device; `draw` tells one dequantisation from another."""
         noise = generator_for("dequantise", split, self.data_seed, *[draw] * (draw > 0))
-        return view_batch(raw, self.data.levels, self.run.model.domain, noise).to(self.device)
+        return self.view.encode(self.raw(split, limit), noise).to(self.device)
 
     @cached_property
     def samples(self) -> Tensor:
-        """The generated images, uint8 ``[n, C, H, W]``, in an order of their content's (see `shuffled`).
+        """The generated examples, as the view observes them, in the order of `shuffled_rows`.
 
         So a metric that takes the first n of them does not depend on the order in which they were drawn.
         """
-        if self.way is not None:
-            return shuffled(self._samples_by(self.way))
-        return shuffled(torch.from_numpy(self.run.samples().copy()))
+        return self._drawn[self._order]
+
+    @cached_property
+    def conditions(self) -> Tensor | None:
+        """The condition of each of the `samples`, ``[n, ...]``; None for a model without condition."""
+        conditions = None if self.way is not None else self.run.conditions()
+        return None if conditions is None else torch.from_numpy(conditions.copy())[self._order]
+
+    @cached_property
+    def _drawn(self) -> Tensor:
+        own = self.way is None
+        return torch.from_numpy(self.run.samples().copy()) if own else self._samples_by(str(self.way))
+
+    @cached_property
+    def _order(self) -> Tensor:
+        return shuffled_rows(self._drawn)
 
     def _samples_by(self, way: str) -> Tensor:
         """As many images as the run has, drawn in another way of the model's."""
-        model, info = self.run.model, self.run.info
+        info = self.run.info
         generator = generator_for("sample", way, info["seed"], device=self.device)
         parts, size = [], self.settings.batch_size
         with torch.no_grad():
             for start in range(0, info["n_samples"], size):
                 images = self.draw(min(size, info["n_samples"] - start), generator)
-                parts.append(to_levels(images, model.levels, model.domain).cpu())
+                parts.append(self.view.decode(images).cpu())
         return torch.cat(parts)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """``[n, C, H, W]`` new samples in the model's domain, in this subject's way."""
+        """``[n, ...]`` new samples as x, in this subject's way."""
         model = self.run.model
         if self.way is None:
             assert isinstance(model, CanSample)
@@ -194,14 +205,14 @@ class Subject:
 
     def held_out_pixels(self, limit: int | None = None) -> Tensor:
         """The same as float32 intensities in [0, 1]."""
-        return intensity(self.held_out(limit), self.levels)
+        return self.view.display(self.held_out(limit))
 
     def domain_features(self, split: str) -> Tensor:
         """The domain classifier's features of real images, float32 ``[n, f]``; a split is embedded once."""
         if split not in self.kept_features:
             # In blocks: a million images would be large as floats.
             blocks = self.raw(split).split(EMBEDDED)
-            parts = [self._in_domain(intensity(block, self.levels)) for block in blocks]
+            parts = [self._in_domain(self.view.display(block)) for block in blocks]
             self.kept_features[split] = torch.cat(parts)
         return self.kept_features[split]
 
@@ -219,16 +230,18 @@ class Subject:
         return self.embedded(self.domain, images)
 
     def of_real_images(self, name: str, *parts: object, compute: Callable[[], Arrays]) -> Arrays:
-        """``compute()``, found once for a data set and view whatever the model; see `ReferenceCache`.
+        """``compute()``, once for a data set and view whatever the model; see `Store.remembered`.
 
-        `parts` are what it depends on besides the images of this view: limits, seeds, a feature space.
+        `parts` are what it depends on besides the images of this view: limits, seeds, a feature space. The
+        code that counts is that behind this file and the one that defines `compute`.
         """
-        known = (name, self.data.sha256, self.view, self.data_seed, self.settings.seed, *parts)
-        return ReferenceCache(self.settings.feature_cache).arrays(known, compute)
+        code = code_key(__name__, compute.__module__)
+        key = (name, code, self.data.sha256, self.view.name, self.data_seed, self.settings.seed, *parts)
+        return Store(self.settings.store).remembered(key, compute)
 
     def sample_pixels(self, limit: int | None = None) -> Tensor:
         """Generated images as float32 intensities in [0, 1]."""
-        return intensity(self.samples[:limit], self.levels)
+        return self.view.display(self.samples[:limit])
 
     @cached_property
     def domain(self) -> FeatureSpace | None:
@@ -236,8 +249,8 @@ class Subject:
         return None if self.classifier is None else DomainSpace(self.classifier)
 
     def embedded(self, space: FeatureSpace, images: Tensor) -> Tensor:
-        """Features [n, f] of images in [0, 1], computed once for a content; see `FeatureCache`."""
-        return FeatureCache(self.settings.feature_cache).features(space, images)
+        """Features [n, f] of images in [0, 1], computed once for a content."""
+        return embedded(space, images, Store(self.settings.store))
 
     def lap(self) -> float:
         """Seconds since the last lap; what a metric reports as its cost."""
@@ -301,42 +314,32 @@ class Subject:
         seconds: float,
         images: Tensor | None = None,
     ) -> Iterator[Record]:
-        """Records of a likelihood in the model's domain, in nats and, on gray images, in bits/dim.
+        """Records of log-likelihoods of x, in every unit of the view.
 
-        images: int64 ``[n]``, the test images that the n estimates are of; None: the first n.
+        images: int64 ``[n]``, the test examples that the n estimates are of; None: the first n.
         """
-        if self.run.model.domain == "levels":
-            nats = nats_from_levels(estimates.values, self.run.model.dims, self.data.levels)
-            return self.density(metric, PointEstimates(nats), kind, kind, seconds, images)
-        # The mean log density of dequantised data is a bound for the discrete image (Theis et al. 2016,
-        # section 3.1), so its bits/dim are marked as one.
-        discrete: Kind = "lower_bound" if kind in ("exact", "estimate") else kind
-        return self.density(metric, estimates, kind, discrete, seconds, images)
+        return self.readings(metric, self.view.measure(estimates.values, kind), seconds, images)
 
-    def density(
-        self,
-        metric: str,
-        estimates: PointEstimates,
-        kind: Kind,
-        discrete_kind: Kind,
-        seconds: float,
-        images: Tensor | None = None,
+    def readings(
+        self, metric: str, readings: list[Reading], seconds: float, images: Tensor | None = None
     ) -> Iterator[Record]:
-        """Records of nats per image and, on gray images where they are of a density on [0,1]^d, bits/dim.
-
-        Keeps the estimates of all images among the subject's points.
-        """
-        mean, error, n = estimates.mean(), estimates.std_error(), len(estimates)
-        self.points[metric, "nats"] = Points.of(estimates.values, images)
-        yield self.record(metric, mean, error, n=n, unit="nats", kind=kind, seconds=seconds)
-        if self.view == "gray":
-            dims, levels = self.run.model.dims, self.data.levels
-            bits = bits_per_dim(mean, dims, levels)
-            spread = None if error is None else error / (dims * math.log(2))
-            yield self.record(metric, bits, spread, n=n, unit="bits_per_dim", kind=discrete_kind)
+        """Records of n values in several units; those in nats are kept among the subject's points."""
+        for reading in readings:
+            estimates = PointEstimates(reading.values)
+            if reading.unit == "nats":
+                self.points[metric, "nats"] = Points.of(reading.values, images)
+            yield self.record(
+                metric,
+                estimates.mean(),
+                estimates.std_error(),
+                n=len(estimates),
+                unit=reading.unit,
+                kind=reading.kind,
+                seconds=seconds if reading.unit == "nats" else 0.0,
+            )
 
     def write_points(self, folder: Path) -> None:
         """Write the points of all that has been measured into ``points-<seed>.npz``."""
-        gray = self.view == "gray" and any(unit == "nats" for _, unit in self.points)
-        scale = -1.0 / (self.run.model.dims * math.log(2)) if gray else None
+        levelled = self.view.name in LEVELLED and any(unit == "nats" for _, unit in self.points)
+        scale = -1.0 / (self.image_view.dims * math.log(2)) if levelled else None
         write_points(points_path(folder, self.run.info["seed"]), self.points, scale)

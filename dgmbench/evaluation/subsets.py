@@ -14,7 +14,12 @@ from dgmbench.training.seeding import derive_seed
 
 
 def shuffled(images: Tensor) -> Tensor:
-    """Images [n, ...] in an order that their content alone decides and that has nothing to do with it.
+    """Images [n, ...] in the order of `shuffled_rows`."""
+    return images[shuffled_rows(images)]
+
+
+def shuffled_rows(images: Tensor) -> Tensor:
+    """An order of images [n, ...], int64, decided by their content alone and unrelated to it.
 
     That of hashes, of an image's bytes and of how many equal images came before it: the first m are as good
     as drawn at random, and are the same m whatever order the images came in. Without that count the copies of
@@ -28,7 +33,7 @@ def shuffled(images: Tensor) -> Tensor:
         hashes.append(hashlib.blake2b(content, key=str(seen[content]).encode(), digest_size=16).digest())
         seen[content] += 1
     order = sorted(range(len(hashes)), key=hashes.__getitem__)
-    return images[torch.tensor(order, dtype=torch.int64)]
+    return torch.tensor(order, dtype=torch.int64)
 
 
 def drawn_rows(sets: Sequence[Tensor], n: int, seed: int) -> list[Tensor]:

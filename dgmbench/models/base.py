@@ -1,14 +1,13 @@
 """What a model is to the rest of the suite: its settings, its objective and its capabilities.
 
-Evaluation asks what a model *can do* (the protocols below), never which family it belongs to.
-Shapes: images are ``[n, C, H, W]`` in the model's `domain`; likelihoods are nats summed over pixels.
+Evaluation asks what a model *can do* (`dgmbench.models.capabilities`), never which family it belongs to.
+x is what the model's view gives: images ``[n, C, H, W]``, or token ids ``[n, T]``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import (
@@ -16,46 +15,82 @@ from pydantic import (
 )
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
+from dgmbench.data.views import ImageView, view_of
 from dgmbench.settings.block import Strict
 from dgmbench.settings.budget import TrainingBudget
-from dgmbench.terms import Domain, View
+from dgmbench.terms import LEVELLED, ViewName
+
+# What a model sees of labels: nothing, all examples with the labels that are known, labelled examples alone,
+# or the label as the condition that x is given.
+Supervision = Literal["none", "partial", "labelled", "condition"]
 
 
 class ModelSettings(Strict):
     """The settings every model entry has; families add their own."""
 
     family: str = Field(description="key of dgmbench.models.registry.FAMILIES")
-    view: View = Field(description="binary or gray")
+    view: ViewName = Field(description="binary, gray or color (images), or tokens")
     training: TrainingBudget = TrainingBudget()
 
 
-class GenerativeModel(nn.Module):
-    """A trainable model of images; subclasses set `Settings`, `views` and implement `step`.
+class Model(nn.Module):
+    """A trainable model; subclasses set `Settings`, `views` and implement `step`.
 
     Args:
         settings: an instance of the class's `Settings`.
-        image_shape: ``(C, H, W)``.
-        levels: L, the number of intensity levels of the discrete image.
+        schema: the form of the data set.
     """
 
     Settings: ClassVar[type[ModelSettings]]
-    views: ClassVar[tuple[View, ...]] = ("binary", "gray")
+    views: ClassVar[tuple[ViewName, ...]] = ("binary", *LEVELLED)
+    supervision: ClassVar[Supervision] = "none"
     # The players of the objective, each with an optimiser of its own, in the order they move.
     phases: ClassVar[tuple[str, ...]] = ("model",)
     # The validation loss that picks the best epoch; None where no loss ranks epochs (GANs).
     selection_loss: ClassVar[str | None] = "loss"
 
-    def __init__(self, settings: ModelSettings, image_shape: tuple[int, int, int], levels: int) -> None:
+    def __init__(self, settings: ModelSettings, schema: Schema) -> None:
         super().__init__()
-        self.view: View = settings.view
-        self.image_shape = image_shape
-        self.dims = math.prod(image_shape)
-        self.levels = levels
+        self.schema = schema
+        self.view = view_of(settings.view, schema, continuous=self.takes_densities(settings))
+
+    @classmethod
+    def takes_densities(cls, settings: Any) -> bool:
+        """Whether x of gray and coloured images is dequantised; otherwise it holds levels."""
+        return True
 
     @property
-    def domain(self) -> Domain:
-        """The form of x that this model's methods take."""
-        return "binary" if self.view == "binary" else "dequantised"
+    def image_view(self) -> ImageView:
+        """The view of a model of images.
+
+        Raises:
+            TypeError: for any other model.
+        """
+        if not isinstance(self.view, ImageView):
+            raise TypeError(f"{type(self).__name__} sees {self.view.name}, not images")
+        return self.view
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of a model of images."""
+        return self.image_view.shape
+
+    @property
+    def dims(self) -> int:
+        """d = C H W of a model of images."""
+        return self.image_view.dims
+
+    @property
+    def levels(self) -> int:
+        """L of the images as the model's view sees them: 2 when binary."""
+        return self.image_view.levels
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether its parameters lie on a GPU."""
+        return any(parameter.is_cuda for parameter in self.parameters())
 
     def parameter_count(self) -> int:
         """Free parameters of the model."""
@@ -76,10 +111,14 @@ class GenerativeModel(nn.Module):
     def after_step(self, phase: str) -> None:
         """Told after each move of `phase`, outside of autograd; averages of parameters belong in buffers."""
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Named losses of a batch, means over its images; ``"loss"`` is the one to descend."""
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Named losses of a batch, means over its examples; ``"loss"`` is the one to descend."""
         raise NotImplementedError
 
-    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Named losses of held-out images, means over the batch; no gradient is needed."""
-        return self.step(x, self.phases[0], generator)
+    def forward(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """`step`, by way of the module's call: what wraps a module for many devices hooks in there."""
+        return self.step(batch, phase, generator)
+
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Named losses of held-out examples, means over the batch; no gradient is needed."""
+        return self.step(batch, self.phases[0], generator)

@@ -12,15 +12,18 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.errors import CapabilityError
+
 
 @runtime_checkable
 class ClosedForm(Protocol):
     """A model fitted in one go (a closed form, EM) rather than by gradient steps."""
 
-    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Fit to `train`, choose among variants on `valid`; returns named validation losses.
 
-        Both are images in the model's domain; `generator` makes any random start repeatable.
+        Both are whole splits; `generator` makes any random start repeatable.
         """
         ...
 
@@ -38,10 +41,10 @@ class UsesTrainingMean(Protocol):
 class Finishes(Protocol):
     """Fits something of its own after the gradient steps, such as a density of its codes."""
 
-    def finish(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def finish(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Called once with the kept parameters; returns named numbers for the validation history.
 
-        Both are images in the model's domain. What is fitted belongs in buffers whose shapes follow from the
+        Both are whole splits. What is fitted belongs in buffers whose shapes follow from the
         settings, so that weights load.
         """
         ...
@@ -61,11 +64,33 @@ class NoticesCollapse(Protocol):
 
 @runtime_checkable
 class CanSample(Protocol):
-    """Draws images."""
+    """Draws examples."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """``[n, C, H, W]`` draws in the model's domain."""
+        """``[n, C, H, W]`` draws in the form of the model's view."""
         ...
+
+
+@runtime_checkable
+class SamplesGivenCondition(CanSample, Protocol):
+    """Draws examples given a condition."""
+
+    def sample_given(self, condition: Tensor, generator: torch.Generator) -> Tensor:
+        """One draw for each of ``condition [n, ...]``, in the form of the model's view."""
+        ...
+
+
+def draw(model: CanSample, n: int, generator: torch.Generator, condition: Tensor | None = None) -> Tensor:
+    """n draws, given ``condition [n, ...]`` where there is one.
+
+    Raises:
+        CapabilityError: for a condition that the model does not take.
+    """
+    if condition is None:
+        return model.sample(n, generator)
+    if not isinstance(model, SamplesGivenCondition):
+        raise CapabilityError(f"{type(model).__name__} samples without a condition")
+    return model.sample_given(condition, generator)
 
 
 @runtime_checkable
@@ -83,7 +108,7 @@ class SamplesInWays(Protocol):
         ...
 
     def sample_by(self, way: str, n: int, generator: torch.Generator) -> Tensor:
-        """``[n, C, H, W]`` draws in the model's domain."""
+        """``[n, C, H, W]`` draws in the form of the model's view."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dgmbench.errors import SettingsError, suggest
 
 if TYPE_CHECKING:
-    from dgmbench.models.base import GenerativeModel
+    from dgmbench.models.base import Model
 
 # Strings, not imports: a stage loads, and depends on, only the family that it runs.
 FAMILIES: dict[str, str] = {
@@ -22,6 +22,8 @@ FAMILIES: dict[str, str] = {
     "vae": "dgmbench.models.latent.vae:VAE",
     "iwae": "dgmbench.models.latent.iwae:IWAE",
     "sigmoid_belief": "dgmbench.models.latent.sigmoid_belief:SigmoidBelief",
+    "conditional_vae": "dgmbench.models.conditional.conditional_vae:ConditionalVAE",
+    "convnet": "dgmbench.models.semisupervised.convnet:ConvNet",
     "gan": "dgmbench.models.adversarial.gan:GAN",
     "dcgan": "dgmbench.models.adversarial.dcgan:DCGAN",
     "autoencoder": "dgmbench.models.autoencoders.autoencoder:AutoEncoder",
@@ -29,6 +31,8 @@ FAMILIES: dict[str, str] = {
     "gated_pixelcnn": "dgmbench.models.autoregressive.gated_pixelcnn:GatedPixelCNN",
     "row_lstm": "dgmbench.models.autoregressive.row_lstm:RowLSTM",
     "diagonal_bilstm": "dgmbench.models.autoregressive.diagonal_bilstm:DiagonalBiLSTM",
+    "token_unigram": "dgmbench.models.sequence.token_unigram:TokenUnigram",
+    "lstm_lm": "dgmbench.models.sequence.lstm_language_model:LstmLanguageModel",
 }
 
 
@@ -43,7 +47,7 @@ def family_module(family: str) -> str:
     return FAMILIES[family].partition(":")[0]
 
 
-def family_class(family: str) -> type[GenerativeModel]:
+def family_class(family: str) -> type[Model]:
     """The model class of `family`."""
     module = importlib.import_module(family_module(family))
     return getattr(module, FAMILIES[family].partition(":")[2])

@@ -6,11 +6,13 @@ import torch
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.evaluation.features.domain_classifier import load_classifier
+from dgmbench.models.registry import family_class
 from dgmbench.search.objective import Ground
 from dgmbench.search.settings import SearchSettings
 from dgmbench.search.study import EntrySearch, Row
-from dgmbench.settings import Params
-from dgmbench.training.runs import CHECKPOINTS, DATA, images_of
+from dgmbench.settings import Params, model_settings
+from dgmbench.training.examples import examples_of
+from dgmbench.training.runs import CHECKPOINTS, DATA
 from dgmbench.training.workers import for_each
 
 
@@ -21,14 +23,16 @@ def run_search(search: SearchSettings, params: Params, name: str) -> dict[str, l
     """
     torch.set_num_threads(1)
     data = load_dataset(search.dataset, DATA)
-    images = images_of(data, params.data.seed, torch.device("cpu"))
     folder = CHECKPOINTS / "search" / name
 
     def searching(name: str) -> EntrySearch:
         entry = search.entries[name]
         scored = entry.objective == "fid_domain"
         classifier = load_classifier(search.dataset, "gray", torch.device("cpu")) if scored else None
-        ground = Ground.of(images, data.shape, entry, search.samples, classifier)
+        family = family_class(params.models[name]["family"])
+        settings = model_settings(params, name)
+        examples = examples_of(data, params.data.seed, torch.device("cpu"), settings, family.supervision)
+        ground = Ground.of(examples, data.schema, entry, search.samples, classifier)
         return EntrySearch(search, name, params.models[name], ground, folder)
 
     # Closed forms last: they are quick, so that neither process waits long for the other at the end.

@@ -18,11 +18,13 @@ from dgmbench.settings.read import parse_yaml, read_yaml
 from dgmbench.settings.resolve import (
     PARAMS,
     RESERVED,
+    check_entries,
     classifier_views,
     control_settings,
     full_settings,
     load_params,
     model_settings,
+    read_params,
     validate,
 )
 from dgmbench.settings.schema import (
@@ -52,6 +54,7 @@ __all__ = [
     "ParzenSettings",
     "SamplingSettings",
     "TrainingSettings",
+    "check_entries",
     "check_machine",
     "classifier_views",
     "compose",
@@ -63,6 +66,7 @@ __all__ = [
     "model_settings",
     "parse_yaml",
     "pipeline_names",
+    "read_params",
     "read_yaml",
     "render_params",
     "select",

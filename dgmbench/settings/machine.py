@@ -92,8 +92,8 @@ def _fault_of_file(file: Path, root: Path) -> Iterator[str]:
 
 
 def _faults_of_others(params: Params, root: Path) -> Iterator[str]:
-    cache = params.evaluation.feature_cache
-    for folder in (*STATE, *CACHES, *([] if cache is None else [cache])):
+    store = params.evaluation.store
+    for folder in (*STATE, *CACHES, *([] if store is None else [store])):
         try:
             yield from _fault_of_new(Path(folder), root)
         except OSError as error:

@@ -14,16 +14,16 @@ MIRROR_VARIABLE = "DGMBENCH_MIRROR"
 
 
 def with_places(params: Params, where: str) -> Params:
-    """Settings whose `evaluation.feature_cache` has no `~` left.
+    """Settings whose `evaluation.store` has no `~` left.
 
     Raises:
         SettingsError: for an empty name, and the home of a user whom there is not.
     """
     _place(params.data.mirror, f"{where}: 'data.mirror'")
-    cache = _place(params.evaluation.feature_cache, f"{where}: 'evaluation.feature_cache'")
-    if cache is None or not str(params.evaluation.feature_cache).startswith("~"):
+    store = _place(params.evaluation.store, f"{where}: 'evaluation.store'")
+    if store is None or not str(params.evaluation.store).startswith("~"):
         return params
-    evaluation = params.evaluation.model_copy(update={"feature_cache": str(cache)})
+    evaluation = params.evaluation.model_copy(update={"store": str(store)})
     return params.model_copy(update={"evaluation": evaluation})
 
 

@@ -1,16 +1,25 @@
-"""Whole settings: read, validated against families, data sets and each other, and with defaults filled in."""
+"""Whole settings: read, validated against families, data sets and each other, and with defaults filled in.
+
+A stage validates what it uses: `read_params`, then `check_entries` of its model or control. The check stage
+validates everything (`load_params`), which imports every family and builds every model.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dgmbench.errors import SettingsError, suggest
+from dgmbench.provenance import code_key
 from dgmbench.settings.block import checked, shown
 from dgmbench.settings.bounds import check_bounds, check_ranges
 from dgmbench.settings.places import with_places
 from dgmbench.settings.read import read_yaml
 from dgmbench.settings.schema import Order, Params
+from dgmbench.store import Store
+from dgmbench.terms import ViewName
 
 PARAMS = Path("params.yaml")
 # Names under data/, runs/ and results/ that are not models.
@@ -30,11 +39,23 @@ DVC_READS = (
 )
 
 
-def load_params(path: Path = PARAMS) -> Params:
-    """Read and validate a settings file, model blocks included.
+def load_params(path: Path = PARAMS, *, remember: bool = False) -> Params:
+    """Read and validate a settings file, the blocks of models and controls included.
+
+    remember: keep in the store of the settings which models were built, and do not build them again.
 
     Raises:
         SettingsError: naming every bad key, the file and the nearest valid choice.
+    """
+    params = read_params(path)
+    return _validated(params, str(path), Store(params.evaluation.store if remember else None))
+
+
+def read_params(path: Path = PARAMS) -> Params:
+    """Read a settings file and validate all but the blocks of models and controls.
+
+    Raises:
+        SettingsError: as `load_params`.
     """
     raw = read_yaml(path)
     checked(Params, raw, "", str(path))
@@ -47,22 +68,40 @@ def load_params(path: Path = PARAMS) -> Params:
                 for key in missing
             )
         )
-    return validate(raw, str(path))
+    return _parsed(raw, str(path))
 
 
 def validate(raw: Any, where: str) -> Params:
     """Validate raw settings; `where` names their file in errors."""
+    return _validated(_parsed(raw, where), where, Store(None))
+
+
+def check_entries(params: Params, models: Iterable[str], controls: Iterable[str], where: str) -> None:
+    """Validate the blocks of some models and controls.
+
+    Raises:
+        SettingsError: as `load_params`.
+    """
+    for name in models:
+        _check_views(params, name, model_settings(params, name, where).view, where)
+    for name in controls:
+        control_settings(params, name, where)
+
+
+def _parsed(raw: Any, where: str) -> Params:
+    """Settings of which all is validated that concerns no block of a model or control."""
     params = with_places(_fitted(checked(Params, raw, "", where)), where)
     _check_names(params, where)
+    check_bounds(params, where)
+    return params
+
+
+def _validated(params: Params, where: str, store: Store) -> Params:
+    check_entries(params, params.models, params.controls, where)
     for name in params.models:
-        settings = model_settings(params, name, where)
-        _check_views(params, name, settings.view, where)
-        _check_shapes(params, name, settings, where)
-    for name in params.controls:
-        control_settings(params, name, where)
+        _check_shapes(params, name, model_settings(params, name, where), where, store)
     for i, order in enumerate(params.orders):
         _check_order(params, order, f"orders.{i}", where)
-    check_bounds(params, where)
     return params
 
 
@@ -101,22 +140,33 @@ def _check_views(params: Params, name: str, view: str, where: str) -> None:
             )
 
 
-def _check_shapes(params: Params, name: str, settings: Any, where: str) -> None:
-    """Build the model, without memory for its parameters, on every data set's image shape."""
-    import torch
+def _check_shapes(params: Params, name: str, settings: Any, where: str, store: Store) -> None:
+    """Build the model, without memory for its parameters, on every data set's image shape.
 
+    A model that was built before is not built again: for that, torch imports its compiler, which is slow.
+    """
     from dgmbench.data.datasets import get_spec
-    from dgmbench.models.registry import family_class
+    from dgmbench.models.registry import family_module
 
     for dataset in params.datasets:
-        spec = get_spec(dataset)
+        schema = get_spec(dataset).schema
+        code = code_key(family_module(settings.family)) if store.folder else None
+        key = ("built", code, settings.model_dump(mode="json"), repr(schema))
         try:
-            with torch.device("meta"):
-                family_class(settings.family)(settings, spec.shape, spec.levels)
+            store.remembered(key, partial(_build, settings, schema))
         # The others are torch's and NumPy's words for layers of more numbers than they can count.
         except (SettingsError, ValueError, RuntimeError, TypeError, OverflowError, MemoryError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise SettingsError(f"{where}: 'models.{name}' does not fit {dataset}: {reason}") from None
+
+
+def _build(settings: Any, schema: Any) -> None:
+    import torch
+
+    from dgmbench.models.registry import family_class
+
+    with torch.device("meta"):
+        family_class(settings.family)(settings, schema)
 
 
 def _check_order(params: Params, order: Order, key: str, where: str) -> None:
@@ -156,10 +206,16 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     return settings
 
 
-def classifier_views(params: Params) -> list[str]:
+def classifier_views(params: Params) -> list[ViewName]:
     """The views that need a domain classifier: those of the models, and gray for the controls."""
-    views = {model_settings(params, name).view for name in params.models}
+    views = {_view_of(params, name) for name in params.models}
     return sorted(views | ({"gray"} if params.controls else set()))
+
+
+def _view_of(params: Params, name: str) -> ViewName:
+    """As the block of the model says, whose family takes seconds to import."""
+    view = params.models[name].get("view")
+    return cast("ViewName", view) if isinstance(view, str) else model_settings(params, name).view
 
 
 def control_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:

@@ -135,8 +135,9 @@ class EvaluationSettings(Strict):
         2000, ge=2, description="images of either set for pairwise distances, at most"
     )
     inception: InceptionSettings = InceptionSettings()
-    feature_cache: str | None = Field(
-        "features", description="directory that keeps features by content; null: none is kept"
+    store: str | None = Field(
+        "store",
+        description="directory that remembers runs, features and results; null: none",
     )
     neighbour_samples: PositiveInt = Field(1000, description="generated, and held-out, images to search for")
     copy_cells: PositiveInt = Field(

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from dgmbench.data.schema import Schema
 from dgmbench.errors import CheckpointError, DamagedFileError, SettingsError
-from dgmbench.files import read_object, sha256_file
-from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.files import read_json, read_object, sha256_file
+from dgmbench.models.base import Model, ModelSettings
 from dgmbench.models.registry import family_class
 from dgmbench.training.checkpoints import load_tensors
 from dgmbench.training.seeding import initialising
@@ -25,35 +26,50 @@ DESCRIBED = (
     "view",
     "status",
     "settings",
-    "image_shape",
-    "levels",
+    "schema",
     "weights_sha256",
 )
 
 
-def build(
-    settings: ModelSettings, image_shape: tuple[int, int, int], levels: int, seed: int = 0
-) -> GenerativeModel:
+def build(settings: ModelSettings, schema: Schema, seed: int = 0) -> Model:
     """A freshly initialised model; the same parameters for the same seed on any device."""
     with initialising("initialise", seed):
-        return family_class(settings.family)(settings, image_shape, levels)
+        return family_class(settings.family)(settings, schema)
 
 
 @dataclass(frozen=True)
 class Run:
     """A trained model (in eval mode) and what is known of it."""
 
-    model: GenerativeModel
+    model: Model
     info: dict[str, Any]
     folder: Path
 
+    @property
+    def is_first(self) -> bool:
+        """Whether its seed is the least of the entry whose training completed."""
+        infos = [self.info, *(read_json(path) for path in self.folder.glob("run-*.json"))]
+        return bool(self.info["seed"] == min(i["seed"] for i in infos if i["status"] == "completed"))
+
     def samples(self) -> np.ndarray[Any, Any]:
-        """The generated images that were scored, uint8 levels ``[n, C, H, W]``.
+        """The generated examples that were scored: uint8 levels ``[n, C, H, W]``, or tokens ``[n, T]``.
 
         Raises:
             CheckpointError: if there are none, or the file is damaged.
         """
-        path = self.folder / f"samples-{self.info['seed']}.npy"
+        return self._array("samples")
+
+    def conditions(self) -> np.ndarray[Any, Any] | None:
+        """The condition of each sample, ``[n, ...]``; None for a model without condition.
+
+        Raises:
+            CheckpointError: if the file is damaged.
+        """
+        there = (self.folder / f"conditions-{self.info['seed']}.npy").exists()
+        return self._array("conditions") if there else None
+
+    def _array(self, name: str) -> np.ndarray[Any, Any]:
+        path = self.folder / f"{name}-{self.info['seed']}.npy"
         try:
             return np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
@@ -100,7 +116,7 @@ def open_run(
     try:
         family = family_class(info["settings"]["family"])
         settings = family.Settings.model_validate(info["settings"])
-        network = build(settings, tuple(info["image_shape"]), int(info["levels"]))
+        network = build(settings, Schema.from_json(info["schema"]))
         network.load_state_dict(load_tensors(weights, weights))
     except (KeyError, TypeError, ValueError, RuntimeError, SettingsError) as error:
         raise CheckpointError(
@@ -111,6 +127,6 @@ def open_run(
 
 def load_run(
     dataset: str, model: str, seed: int = 0, *, runs: Path | str = RUNS, device: str = "cpu"
-) -> GenerativeModel:
+) -> Model:
     """The trained model of ``runs/<dataset>/<model>/``, in eval mode; errors as `open_run`."""
     return open_run(dataset, model, seed, runs=runs, device=device).model

@@ -1,4 +1,4 @@
-"""What a training is given and what it gives: images, how it is executed, and the outcome with its curves."""
+"""How a training is executed, and its outcome with its learning curves."""
 
 from __future__ import annotations
 
@@ -7,32 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from dgmbench.data.views import batch as view_batch
-from dgmbench.models.base import GenerativeModel
-from dgmbench.training.seeding import generator_for
+from dgmbench.models.base import Model
+from dgmbench.training.ranks import Ranks
 
 HISTORY_COLUMNS = ("step", "epoch", "split", "name", "value")
 Row = tuple[int, int, str, str, float]
-
-
-@dataclass(frozen=True)
-class Images:
-    """Discrete images of a data set on the training device: uint8 ``[n, C, H, W]``, levels 0..L-1."""
-
-    train: Tensor
-    valid: Tensor
-    valid_binary: Tensor | None
-    levels: int
-    data_seed: int
-
-    def validation_view(self, model: GenerativeModel) -> Tensor:
-        """Validation images in the model's domain, by the fixed binarisation or a fixed dequantisation."""
-        if model.domain == "binary" and self.valid_binary is not None:
-            return self.valid_binary.float()
-        noise = generator_for("dequantise", "valid", self.data_seed, device=self.valid.device)
-        return view_batch(self.valid, self.levels, model.domain, noise)
 
 
 @dataclass(frozen=True)
@@ -49,8 +29,9 @@ class How:
     checkpoint_seconds: float = 30.0
     fingerprint: str = ""
     label: str = "training"
-    watch: Callable[[int, GenerativeModel, float], None] | None = None
+    watch: Callable[[int, Model, float], None] | None = None
     quiet: bool = False
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 @dataclass

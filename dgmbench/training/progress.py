@@ -15,9 +15,9 @@ from dgmbench.training.seeding import generator_for
 class Progress:
     """Where a run stands: all that a checkpoint must hold besides parameters and optimisers."""
 
-    def __init__(self, seed: int, device: torch.device) -> None:
+    def __init__(self, seed: int, device: torch.device, stream: tuple[int, ...] = ()) -> None:
         self.order = generator_for("order", seed)
-        self.noise = generator_for("noise", seed, device=device)
+        self.noise = generator_for("noise", seed, *stream, device=device)
         self.step = self.epoch = self.batch = 0
         self.permutation = torch.empty(0, dtype=torch.int64)
         self.sums: dict[str, float] = {}

@@ -26,40 +26,27 @@ from torch import Tensor, nn
 
 import dgmbench
 from dgmbench.data.dataset import Dataset, load_dataset
-from dgmbench.data.views import to_levels
 from dgmbench.errors import DamagedFileError
 from dgmbench.files import read_object, replacing, sha256_file, sha256_json, write_json
-from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.models.capabilities import CanSample
-from dgmbench.models.registry import family_module
-from dgmbench.provenance import code_hash, git_commit
+from dgmbench.models.base import Model, ModelSettings
+from dgmbench.models.capabilities import CanSample, draw
+from dgmbench.models.registry import family_class, family_module
+from dgmbench.provenance import code_hash, git_commit, versions
 from dgmbench.settings import Params, SamplingSettings, model_settings
+from dgmbench.store import Store
 from dgmbench.training.closed_form import train
 from dgmbench.training.devices import device_name, processes, set_up, synchronize
+from dgmbench.training.examples import Examples, Part, examples_of
+from dgmbench.training.finished import bring_back, keep_run, keep_runs
 from dgmbench.training.loading import RUNS, build
-from dgmbench.training.outcome import HISTORY_COLUMNS, How, Images, Outcome
+from dgmbench.training.outcome import HISTORY_COLUMNS, How, Outcome
 from dgmbench.training.progress_bar import bar
+from dgmbench.training.replay import replay
 from dgmbench.training.seeding import generator_for
 from dgmbench.training.workers import for_each
 
 CHECKPOINTS = Path("checkpoints")
 DATA = Path("data")
-
-
-def images_of(data: Dataset, data_seed: int, device: torch.device) -> Images:
-    """A data set's training and validation images, resident on `device`."""
-    binary = data.binary("valid") if "binary" in data.views else None
-    return Images(
-        train=_resident(data.images("train"), device),
-        valid=_resident(data.images("valid"), device),
-        valid_binary=None if binary is None else _resident(binary, device),
-        levels=data.levels,
-        data_seed=data_seed,
-    )
-
-
-def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(array)).to(device)
 
 
 def training_code(family: str) -> dict[str, str]:
@@ -101,8 +88,19 @@ class Job:
                 "device": self.device.type,
                 "seed": seed,
                 "code": self.code_sha256,
+                "versions": versions(),
             }
         )
+
+    def examples(self) -> Examples:
+        """What its models are trained and validated on."""
+        supervision = family_class(self.settings.family).supervision
+        return examples_of(self.data, self.params.data.seed, self.device, self.settings, supervision)
+
+    def replay(self, examples: Examples, seed: int) -> dict[str, Any]:
+        """The digest of a short training of a seed by this process's code."""
+        precision = self.params.training.precision
+        return replay(self.settings, self.data.schema, examples, seed, self.device, precision)
 
     def checkpoint(self, seed: int) -> Path:
         """Where a seed's state is kept while the entry is in training."""
@@ -112,9 +110,12 @@ class Job:
 def train_entry(params: Params, dataset: str, model: str) -> Path:
     """Train every seed of a model entry and write its runs; an interrupted call resumes when called again.
 
-    Finished seeds stay in the checkpoint folder until all are done, because DVC empties the output folder
-    before it runs the stage again. If another process trained the same entry alike while this one waited,
-    its runs stay as they are: DVC may be reading them.
+    Seeds that were trained before, of the same settings, data, code and libraries, are not trained again:
+    the store of the settings remembers them. Without a store, finished seeds stay in the checkpoint folder
+    until all are done, because DVC empties the output folder before it runs the stage again.
+
+    If another process trained the same entry alike while this one waited, its runs stay as they are: DVC may
+    be reading them.
     """
     job = Job.of(params, dataset, model)
     folder = RUNS / dataset / model
@@ -124,19 +125,32 @@ def train_entry(params: Params, dataset: str, model: str) -> Path:
                 f"{dataset} {model}: that process trained every seed; nothing is left to do", file=sys.stderr
             )
             return folder
+        store = Store(params.evaluation.store)
+        keep_runs(store, folder)
         # As DVC does before a stage; without it, files of other seeds or settings would stay.
         shutil.rmtree(folder, ignore_errors=True)
-        images = images_of(job.data, params.data.seed, job.device)
-        _train_seeds(job, images, params.seeds, folder, f"train {dataset} {model} seed")
+        _train_seeds(job, store, folder, params.seeds)
         # A `dvc repro` that was started meanwhile emptied the folder before it came to wait.
-        _train_seeds(job, images, _left(job, folder), folder, f"train {dataset} {model} seed")
+        _train_seeds(job, store, folder, _left(job, folder))
         shutil.rmtree(CHECKPOINTS / dataset / model, ignore_errors=True)
     return folder
 
 
-def _train_seeds(job: Job, images: Images, seeds: Sequence[int], folder: Path, what: str) -> None:
-    at_once = processes(job.params.training, job.device)
-    for_each(lambda seed: run_seed(job, images, seed, folder), seeds, at_once, what)
+def _train_seeds(job: Job, store: Store, folder: Path, seeds: Sequence[int]) -> None:
+    name = f"{job.dataset} {job.model}"
+    known = bring_back(store, job, seeds, folder)
+    if known:
+        print(f"{name}: trained before, and kept: seeds {', '.join(map(str, known))}", file=sys.stderr)
+    left = [seed for seed in seeds if seed not in known]
+    if not left:
+        return
+    examples = job.examples()
+
+    def run(seed: int) -> None:
+        run_seed(job, examples, seed, folder)
+        keep_run(store, folder, seed)
+
+    for_each(run, left, processes(job.params.training, job.device), f"train {name} seed")
 
 
 def _left(job: Job, folder: Path) -> list[int]:
@@ -190,7 +204,7 @@ def training_alone(dataset: str, model: str) -> Iterator[bool]:
         yield waited
 
 
-def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
+def run_seed(job: Job, examples: Examples, seed: int, folder: Path) -> None:
     """Train one seed (or take it up where it stopped), draw its samples and write its files."""
     training = job.params.training
     how = How(
@@ -201,53 +215,73 @@ def run_seed(job: Job, images: Images, seed: int, folder: Path) -> None:
         job.fingerprint(seed),
         f"train {job.dataset} {job.model} seed {seed}",
     )
-    network = build(job.settings, job.data.shape, job.data.levels, seed)
-    outcome = train(network, images, job.settings.training, seed, how)
+    network = build(job.settings, job.data.schema, seed)
+    outcome = train(network, examples, job.settings.training, seed, how)
     folder.mkdir(parents=True, exist_ok=True)
     _write_history(folder / f"history-{seed}.csv", outcome)
     write_weights(folder / f"weights-{seed}.pt", network)
     seconds = 0.0
-    if outcome.status == "completed":
+    drawn = 0
+    if outcome.status == "completed" and isinstance(network, CanSample):
         try:
-            samples, seconds = draw_samples(network, job.params.sampling, seed, job.device)
+            conditions = draw_conditions(examples.train, job.params.sampling.n, seed)
+            samples, seconds = draw_samples(network, job.params.sampling, seed, job.device, conditions)
             _write_array(folder / f"samples-{seed}.npy", samples)
+            if conditions is not None:
+                _write_array(folder / f"conditions-{seed}.npy", conditions.numpy())
+            drawn = len(samples)
         except ValueError as error:
             outcome.status, outcome.reason = "diverged", str(error)
     if outcome.status != "completed":
         print(f"{how.label}: {outcome.status}: {outcome.reason}", file=sys.stderr)
-    write_json(folder / f"run-{seed}.json", _describe(job, network, outcome, seed, seconds, folder))
+    info = _describe(job, network, outcome, seed, (drawn, seconds), folder)
+    write_json(folder / f"run-{seed}.json", info | {"replay": job.replay(examples, seed)})
+
+
+def draw_conditions(train: Part, n: int, seed: int) -> Tensor | None:
+    """n conditions, drawn from those of the training examples; None for a model without condition."""
+    if train.condition is None:
+        return None
+    rows = torch.randint(len(train), (n,), generator=generator_for("sample conditions", seed))
+    return train.condition.cpu()[rows]
 
 
 def draw_samples(
-    model: GenerativeModel, settings: SamplingSettings, seed: int, device: torch.device
+    model: Model,
+    settings: SamplingSettings,
+    seed: int,
+    device: torch.device,
+    conditions: Tensor | None = None,
 ) -> tuple[np.ndarray[Any, Any], float]:
-    """``settings.n`` generated images as uint8 levels ``[n, C, H, W]``, and the seconds they took."""
+    """``settings.n`` generated examples as the model's view observes them, and the seconds they took.
+
+    conditions: ``[settings.n, ...]``, one for each; None for a model without condition.
+    """
     assert isinstance(model, CanSample)
     generator = generator_for("sample", seed, device=device)
     parts: list[Tensor] = []
     synchronize(device)
     started = time.monotonic()
-    with torch.no_grad(), bar(settings.n, "draw samples", unit="image") as shown:
+    with torch.no_grad(), bar(settings.n, "draw samples", unit="sample") as shown:
         for start in range(0, settings.n, settings.batch_size):
             size = min(settings.batch_size, settings.n - start)
-            parts.append(model.sample(size, generator))
+            given = None if conditions is None else conditions[start : start + size].to(device)
+            parts.append(draw(model, size, generator, given))
             shown.update(size)
         synchronize(device)
     seconds = time.monotonic() - started
-    return to_levels(torch.cat(parts), model.levels, model.domain).cpu().numpy(), seconds
+    return model.view.decode(torch.cat(parts)).cpu().numpy(), seconds
 
 
 def _describe(
-    job: Job, model: GenerativeModel, outcome: Outcome, seed: int, sampling_seconds: float, folder: Path
+    job: Job, model: Model, outcome: Outcome, seed: int, sampled: tuple[int, float], folder: Path
 ) -> dict[str, Any]:
     return {
         "dataset": job.dataset,
         "model": job.model,
         "seed": seed,
-        "view": model.view,
-        "domain": model.domain,
-        "image_shape": list(model.image_shape),
-        "levels": model.levels,
+        "view": model.view.name,
+        "schema": model.schema.to_json(),
         "status": outcome.status,
         "reason": outcome.reason,
         "settings": job.settings.model_dump(mode="json"),
@@ -262,10 +296,10 @@ def _describe(
         "steps": outcome.steps,
         "selected_step": outcome.selected_step,
         "training_seconds": outcome.seconds,
-        "sampling_seconds": sampling_seconds,
-        "n_samples": job.params.sampling.n if outcome.status == "completed" else 0,
+        "sampling_seconds": sampled[1],
+        "n_samples": sampled[0],
         "device": device_name(job.device),
-        "versions": {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
+        "versions": versions() | {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
     }
 
 

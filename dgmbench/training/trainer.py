@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dgmbench.data.views import batch as view_batch
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.capabilities import Finishes, NoticesCollapse, UsesTrainingMean
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.checkpoints import latest_checkpoint, save_checkpoint
 from dgmbench.training.devices import autocast, synchronize
+from dgmbench.training.examples import Examples
 from dgmbench.training.interrupt import Interrupt, interrupt_between_steps
-from dgmbench.training.outcome import How, Images, Outcome, curves
+from dgmbench.training.outcome import How, Outcome, curves
 from dgmbench.training.progress import Progress
 from dgmbench.training.progress_bar import bar
 from dgmbench.training.schedules import tripling_stage
@@ -32,19 +32,18 @@ from dgmbench.training.seeding import generator_for
 class Trainer:
     """Trains one model once; `run` is the whole of it."""
 
-    def __init__(
-        self, model: GenerativeModel, images: Images, budget: TrainingBudget, seed: int, how: How
-    ) -> None:
+    def __init__(self, model: Model, examples: Examples, budget: TrainingBudget, seed: int, how: How) -> None:
         self.model = model.to(how.device)
-        self.images, self.budget, self.seed, self.how = images, budget, seed, how
+        self.examples, self.budget, self.seed, self.how = examples, budget, seed, how
         if isinstance(model, UsesTrainingMean):
             # Before a checkpoint is loaded, which brings its own.
-            model.use_training_mean(images.train.float().mean(0) / (images.levels - 1))
-        self.batches = math.ceil(len(images.train) / budget.batch_size)
+            model.use_training_mean(model.image_view.mean(examples.train.raw))
+        self.batches = math.ceil(len(examples.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
         self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
-        self.progress = Progress(seed, how.device)
-        self.valid = images.validation_view(model)
+        self.module = how.ranks.wrap(self.model)
+        self.progress = Progress(seed, how.device, how.ranks.stream())
+        self.valid = examples.validation(model.view)
         self.saved_at = self.started = time.monotonic()
         self.interrupt = Interrupt()
 
@@ -112,7 +111,7 @@ class Trainer:
     def _epoch(self, shown: tqdm[Any]) -> None:
         run = self.progress
         if run.batch == 0:
-            run.permutation = torch.randperm(len(self.images.train), generator=run.order)
+            run.permutation = torch.randperm(len(self.examples.train), generator=run.order)
             run.sums, run.counts = {}, {}
         order = run.permutation.to(self.how.device)
         totals = {
@@ -121,7 +120,7 @@ class Trainer:
         }
         size = self.budget.batch_size
         while run.batch < self.batches:
-            chosen = order[run.batch * size : (run.batch + 1) * size]
+            chosen = self.how.ranks.share(order[run.batch * size : (run.batch + 1) * size])
             for name, value in self._step(chosen).items():
                 totals[name] = totals.get(name, 0.0) + value.detach().double() * len(chosen)
                 run.counts[name] = run.counts.get(name, 0) + len(chosen)
@@ -139,14 +138,14 @@ class Trainer:
     def _step(self, chosen: Tensor) -> dict[str, Tensor]:
         """One move of each phase whose turn it is; returns named losses, prefixed if there are several."""
         self.model.train()
-        x = view_batch(self.images.train[chosen], self.images.levels, self.model.domain, self.progress.noise)
+        batch = self.examples.train.batch(self.model.view, self.progress.noise, chosen)
         named: dict[str, Tensor] = {}
         for phase in self.model.phases_at(self.progress.step):
             optimiser = self.optimisers[phase]
             self._set_learning_rate(optimiser, self.model.rate_of(phase))
             optimiser.zero_grad(set_to_none=True)
             with autocast(self.how.device, self.how.precision):
-                losses = self.model.step(x, phase, self.progress.noise)
+                losses = self.module(batch, phase, self.progress.noise)
             losses["loss"].backward()
             if self.budget.gradient_clip:
                 torch.nn.utils.clip_grad_norm_(self.model.phase_parameters(phase), self.budget.gradient_clip)
@@ -197,13 +196,13 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Losses of the validation images, means over them, with the same noise at every look."""
+        """Losses of the validation examples, means over them, with the same noise at every look."""
         self.model.eval()
-        noise = generator_for("validate", self.images.data_seed, device=self.how.device)
+        noise = generator_for("validate", self.examples.data_seed, device=self.how.device)
         totals: dict[str, float] = {}
-        for x in self.valid.split(max(self.budget.batch_size, 250)):
-            for name, value in self.model.validation_losses(x, noise).items():
-                totals[name] = totals.get(name, 0.0) + float(value) * len(x)
+        for batch in self.valid.split(max(self.budget.batch_size, 250)):
+            for name, value in self.model.validation_losses(batch, noise).items():
+                totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
         return {name: total / len(self.valid) for name, total in totals.items()}
 
     def _select(self, held_out: dict[str, float]) -> None:
@@ -230,7 +229,7 @@ class Trainer:
     def _fit_after_training(self, model: Finishes) -> None:
         """What the model fits to the images once its parameters stand; of no checkpoint, and repeatable."""
         run, noise = self.progress, generator_for("finish", self.seed, device=self.how.device)
-        train = view_batch(self.images.train, self.images.levels, self.model.domain, noise)
+        train = self.examples.train.batch(self.model.view, noise)
         named = model.finish(train, self.valid, noise)
         run.history += [(run.step, run.epoch, "valid", name, value) for name, value in named.items()]
         bad = [name for name, value in named.items() if not math.isfinite(value)]

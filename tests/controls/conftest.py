@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from dgmbench.data.dataset import Dataset, load_dataset
+from dgmbench.data.pixels import intensity
 from dgmbench.data.prepare import prepare
-from dgmbench.data.views import intensity
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
 
 
@@ -47,10 +48,9 @@ def made_up(tmp_path: Path) -> Callable[..., Dataset]:
     def write(levels: int, **splits: np.ndarray) -> Dataset:
         for split, images in splits.items():
             np.save(tmp_path / f"{split}.npy", images.astype(np.uint8))
+        channels, height, width = splits["train"].shape[1:]
         manifest = {
-            "shape": list(splits["train"].shape[1:]),
-            "levels": levels,
-            "classes": None,
+            "schema": image_schema((channels, height, width), levels).to_json(),
             "splits": {split: len(images) for split, images in splits.items()},
         }
         return Dataset("made-up", tmp_path, manifest)

@@ -108,6 +108,25 @@ def test_a_truncated_array_is_a_data_error_even_unverified(root: Path, length: i
         data.labels("valid")
 
 
+def test_images_have_no_vocabulary_and_examples_are_the_images(root: Path) -> None:
+    data = load_dataset("digits", root)
+    np.testing.assert_array_equal(data.examples("test"), data.images("test"))
+    with pytest.raises(DataError, match="digits is a data set of image, not of tokens"):
+        data.vocabulary()
+
+
+def test_a_manifest_of_before_schemas_is_a_data_error(root: Path) -> None:
+    path = root / "digits" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"schema": {"target": {"kind": "sound"}}}))
+    with pytest.raises(DataError, match=r"holds no schema of ours.*stages\.prepare --dataset digits"):
+        load_dataset("digits", root)
+    del manifest["schema"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="lacks"):
+        load_dataset("digits", root)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "digits"}'])
 def test_a_damaged_manifest_is_a_data_error(root: Path, text: str) -> None:
     (root / "digits" / "manifest.json").write_text(text)
@@ -126,4 +145,4 @@ def test_a_manifest_whose_hash_is_not_of_its_arrays_is_refused(root: Path) -> No
 
 def test_every_spec_has_the_splits_that_readers_ask_for(root: Path) -> None:
     assert set(load_dataset("digits", root).manifest["splits"]) == {"train", "valid", "test"}
-    assert "digits" in datasets.SPECS
+    assert "digits" in datasets.DATASETS

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dgmbench.data import datasets
+from dgmbench.data.dataset import load_dataset
 from dgmbench.data.datasets import dataset_names, get_spec
+from dgmbench.data.prepare import prepare
+from dgmbench.data.schema import ImageTarget
 from dgmbench.data.sets.digits import fetch_digits
 from dgmbench.data.sets.mnist import cut_amat, read_amat, read_idx
 from dgmbench.errors import DataError
@@ -18,9 +23,10 @@ def test_names_come_without_heavy_imports() -> None:
     code = (
         "import sys, dgmbench.data.dataset, dgmbench.data.prepare;"
         "from dgmbench.data.datasets import dataset_names; assert dataset_names()[0] == 'digits';"
-        "heavy = {'torch', 'sklearn', 'torchvision', 'scipy'} & set(sys.modules); assert not heavy, heavy"
+        "heavy = {'torch', 'sklearn', 'torchvision', 'scipy'} & set(sys.modules); assert not heavy, heavy;"
+        "sets = [m for m in sys.modules if m.startswith('dgmbench.data.sets.')]; assert not sets, sets"
     )
-    root = str(__import__("pathlib").Path(__file__).parents[2])
+    root = str(Path(__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -30,8 +36,12 @@ def test_specs_are_whole(name: str) -> None:
     spec = get_spec(name)
     assert spec.name == name
     assert spec.title and spec.licence and spec.homepage.startswith("http")
-    assert set(spec.views) <= {"binary", "gray"}
-    assert ("gray" in spec.views) == (spec.levels > 2)
+    if isinstance(spec.schema.target, ImageTarget):
+        assert set(spec.views) <= {"binary", "gray"}
+        assert ("gray" in spec.views) == (spec.levels > 2)
+    else:
+        assert spec.views == ("tokens",)
+    assert (spec.raw is None) == (spec.bundled is not None)
     if spec.raw is not None:
         assert spec.raw.torchvision or spec.raw.urls
         assert all(len(file.sha256) == 64 for file in spec.raw.files)
@@ -40,6 +50,47 @@ def test_specs_are_whole(name: str) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(DataError, match="did you mean 'mnist'"):
         get_spec("mnits")
+
+
+NEW_SET = """
+import numpy as np
+
+from dgmbench.data.fetch.raw import Fetched
+from dgmbench.data.schema import Schema, TokenTarget
+from dgmbench.data.spec import DatasetSpec
+from dgmbench.data.splits import Split
+
+WORDS = [(f"word{i % 5}", f"number{i}") for i in range(20)]
+
+
+def cut(contents, seed):
+    return {"train": Split(WORDS[:10]), "valid": Split(WORDS[10:15], np.arange(5)), "test": Split(WORDS[15:])}
+
+
+NEW = DatasetSpec(
+    name="new",
+    title="Two words a sentence",
+    licence="none",
+    homepage="https://example.org",
+    schema=Schema(TokenTarget(length=3, vocabulary=9)),
+    views=("tokens",),
+    raw=None,
+    cut=cut,
+    bundled=lambda: Fetched({"words": b"word"}, {"served_by": "this file"}),
+)
+"""
+
+
+def test_a_new_data_set_is_one_file_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_new_set.py").write_text(NEW_SET)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(datasets.DATASETS, "new", "a_new_set:NEW")
+    manifest = prepare("new", tmp_path / "data" / "new", seed=0, limit=5)
+    assert manifest["splits"] == {"train": 5, "valid": 2, "test": 2}
+    assert manifest["source"] == {"served_by": "this file"}
+    data = load_dataset("new", tmp_path / "data")
+    assert data.vocabulary() == ["<pad>", "<end>", "<unknown>", *(f"word{i}" for i in range(5)), "number0"]
+    np.testing.assert_array_equal(data.examples("test"), [[3, 2, 1], [4, 2, 1]])
 
 
 def test_read_idx_reads_images_and_labels() -> None:

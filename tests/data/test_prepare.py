@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from dgmbench.data import datasets
+from dgmbench.data.arrays import check_disjoint
 from dgmbench.data.dataset import load_dataset
-from dgmbench.data.prepare import check_disjoint, prepare
+from dgmbench.data.prepare import prepare
+from dgmbench.data.schema import Schema, image_schema
+from dgmbench.data.sets import digits
 from dgmbench.data.sets.digits import cut_digits
 from dgmbench.data.splits import Split
 from dgmbench.errors import DataError
@@ -70,12 +73,12 @@ def test_a_limit_keeps_a_prefix_of_every_array(tmp_path: Path) -> None:
 
 
 def test_check_disjoint_names_the_splits_and_the_count() -> None:
-    images = np.arange(40, dtype=np.uint8).reshape(10, 1, 2, 2)
-    check_disjoint("toy", {"train": images[:6], "valid": images[6:8], "test": images[8:]})
+    keys = [image.tobytes() for image in np.arange(40, dtype=np.uint8).reshape(10, 1, 2, 2)]
+    check_disjoint("toy", {"train": keys[:6], "valid": keys[6:8], "test": keys[8:]})
     # Images repeated within a split are the publisher's affair; only a leak between splits is refused.
-    check_disjoint("toy", {"train": np.concatenate([images[:3], images[:3]]), "test": images[3:]})
+    check_disjoint("toy", {"train": keys[:3] + keys[:3], "test": keys[3:]})
     with pytest.raises(DataError, match=r"toy: the splits share images: 2 in both train and test$"):
-        check_disjoint("toy", {"train": images[:6], "valid": images[6:8], "test": images[4:6]})
+        check_disjoint("toy", {"train": keys[:6], "valid": keys[6:8], "test": keys[4:6]})
 
 
 def test_a_leaking_split_is_refused_even_where_a_limit_hides_it(
@@ -86,19 +89,19 @@ def test_a_leaking_split_is_refused_even_where_a_limit_hides_it(
         splits["test"].images[-1] = splits["valid"].images[-1]
         return splits
 
-    spec = replace(datasets.get_spec("digits"), name="leaky", cut=leak)
-    monkeypatch.setitem(datasets.SPECS, "leaky", spec)
+    spec = replace(digits.DIGITS, name="leaky", cut=leak)
+    monkeypatch.setattr(digits, "LEAKY", spec, raising=False)
+    monkeypatch.setitem(datasets.DATASETS, "leaky", "dgmbench.data.sets.digits:LEAKY")
     with pytest.raises(DataError, match="leaky: the splits share images: 1 in both valid and test"):
         prepare("leaky", tmp_path / "leaky", seed=0, limit=100)
     assert not (tmp_path / "leaky").exists()
 
 
-@pytest.mark.parametrize("change", [{"levels": 16}, {"shape": (1, 4, 16)}])
+@pytest.mark.parametrize("schema", [image_schema((1, 8, 8), 16, 10), image_schema((1, 4, 16), 17, 10)])
 def test_images_of_another_form_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schema: Schema
 ) -> None:
-    spec = replace(datasets.get_spec("digits"), **change)  # type: ignore[arg-type]
-    monkeypatch.setitem(datasets.SPECS, "digits", spec)
+    monkeypatch.setattr(digits, "DIGITS", replace(digits.DIGITS, schema=schema))
     with pytest.raises(DataError, match=r"expected \(1, "):
         prepare("digits", tmp_path / "digits", seed=0)
 

@@ -1,218 +1,138 @@
-"""Views: levels, binarisation, dequantisation, and bits per dimension."""
+"""Views: what a model sees, what is shown of it, and the units of its likelihood."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgmbench.data.views import (
-    DOMAINS,
-    batch,
-    binarise,
-    bits_per_dim,
-    dequantise,
-    intensity,
-    nats_from_bits_per_dim,
-    nats_from_levels,
-    place,
-    to_levels,
-)
+from dgmbench.data.pixels import bits_per_dim
+from dgmbench.data.schema import ImageTarget, Schema, TokenTarget, image_schema
+from dgmbench.data.views import BinaryView, DequantisedView, DiscreteView, View, view_of
 
-EXTREME = [0.0, 1e-45, 2.0**-25, 2.0**-24, 2.0**-17, 0.5, 1 - 2.0**-17, 1 - 2.0**-24, 1.0]
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+SHAPE = (1, 2, 4)
 
 
 def seeded(seed: int = 0, device: str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def every_level(levels: int, copies: int = 1) -> torch.Tensor:
-    return torch.arange(levels).to(torch.uint8).repeat_interleave(copies)
+def views(levels: int = 17) -> dict[str, View]:
+    schema = image_schema(SHAPE, levels)
+    return {
+        "binary": view_of("binary", schema),
+        "dequantised": view_of("gray", schema),
+        "discrete": view_of("gray", schema, continuous=False),
+    }
 
 
-def assert_stays_in_its_level(v: torch.Tensor, images: torch.Tensor, levels: int) -> None:
-    """floor(v L) = k by every road that a reader may take."""
-    assert v.dtype == torch.float32
-    assert float(v.min()) > 0 and float(v.max()) < 1
-    k = images.long()
-    assert torch.equal((v * levels).floor().long(), k)
-    assert torch.equal((v.double() * levels).floor().long(), k)
-    numpy = v.cpu().numpy()
-    np.testing.assert_array_equal(np.floor(numpy * np.float32(levels)), k.cpu().numpy())
-    np.testing.assert_array_equal(np.floor(numpy.astype(np.float64) * levels), k.cpu().numpy())
-    assert torch.equal(to_levels(v, levels, "dequantised"), images)
+def every_level(levels: int = 17) -> torch.Tensor:
+    return torch.arange(levels).to(torch.uint8).repeat_interleave(8).reshape(levels, *SHAPE)
 
 
+@pytest.mark.parametrize("form", views())
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("levels", [2, 3, 5, 16, 17, 31, 100, 129, 255, 256])
-def test_dequantised_values_stay_in_their_level_at_extreme_draws(levels: int, device: str) -> None:
-    images = every_level(levels, len(EXTREME)).to(device)
-    uniform = torch.tensor(EXTREME, dtype=torch.float32, device=device).repeat(levels)
-    assert_stays_in_its_level(place(images, uniform, levels), images, levels)
-
-
-@settings(deadline=None)
-@given(st.integers(2, 256), st.floats(0, 1, width=32))
-def test_dequantised_values_stay_in_their_level_at_any_draw(levels: int, u: float) -> None:
-    images = every_level(levels)
-    assert_stays_in_its_level(place(images, torch.full((levels,), u), levels), images, levels)
-
-
-def test_a_product_with_the_reciprocal_stays_in_its_level_too() -> None:
-    """CUDA divides by a number by multiplying with its reciprocal, which errs once more."""
-    for levels in range(2, 257):
-        images = every_level(levels, len(EXTREME))
-        margin = levels * 2.0**-22
-        u = torch.tensor(EXTREME).repeat(levels).clamp(margin, 1 - margin)
-        v = (images + u) * (torch.tensor(1.0) / levels)
-        assert torch.equal((v * levels).floor().long(), images.long())
-        assert torch.equal((v.double() * levels).floor().long(), images.long())
-
-
-@pytest.mark.parametrize("levels", [17, 256])
-def test_dequantisation_is_uniform_within_the_level(levels: int) -> None:
-    images = every_level(levels, 4000)
-    u = dequantise(images, levels, seeded()).double() * levels - images
-    # Moments of the uniform distribution, at five standard errors.
-    n = len(images)
-    assert abs(u.mean() - 1 / 2) < 5 * math.sqrt(1 / 12 / n)
-    assert abs((u**2).mean() - 1 / 3) < 5 * math.sqrt(4 / 45 / n)
-    counts = torch.histc(u, 10, 0, 1)
-    assert float(((counts - n / 10) ** 2 / (n / 10)).sum()) < 40  # chi-square with 9 degrees of freedom
-
-
-def test_place_leaves_ordinary_draws_alone() -> None:
-    images = every_level(256)
-    uniform = torch.rand(256, generator=seeded()).clamp(0.001, 0.999)
-    assert torch.equal(place(images, uniform, 256), (images + uniform) / 256)
-    assert float(place(images, torch.zeros(256), 256)[3]) == pytest.approx(3 / 256, abs=1e-6)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_binarise_draws_with_the_right_probability(device: str) -> None:
-    images = every_level(17, 20_000).reshape(17, 20_000).to(device)
-    drawn = binarise(images, 17, seeded(device=device))
-    assert drawn.dtype == torch.float32
-    assert set(drawn.flatten().tolist()) == {0.0, 1.0}
-    assert float(drawn[0].max()) == 0 and float(drawn[16].min()) == 1
-    errors = drawn.mean(1) - torch.arange(17, device=device) / 16
-    assert float(errors.abs().max()) < 5 * 0.5 / math.sqrt(20_000)
-
-
-def test_the_top_level_is_always_one_whatever_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    top = 1 - 2.0**-24  # the largest float32 that torch.rand gives
-    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, top))
-    for levels in range(3, 257):
-        assert float(binarise(torch.tensor([levels - 1], dtype=torch.uint8), levels)) == 1
-
-
-def test_binarise_leaves_two_level_images_and_the_generator_alone() -> None:
-    images = torch.tensor([[0, 1], [1, 0]], dtype=torch.uint8)
-    generator = seeded()
-    before = generator.get_state()
-    assert torch.equal(binarise(images, 2, generator), images.float())
-    assert torch.equal(generator.get_state(), before)
-
-
-@pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("device", DEVICES)
-def test_batch_gives_each_domain_its_form_reproducibly(domain: str, device: str) -> None:
-    images = every_level(17, 8).reshape(17, 1, 2, 4).to(device)
+def test_a_batch_has_the_form_of_its_view_reproducibly(form: str, device: str) -> None:
+    view, images = views()[form], every_level().to(device)
     state = torch.get_rng_state()
-    x = batch(images, 17, domain, seeded(1, device))
-    assert x.shape == images.shape and x.device == images.device
-    assert x.dtype == (torch.int64 if domain == "levels" else torch.float32)
-    assert torch.equal(x, batch(images, 17, domain, seeded(1, device)))
-    assert torch.equal(x, batch(images, 17, domain, seeded(2, device))) == (domain == "levels")
+    batch = view.batch(images, seeded(1, device))
+    assert batch.x.shape == images.shape and batch.x.device == images.device
+    assert batch.x.dtype == (torch.int64 if form == "discrete" else torch.float32)
+    assert batch.label is None and batch.condition is None and batch.mask is None
+    assert torch.equal(batch.x, view.batch(images, seeded(1, device)).x)
+    assert torch.equal(batch.x, view.batch(images, seeded(2, device)).x) == (form == "discrete")
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_an_unknown_domain_is_refused() -> None:
-    told = "'grey' is not one of binary, levels, dequantised"
-    with pytest.raises(ValueError, match=told):
-        batch(every_level(3), 3, "grey")
-    with pytest.raises(ValueError, match=told):
-        to_levels(torch.zeros(1), 3, "grey")
+    assert torch.equal(images.cpu(), every_level())
 
 
 @settings(deadline=None)
 @given(st.integers(2, 256), st.integers(0, 2**31))
-def test_to_levels_undoes_batch(levels: int, seed: int) -> None:
-    images = every_level(levels)
-    for domain in ("levels", "dequantised"):
-        back = to_levels(batch(images, levels, domain, seeded(seed)), levels, domain)
-        assert back.dtype == torch.uint8
-        assert torch.equal(back, images)
-    binary = batch(images, levels, "binary", seeded(seed))
-    assert torch.equal(to_levels(binary, levels, "binary").float(), binary)
-
-
-def test_to_levels_clips_unbounded_samples_to_the_ends() -> None:
-    v = torch.tensor([-3.0, -1e-9, 0.0, 0.5, 1.0, 1.5, 1e9])
-    assert to_levels(v, 17, "dequantised").tolist() == [0, 0, 0, 8, 16, 16, 16]
+def test_decoding_undoes_encoding(levels: int, seed: int) -> None:
+    for view in views(levels).values():
+        observed = view.observe(every_level(levels), seeded(seed))
+        back = view.decode(view.encode(observed, seeded(seed)))
+        assert back.dtype == torch.uint8 and torch.equal(back, observed)
 
 
 @pytest.mark.parametrize(
-    ("values", "domain"),
+    ("form", "values"),
     [
-        ([0.0, math.nan], "dequantised"),
-        ([math.inf], "dequantised"),
-        ([0.5], "binary"),
-        ([2.0], "binary"),
-        ([17.0], "levels"),
-        ([-1.0], "levels"),
+        ("dequantised", [0.0, math.nan]),
+        ("dequantised", [math.inf]),
+        ("binary", [0.5]),
+        ("binary", [2.0]),
+        ("discrete", [17.0]),
+        ("discrete", [-1.0]),
     ],
 )
-def test_to_levels_refuses_what_is_no_sample(values: list[float], domain: str) -> None:
-    with pytest.raises(ValueError, match=f"{domain} samples hold values"):
-        to_levels(torch.tensor(values), 17, domain)
+def test_what_is_no_sample_is_refused(form: str, values: list[float]) -> None:
+    with pytest.raises(ValueError, match="samples hold values"):
+        views()[form].decode(torch.tensor(values))
 
 
-def test_to_levels_takes_no_samples_and_does_not_write_to_its_input() -> None:
-    assert to_levels(torch.zeros(0, 1, 2, 2), 17, "binary").shape == (0, 1, 2, 2)
+def test_no_samples_decode_and_the_input_stays() -> None:
+    assert views()["binary"].decode(torch.zeros(0, *SHAPE)).shape == (0, *SHAPE)
     v = torch.tensor([0.3])
-    to_levels(v, 17, "dequantised")
+    views()["dequantised"].decode(v)
     assert float(v) == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_views_do_not_write_to_the_images(domain: str) -> None:
-    images = every_level(17)
-    batch(images, 17, domain, seeded())
-    assert torch.equal(images, every_level(17))
+def test_display_runs_from_black_to_white() -> None:
+    assert views()["dequantised"].display(every_level()).unique().tolist() == pytest.approx(
+        [k / 16 for k in range(17)]
+    )
+    assert views()["binary"].display(torch.tensor([0, 1], dtype=torch.uint8)).tolist() == [0.0, 1.0]
 
 
-def test_intensity_runs_from_zero_to_one() -> None:
-    values = intensity(every_level(17), 17)
-    assert values.dtype == torch.float32
-    np.testing.assert_allclose(values.numpy(), np.linspace(0, 1, 17), rtol=1e-6)
+def test_one_measure_joins_levels_and_densities() -> None:
+    """A probability of L^-d for every image is the uniform density: 0 nats, log2 L bits/dim."""
+    discrete, dequantised = views()["discrete"], views()["dequantised"]
+    uniform = torch.full((3,), -8 * math.log(17), dtype=torch.float64)
+    nats, bits = discrete.measure(uniform, "exact")
+    assert (nats.unit, bits.unit) == ("nats", "bits_per_dim")
+    assert nats.values.tolist() == pytest.approx([0.0] * 3, abs=1e-12)
+    assert bits.values.tolist() == pytest.approx([math.log2(17)] * 3)
+    assert {nats.kind, bits.kind} == {"exact"}
+    nats, bits = dequantised.measure(torch.zeros(3, dtype=torch.float64), "exact")
+    assert bits.values.tolist() == pytest.approx([math.log2(17)] * 3)
+    # The mean log density is a bound for the discrete image.
+    assert (nats.kind, bits.kind) == ("exact", "lower_bound")
+    assert float(bits.values[0]) == pytest.approx(bits_per_dim(0.0, 8, 17))
+    (only,) = views()["binary"].measure(uniform, "lower_bound")
+    assert (only.unit, only.kind) == ("nats", "lower_bound") and torch.equal(only.values, uniform)
 
 
-@pytest.mark.parametrize(("dims", "levels"), [(64, 17), (784, 256)])
-def test_bits_per_dim_of_known_models(dims: int, levels: int) -> None:
-    # Uniform noise: density 1 on the unit cube.
-    assert bits_per_dim(0.0, dims, levels) == pytest.approx(math.log2(levels))
-    # A model that is certain of the image: P(k) = 1.
-    assert bits_per_dim(nats_from_levels(0.0, dims, levels), dims, levels) == pytest.approx(0)
-    # One fair coin a pixel: P(k) = 2^-d.
-    coin = nats_from_levels(-dims * math.log(2), dims, levels)
-    assert bits_per_dim(coin, dims, levels) == pytest.approx(1)
+def test_tokens_have_a_mask_up_to_their_end() -> None:
+    view = view_of("tokens", Schema(TokenTarget(length=4, vocabulary=9)))
+    raw = torch.tensor([[5, 8, 1, 0], [1, 0, 0, 0]], dtype=torch.int32)
+    batch = view.batch(raw)
+    assert batch.x.dtype == torch.int64
+    assert batch.mask is not None and batch.mask.tolist() == [[True] * 3 + [False], [True] + [False] * 3]
+    assert torch.equal(view.decode(batch.x), raw)
+    with pytest.raises(ValueError, match="tokens outside"):
+        view.decode(torch.tensor([[9]]))
+    with pytest.raises(TypeError):
+        view.display(raw)
 
 
-@settings(deadline=None)
-@given(st.floats(-1e5, 1e5), st.integers(1, 4000), st.integers(2, 256))
-def test_bits_per_dim_has_an_inverse(nats: float, dims: int, levels: int) -> None:
-    back = nats_from_bits_per_dim(bits_per_dim(nats, dims, levels), dims, levels)
-    assert back == pytest.approx(nats, rel=1e-9, abs=1e-6)
+def test_a_schema_survives_json_and_refuses_what_it_does_not_know() -> None:
+    both = (
+        Schema(ImageTarget((3, 8, 8), 256), classes=10, condition=ImageTarget((1, 8, 8), 2)),
+        Schema(TokenTarget(20, 5000)),
+    )
+    for schema in both:
+        assert Schema.from_json(schema.to_json()) == schema
+    with pytest.raises(ValueError, match="not one of image, tokens"):
+        Schema.from_json(both[0].to_json() | {"target": {"kind": "graph"}})
+    with pytest.raises(ValueError, match="images, not tokens"):
+        view_of("gray", both[1])
 
 
-def test_bits_per_dim_takes_arrays_and_tensors() -> None:
-    nats = [0.0, 100.0]
-    expected = [bits_per_dim(value, 64, 17) for value in nats]
-    np.testing.assert_allclose(bits_per_dim(np.array(nats), 64, 17), expected)
-    np.testing.assert_allclose(bits_per_dim(torch.tensor(nats), 64, 17).numpy(), expected, rtol=1e-6)
+def test_the_names_of_views() -> None:
+    kinds = {name: type(view) for name, view in views().items()}
+    assert kinds == {"binary": BinaryView, "dequantised": DequantisedView, "discrete": DiscreteView}
+    assert isinstance(view_of("color", image_schema((3, 8, 8), 256)), DequantisedView)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dgmbench.data.schema import Schema, image_schema
+from dgmbench.data.views import view_of
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.parts.densities import standard_normal_log_prob
 
@@ -26,6 +28,10 @@ class Images:
     levels: int = LEVELS
     classes: int | None = 3
     sizes: dict[str, int] = field(default_factory=lambda: {"train": 60, "test": 31})
+
+    @property
+    def schema(self) -> Schema:
+        return image_schema(self.shape, self.levels, self.classes)
 
     def labels(self, split: str) -> np.ndarray | None:
         return None if self.classes is None else np.arange(self.sizes[split]) % self.classes
@@ -57,11 +63,12 @@ class CodedSubject(Subject):
 
 def subject_of(model: nn.Module, folder: Path, view: str = "gray", **data: Any) -> CodedSubject:
     """A finished run of `model`, seed 3, the only one."""
-    model.view = view  # type: ignore[assignment]
+    invented = Images(**data)
+    model.view = view_of(view, invented.schema)  # type: ignore[arg-type,assignment]
     info = {"dataset": "invented", "view": view, "model": "m", "seed": 3, "status": "completed"}
-    run = SimpleNamespace(model=model, info=info, folder=folder)
-    settings = SimpleNamespace(batch_size=8, probe_pool=40)
-    return CodedSubject(run, Images(**data), settings, 0, torch.device("cpu"), None)  # type: ignore[arg-type]
+    run = SimpleNamespace(model=model, info=info, folder=folder, conditions=lambda: None, is_first=True)
+    settings = SimpleNamespace(batch_size=8, probe_pool=40, seed=5, store=None)
+    return CodedSubject(run, invented, settings, 0, torch.device("cpu"), None)  # type: ignore[arg-type]
 
 
 class Coder(nn.Module):

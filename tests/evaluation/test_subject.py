@@ -12,6 +12,8 @@ from torch import Tensor
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.data.schema import image_schema
+from dgmbench.data.views import view_of
 from dgmbench.evaluation.subject import Subject
 from dgmbench.settings import EvaluationSettings
 
@@ -19,7 +21,7 @@ from dgmbench.settings import EvaluationSettings
 class TwoWays:
     """Encodes by doubling, counts the images it encodes, and samples ones or noughts."""
 
-    view, domain, levels, dims = "gray", "dequantised", 17, 64
+    view = view_of("gray", image_schema((1, 8, 8), 17))
     ways, way = ("ones", "noughts"), "ones"
 
     def __init__(self) -> None:
@@ -62,3 +64,15 @@ def test_every_other_way_has_samples_and_records_under_a_name_of_its_own(tmp_pat
     assert other.record("fid_domain", 1.0, n=7, unit="1", kind="estimate").model == "ae/noughts"
     assert subject.record("fid_domain", 1.0, n=7, unit="1", kind="estimate").model == "ae"
     assert other.codes is subject.codes
+
+
+def test_a_permutation_of_samples_keeps_their_conditions(tmp_path: Path) -> None:
+    """Each image is as bright as its condition says."""
+    bright = np.arange(17, dtype=np.uint8).repeat(2)
+    samples = np.broadcast_to(bright[:, None, None, None], (34, 1, 8, 8))
+    subject = subject_of(tmp_path)
+    run: Any = subject.run
+    run.samples, run.conditions = lambda: samples, lambda: bright.astype(np.int64)
+    assert subject.conditions is not None
+    assert not torch.equal(subject.conditions, torch.from_numpy(bright).long())
+    assert torch.equal(subject.samples[:, 0, 0, 0].long(), subject.conditions)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,39 +11,69 @@ from typing import Any
 import pytest
 import torch
 
+from dgmbench.data.schema import image_schema
+from dgmbench.data.views import view_of
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation import suite
+from dgmbench.evaluation.measure import Measure, measure
 from dgmbench.evaluation.subject import LeftOut, Subject
 from dgmbench.reporting.records import load_left_out
 from dgmbench.results import Record, read_records
 from dgmbench.settings import EvaluationSettings, InceptionSettings, TrainingSettings
 
+VIEW = view_of("gray", image_schema((1, 8, 8), 17))
+NONE = EvaluationSettings(store=None)
 
+
+@measure(samples=True)
 def fine(subject: Subject, folder: Path) -> Iterator[Record]:
     yield subject.record("recall", 1.0, n=2, unit="1", kind="exact")
 
 
+@measure(samples=True)
 def half(subject: Subject, folder: Path) -> Iterator[Record]:
     yield subject.record("precision", 1.0, n=2, unit="1", kind="exact")
     raise ValueError("images hold NaN or infinite values")
 
 
+@measure()
 def refused(subject: Subject, folder: Path) -> Iterator[Record]:
     raise CheckpointError("the classifier is damaged")
     yield
 
 
-def test_a_metric_that_fails_is_told_and_costs_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "completed"}
-    run = SimpleNamespace(info=info, model=SimpleNamespace(view="gray"))
+class Sampler:
+    """Draws, in three ways."""
+
+    view, ways, way = VIEW, ("own", "one", "two"), "own"
+
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.zeros(n, 1, 8, 8)
+
+    def sample_by(self, way: str, n: int, generator: torch.Generator) -> torch.Tensor:
+        return self.sample(n, generator)
+
+
+def subject_of(monkeypatch: pytest.MonkeyPatch, model: Any, measures: list[Measure]) -> Any:
+    """A finished run, as the suite opens it; returns the settings of its evaluation."""
+    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "completed", "n_samples": 2,
+            "weights_sha256": "0", "settings": {"family": "vae"}, "sampling": {}, "schema": {}}  # fmt: skip
+    run = SimpleNamespace(info=info, model=model, is_first=True)
+    data = SimpleNamespace(schema=image_schema((1, 8, 8), 17), sha256="0", classes=None)
     monkeypatch.setattr(suite, "run_info", lambda *_: info)
     monkeypatch.setattr(suite, "open_run", lambda *_, **__: run)
-    monkeypatch.setattr(suite, "load_dataset", lambda *_: None)
-    monkeypatch.setattr(suite, "load_classifier", lambda *_: None)
-    monkeypatch.setattr(suite, "METRICS", (half, refused, fine))
-    params: Any = SimpleNamespace(evaluation=EvaluationSettings(), data=SimpleNamespace(seed=0))
+    monkeypatch.setattr(suite, "load_dataset", lambda *_: data)
+    monkeypatch.setattr(suite, "all_measures", lambda: measures)
+    return SimpleNamespace(evaluation=NONE, data=SimpleNamespace(seed=0))
+
+
+def test_a_measure_that_fails_is_told_and_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OneWay:
+        view, sample = VIEW, Sampler.sample
+
+    params = subject_of(monkeypatch, OneWay(), [half, refused, fine])
     found = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
     assert [record.metric for record in found.records] == ["precision", "recall"]
     assert found.left_out == [
@@ -79,22 +108,17 @@ def test_what_is_left_out_is_told_once_an_entry_after_everything_else(
     assert sum("there is no file" in line for line in lines[2:]) == 1
 
 
-def test_a_metric_that_fails_in_one_way_of_sampling_costs_neither_others_nor_other_ways(
+def test_a_measure_that_fails_in_one_way_of_sampling_costs_neither_others_nor_other_ways(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3}
-    run: Any = SimpleNamespace(info=info, model=SimpleNamespace(view="gray"))
-    subject = Subject(run, None, EvaluationSettings(), 0, torch.device("cpu"), None)  # type: ignore[arg-type]
-    ways = [replace(subject, way=way) for way in ("one", "two")]
-    for variant in ways:
-        variant.samples = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
-    monkeypatch.setattr(Subject, "in_other_ways", lambda _: iter(ways))
-    monkeypatch.setattr(suite, "SAMPLE_METRICS", (half, fine))
-    records = list(suite.other_ways(subject, tmp_path))
-    assert [(r.model, r.metric) for r in records] == [
-        (f"m/{way}", metric) for way in ("one", "two") for metric in ("precision", "recall")
+    params = subject_of(monkeypatch, Sampler(), [half, refused, fine])
+    found = suite.evaluate_seed(params, "d", "m", 3, tmp_path, torch.device("cpu"))
+    assert [(r.model, r.metric) for r in found.records] == [
+        (f"m{way}", metric) for way in ("", "/one", "/two") for metric in ("precision", "recall")
     ]
-    assert [(each.model, each.metric) for each in subject.left_out] == [("m/one", "half"), ("m/two", "half")]
+    assert [(each.model, each.metric) for each in found.left_out] == [
+        ("m", "half"), ("m", "refused"), ("m/one", "half"), ("m/two", "half")
+    ]  # fmt: skip
 
 
 def test_a_diverged_run_has_one_row_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,8 +222,8 @@ def seed_killed(folder: Path) -> str:
     lines = [line for line in output.splitlines() if "its process was killed" in line]
     check(lines and "Traceback" not in output, "the seed is not named", output)
     again = checkout.repro(TRAIN)
-    steps = [line for line in again.splitlines() if "going on from step" in line]
-    finished = [line for line in steps if re.search(r"from step (\d+) of \1$", line)]
+    steps = [line for line in again.splitlines() if re.search("going on from step|trained before", line)]
+    finished = [line for line in steps if "trained before, and kept: seeds" in line]
     check(len(steps) == 2 and len(finished) == 1, "what was finished is lost", again)
     return f"{lines[0].strip()} / " + " / ".join(line.strip() for line in steps)
 

@@ -190,7 +190,10 @@ def test_editing_a_metric_evaluates_again_without_training_and_gives_the_same_nu
 ) -> None:
     before = project.untimed()
     metric = project.path("dgmbench", "evaluation", "quality", "frechet.py")
-    metric.write_text(metric.read_text(encoding="utf-8") + "\n# A remark.\n", encoding="utf-8")
+    text = metric.read_text(encoding="utf-8")
+    metric.write_text(text + "\n# A remark.\n", encoding="utf-8")
+    assert project.repro() == ["check"]
+    metric.write_text(text + "\nANOTHER_LINE = 1\n", encoding="utf-8")
     ran = project.repro()
     assert {"evaluate@digits-ppca", "evaluate@digits-vae"} <= set(ran)
     assert not [stage for stage in ran if stage.startswith(("train", "prepare"))]
@@ -234,6 +237,7 @@ def test_bad_settings_stop_everything_before_any_work(project: Project) -> None:
 def test_three_kills_do_not_change_a_number(project: Project) -> None:
     settings = yaml.safe_load(project.path("params.yaml").read_text(encoding="utf-8"))
     settings["models"]["vae"]["training"]["epochs"] = 1200  # some seconds, so that there is something to kill
+    settings["evaluation"]["store"] = None  # which would bring the finished seeds back
     project.path("long.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     entry = ["--dataset", "digits", "--model", "vae", "--params", "long.yaml"]
     command = ["python", "-m", "stages.train", *entry]

@@ -14,6 +14,7 @@ import pandas as pd
 from dgmbench.claims.claim import Verdict
 from dgmbench.controls.control import Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.run import write_finding
+from dgmbench.data.schema import image_schema
 from dgmbench.files import sha256_json, write_json
 from dgmbench.points import Points, points_path, write_points
 from dgmbench.results import COLUMNS, Record, write_records
@@ -100,6 +101,7 @@ def _data(folder: Path, dataset: str, n: int) -> None:
         "arrays": arrays,
         "splits": {"train": 1200, "valid": 297, "test": 300},
         "split_seed": 0,
+        "schema": image_schema(SHAPE, LEVELS, 10).to_json(),
         "shape": list(SHAPE),
         "levels": LEVELS,
         "views": ["binary", "gray"],

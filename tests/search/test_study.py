@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.search.objective import Ground, Scored, candidate, score
 from dgmbench.search.settings import Entry, SearchSettings
 from dgmbench.search.study import EntrySearch, Row
-from dgmbench.training.outcome import Images
+from dgmbench.training.examples import Examples, Part
 
 SHAPE, LEVELS = (1, 4, 4), 17
 VAE = {
@@ -24,10 +25,10 @@ SPACE = {
 }
 
 
-def images() -> Images:
+def images() -> Examples:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(LEVELS, (150, *SHAPE), generator=generator).to(torch.uint8)
-    return Images(pixels[:50], pixels[50:], (pixels[50:] > 8).to(torch.uint8), LEVELS, data_seed=0)
+    return Examples(Part(pixels[:50]), Part(pixels[50:]), 0, (pixels[50:] > 8).to(torch.uint8))
 
 
 def searching(folder: Path | None = None, block: dict[str, Any] = VAE, **changes: Any) -> EntrySearch:
@@ -37,7 +38,7 @@ def searching(folder: Path | None = None, block: dict[str, Any] = VAE, **changes
         | {"confirming_seeds": [1, 2], "trial_seed": 0, "samples": 60, "entries": {"vae": entry}}
         | changes
     )
-    ground = Ground.of(images(), SHAPE, search.entries["vae"], search.samples, None)
+    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), search.entries["vae"], search.samples, None)
     return EntrySearch(search, "vae", block, ground, folder)
 
 
@@ -122,7 +123,7 @@ def test_a_noisy_distance_on_the_way_stops_no_trial(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("dgmbench.search.study.score", scored)
     for objective, expected in (("loss", True), ("fid_domain", False)):
         heard.clear()
-        ground = Ground(images(), SHAPE, objective, 10)
+        ground = Ground(images(), image_schema(SHAPE, LEVELS), objective, 10)
         search = SearchSettings.model_validate(
             {"pipeline": "p", "dataset": "d", "trials": 2}
             | {"entries": {"vae": {"epochs": 4, "objective": objective, "space": SPACE}}}
@@ -132,7 +133,7 @@ def test_a_noisy_distance_on_the_way_stops_no_trial(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_score_is_the_least_validation_loss_of_its_training() -> None:
-    ground = Ground.of(images(), SHAPE, Entry(epochs=4), 10, None)
+    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), Entry(epochs=4), 10, None)
     short, long = (score(ground, candidate(VAE, epochs), 0) for epochs in (2, 12))
     assert math.isfinite(long.value)
     assert long.value <= short.value
@@ -156,7 +157,7 @@ def test_a_generator_is_scored_by_its_distance_to_validation_images() -> None:
     torch.manual_seed(0)
     classifier = DomainClassifier(SHAPE, 3).eval()
     entry = Entry(epochs=4, objective="fid_domain")
-    ground = Ground.of(images(), SHAPE, entry, 100, classifier)
+    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), entry, 100, classifier)
     first, again = (score(ground, candidate(block, 4), 0) for _ in range(2))
     assert first.value == again.value > 0
     assert set(first.rungs) == {0, 1}
@@ -164,6 +165,6 @@ def test_a_generator_is_scored_by_its_distance_to_validation_images() -> None:
 
 def test_a_failed_training_is_the_worst() -> None:
     block = VAE | {"training": {"epochs": 3, "batch_size": 25, "learning_rate": 1e30}}
-    ground = Ground.of(images(), SHAPE, Entry(epochs=3), 10, None)
+    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), Entry(epochs=3), 10, None)
     failed = score(ground, candidate(block, 3), 0)
     assert (failed.value, failed.status) == (math.inf, "diverged")

@@ -85,7 +85,7 @@ def test_what_is_no_folder_is_refused(make: Any, message: str, repository: Path)
 
 
 FOLDERS = ["provenance", "data/digits", "runs/digits/vae", "results/digits/vae", "reports/some/tables"]
-OTHERS = ["checkpoints", "features", "mlartifacts", "downloads"]
+OTHERS = ["checkpoints", "store", "mlartifacts", "downloads"]
 FILES = ["mlflow.db", "reports/some/index.html"]
 
 
@@ -139,7 +139,7 @@ def test_what_dvc_does_not_keep_or_links_itself_may_be_a_link(
 @pytest.mark.parametrize("cache", ["file", "file/below", "{root}/file", "{root}/file/below"])
 def test_a_cache_that_is_a_file_or_below_one_is_refused(cache: str, repository: Path) -> None:
     (repository / "file").touch()
-    evaluation = PARAMS.evaluation.model_copy(update={"feature_cache": cache.format(root=repository)})
+    evaluation = PARAMS.evaluation.model_copy(update={"store": cache.format(root=repository)})
     with pytest.raises(SettingsError, match=r"file is a file; stages write a folder of that name"):
         check_machine(PARAMS.model_copy(update={"evaluation": evaluation}), repository)
 
@@ -149,9 +149,7 @@ def test_a_cache_that_is_a_file_or_below_one_is_refused(cache: str, repository: 
 )
 def test_a_cache_need_not_be_there_but_needs_a_possible_name(cache: str | None, repository: Path) -> None:
     named = cache and cache.format(root=repository)
-    params = PARAMS.model_copy(
-        update={"evaluation": PARAMS.evaluation.model_copy(update={"feature_cache": named})}
-    )
+    params = PARAMS.model_copy(update={"evaluation": PARAMS.evaluation.model_copy(update={"store": named})})
     if named and len(Path(named).name) > 255:
         with pytest.raises(SettingsError, match="cannot be written: File name too long"):
             check_machine(params, repository)

@@ -33,7 +33,7 @@ def settings(section: str, **changes: Any) -> Params:
     return validate(SMALL | {section: changes}, "small.yaml")
 
 
-@pytest.mark.parametrize(("section", "key"), [("data", "mirror"), ("evaluation", "feature_cache")])
+@pytest.mark.parametrize(("section", "key"), [("data", "mirror"), ("evaluation", "store")])
 @pytest.mark.parametrize(
     ("value", "fault"),
     [
@@ -48,8 +48,8 @@ def test_what_no_folder_is_called_is_refused(section: str, key: str, value: str,
 
 
 def test_a_tilde_is_the_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings("evaluation", feature_cache="~/cache").evaluation.feature_cache == str(home / "cache")
-    assert settings("evaluation", feature_cache="a/~b").evaluation.feature_cache == "a/~b"
+    assert settings("evaluation", store="~/cache").evaluation.store == str(home / "cache")
+    assert settings("evaluation", store="a/~b").evaluation.store == "a/~b"
     assert mirror_of(settings("data", mirror="~/raw")) == home / "raw"
     monkeypatch.setenv("DGMBENCH_MIRROR", "~/raw")
     assert mirror_of(settings("data")) == home / "raw"

@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from dgmbench.data.schema import image_schema
 from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.models.autoregressive.pixelcnn import PixelCNN, PixelCNNSettings
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.training.checkpoints import load_checkpoint
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images, Outcome
+from dgmbench.training.examples import Examples, Part
+from dgmbench.training.outcome import How, Outcome
 from dgmbench.training.seeding import derive_seed, generator_for, initialising
 from dgmbench.training.trainer import Trainer
 
@@ -25,30 +27,29 @@ SMALL: dict[str, Any] = {
 }
 
 
-def images(n: int = 50) -> Images:
+def images(n: int = 50) -> Examples:
     generator = torch.Generator().manual_seed(0)
     train_set = torch.randint(LEVELS, (n, *SHAPE), generator=generator).to(torch.uint8)
     valid = torch.randint(LEVELS, (20, *SHAPE), generator=generator).to(torch.uint8)
-    return Images(train_set, valid, (valid > 8).to(torch.uint8), LEVELS, data_seed=0)
+    return Examples(Part(train_set), Part(valid), 0, (valid > 8).to(torch.uint8))
 
 
-def model(name: str) -> GenerativeModel:
+def model(name: str) -> Model:
     with initialising("test", name):
         if name == "gan":
             settings = {"family": "gan", "view": "gray", "generator_hidden": [8], "discriminator_hidden": [8]}
             return GAN(
                 GANSettings.model_validate(settings | {"training": {"epochs": 4, "batch_size": 8}}),
-                SHAPE,
-                LEVELS,
+                image_schema(SHAPE, LEVELS),
             )
         if name == "vae":
             base = {"family": "vae", "view": "binary", "hidden": [8]} | SMALL
-            return VAE(VAESettings.model_validate(base), SHAPE, LEVELS)
+            return VAE(VAESettings.model_validate(base), image_schema(SHAPE, LEVELS))
         base = {"family": "pixelcnn", "view": "gray", "features": 4, "blocks": 1} | SMALL
-        return PixelCNN(PixelCNNSettings.model_validate(base), SHAPE, LEVELS)
+        return PixelCNN(PixelCNNSettings.model_validate(base), image_schema(SHAPE, LEVELS))
 
 
-def run(network: GenerativeModel, name: str, checkpoint: Path | None = None, seconds: float = 1e9) -> Outcome:
+def run(network: Model, name: str, checkpoint: Path | None = None, seconds: float = 1e9) -> Outcome:
     how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=seconds, fingerprint=name)
     return train(network, images(), model_budget(name), 0, how)
 

@@ -10,10 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from dgmbench.data.schema import image_schema
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images
+from dgmbench.training.examples import Examples, Part
+from dgmbench.training.outcome import How
 from dgmbench.training.seeding import initialising
 from dgmbench.training.trainer import Trainer
 
@@ -23,13 +25,13 @@ RMSPROP: dict[str, Any] = {"optimiser": "rmsprop", "betas": (0.0, 0.9), "epsilon
 def small() -> VAE:
     with initialising("test", 0):
         base = {"family": "vae", "view": "binary", "hidden": [4]}
-        return VAE(VAESettings.model_validate(base), (1, 2, 2), 2)
+        return VAE(VAESettings.model_validate(base), image_schema((1, 2, 2), 2))
 
 
-def images() -> Images:
+def images() -> Examples:
     generator = torch.Generator().manual_seed(0)
     train_set, valid = (torch.randint(2, (n, 1, 2, 2), generator=generator).byte() for n in (40, 10))
-    return Images(train_set, valid, valid, 2, data_seed=0)
+    return Examples(Part(train_set), Part(valid), 0, valid)
 
 
 def trainer(**settings: Any) -> Trainer:

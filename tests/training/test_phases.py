@@ -10,24 +10,27 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
+from dgmbench.models.base import Model, ModelSettings
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images, Outcome, curves
+from dgmbench.training.examples import Examples, Part
+from dgmbench.training.outcome import How, Outcome, curves
 from dgmbench.training.trainer import Trainer
 
 BUDGET = TrainingBudget(epochs=3, batch_size=10, learning_rate=0.1)
 STEPS_PER_EPOCH = 5
 
 
-class Players(GenerativeModel):
+class Players(Model):
     """Two numbers, each descended by its own player; `second` moves at every third step."""
 
     phases: ClassVar[tuple[str, ...]] = ("first", "second")
     selection_loss: ClassVar[str | None] = None
 
     def __init__(self, limit: float = float("inf")) -> None:
-        super().__init__(ModelSettings(family="players", view="gray"), (1, 1, 1), 2)
+        super().__init__(ModelSettings(family="players", view="gray"), image_schema((1, 1, 1), 2))
         self.values = nn.ParameterDict({phase: nn.Parameter(torch.ones(1)) for phase in self.phases})
         self.register_buffer("told", torch.zeros(2, dtype=torch.int64))
         self.limit = limit
@@ -42,28 +45,28 @@ class Players(GenerativeModel):
     def rate_of(self, phase: str) -> float:
         return 0.5 if phase == "second" else 1.0
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        self.batches.append(x)
-        return {"loss": self.values[phase].sum() * 1.0, "size": torch.tensor(float(len(x)))}
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        self.batches.append(batch.x)
+        return {"loss": self.values[phase].sum() * 1.0, "size": torch.tensor(float(len(batch)))}
 
     def after_step(self, phase: str) -> None:
         assert not torch.is_grad_enabled()
         self.told[self.phases.index(phase)] += 1
 
-    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         return {"spread": self.values["first"].detach().abs().sum()}
 
     def collapse(self, found: Mapping[str, Sequence[float]]) -> str | None:
         return "too far" if max(found["valid/spread"]) > self.limit else None
 
 
-def images() -> Images:
+def images() -> Examples:
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randint(2, (48, 1, 1, 1), generator=generator).to(torch.uint8)
-    return Images(drawn, drawn[:7], None, 2, data_seed=0)
+    return Examples(Part(drawn), Part(drawn[:7]), 0)
 
 
-def run(model: GenerativeModel, checkpoint: Path | None = None) -> Outcome:
+def run(model: Model, checkpoint: Path | None = None) -> Outcome:
     how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=0.0, fingerprint="players")
     return train(model, images(), BUDGET, 0, how)
 

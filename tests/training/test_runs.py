@@ -15,6 +15,7 @@ from processes import until
 
 import dgmbench
 from dgmbench.commands import guarded
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CheckpointError, SettingsError
 from dgmbench.files import read_json, sha256_file, write_json, write_text
 from dgmbench.models.latent.vae import VAE, VAESettings
@@ -24,20 +25,24 @@ from dgmbench.training.devices import choose_device, set_up
 from dgmbench.training.loading import DESCRIBED, build, open_run
 from dgmbench.training.runs import Job, train_entry, training_alone, write_weights
 
+SCHEMA = image_schema((1, 2, 2), 17)
 SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})
 
 
 def test_models_of_a_seed_start_alike_whatever_was_drawn_before() -> None:
-    one = build(SETTINGS, (1, 2, 2), 17, seed=3)
+    one = build(SETTINGS, SCHEMA, seed=3)
     torch.rand(7)
-    two, other = build(SETTINGS, (1, 2, 2), 17, seed=3), build(SETTINGS, (1, 2, 2), 17, seed=4)
+    two, other = (
+        build(SETTINGS, SCHEMA, seed=3),
+        build(SETTINGS, SCHEMA, seed=4),
+    )
     weights = [network.state_dict()["posterior_head.weight"] for network in (one, two, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
 def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
-    model = VAE(SETTINGS, (1, 2, 2), 17)
+    model = VAE(SETTINGS, SCHEMA)
     write_weights(tmp_path / "a.pt", model)
     write_weights(tmp_path / "a_longer_name.pt", model)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "a_longer_name.pt").read_bytes()
@@ -116,7 +121,7 @@ def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     fake = Trainings([])
     monkeypatch.setattr(Job, "of", fake.job)
     monkeypatch.setattr(runs, "run_seed", fake.run_seed)
-    monkeypatch.setattr(runs, "images_of", lambda *arguments: None)
+    monkeypatch.setattr(runs, "examples_of", lambda *arguments: None)
     return fake
 
 
@@ -181,10 +186,10 @@ def test_a_device_of_another_kind_is_told_what_there_is(name: str) -> None:
 def run(tmp_path: Path) -> Path:
     """The folder of a sound run; yields where its description lies."""
     folder = tmp_path / "digits" / "vae"
-    network = build(SETTINGS, (1, 2, 2), 17)
+    network = build(SETTINGS, SCHEMA)
     write_weights(folder / "weights-0.pt", network)
     names = {"dataset": "digits", "model": "vae", "view": "binary", "status": "completed", "seed": 0}
-    form = {"settings": SETTINGS.model_dump(mode="json"), "image_shape": [1, 2, 2], "levels": 17}
+    form = {"settings": SETTINGS.model_dump(mode="json"), "schema": SCHEMA.to_json()}
     write_json(folder / "run-0.json", names | form | {"weights_sha256": sha256_file(folder / "weights-0.pt")})
     assert isinstance(dgmbench.load_run("digits", "vae", runs=tmp_path), VAE)
     return folder / "run-0.json"
@@ -209,10 +214,13 @@ def test_a_damaged_description_of_a_run_is_a_sentence(run: Path, content: str | 
         {"settings": {"family": "vea"}},
         {"settings": {"family": "vae", "view": "binary", "hidden": "many"}},
         {"settings": {"family": 5}},
-        {"image_shape": 5},
-        {"image_shape": ["a", "b", "c"]},
-        {"image_shape": [1, 3, 3]},
-        {"levels": "many"},
+        {"schema": 5},
+        {"schema": {}},
+        {"schema": SCHEMA.to_json() | {"target": {"kind": "image", "shape": ["a", "b", "c"], "levels": 17}}},
+        {"schema": image_schema((1, 3, 3), 17).to_json()},
+        {"schema": SCHEMA.to_json() | {"target": {"kind": "image", "shape": [1, 2, 2], "levels": "many"}}},
+        {"schema": SCHEMA.to_json() | {"target": {"kind": "video"}}},
+        {"schema": SCHEMA.to_json() | {"target": {"kind": "image", "frames": 2}}},
     ],
 )
 def test_a_description_that_does_not_fit_its_weights_is_a_sentence(run: Path, change: dict) -> None:

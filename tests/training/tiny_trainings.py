@@ -12,18 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dgmbench.data.schema import image_schema
 from dgmbench.models.autoregressive.pixelcnn import PixelCNN
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.baselines.independent import Independent
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.models.latent.vae import VAE
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images
+from dgmbench.training.examples import Examples, Part
+from dgmbench.training.outcome import How
 from dgmbench.training.seeding import initialising
 
 SHAPE, LEVELS = (1, 8, 8), 17
 BUDGET = {"training": {"epochs": 4, "batch_size": 50, "learning_rate": 2e-3}}
-ENTRIES: dict[str, tuple[type[GenerativeModel], dict[str, Any]]] = {
+ENTRIES: dict[str, tuple[type[Model], dict[str, Any]]] = {
     "ppca": (PPCA, {"view": "gray", "latent_dims": [5, 10]}),
     "independent": (Independent, {"view": "binary"}),
     "vae": (VAE, {"view": "binary", "latent_dim": 4, "hidden": [64]} | BUDGET),
@@ -45,14 +47,14 @@ def trained(name: str) -> tuple[str, float]:
     family, settings = ENTRIES[name]
     checked = family.Settings.model_validate({"family": name} | settings)
     with initialising("tiny", name):
-        model = family(checked, SHAPE, LEVELS)
+        model = family(checked, image_schema(SHAPE, LEVELS))
     valid, test = images(100, 2), images(200, 3)
-    data = Images(images(300, 1), valid, (valid > LEVELS // 2).to(torch.uint8), LEVELS, data_seed=0)
+    data = Examples(Part(images(300, 1)), Part(valid), 0, (valid > LEVELS // 2).to(torch.uint8))
     train(model, data, getattr(checked, "training", None), 0, How(torch.device("cpu")))
     digest = hashlib.sha256()
     for value in model.state_dict().values():
         digest.update(value.contiguous().numpy().tobytes())
-    x = test / LEVELS if model.domain == "dequantised" else (test > LEVELS // 2).float()
+    x = test / LEVELS if model.view.continuous else (test > LEVELS // 2).float()
     with torch.no_grad():
         score = (
             model.log_weights(x, 10, torch.Generator().manual_seed(4)).mean()

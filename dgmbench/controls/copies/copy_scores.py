@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.controls.control import Context
-from dgmbench.data.views import intensity
+from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.copies.copying import Cells, Placed, authenticity, c_t
 from dgmbench.evaluation.copies.neighbour_search import nearest_under_shifts
 from dgmbench.evaluation.copies.neighbours import mean_ratio

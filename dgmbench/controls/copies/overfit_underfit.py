@@ -21,7 +21,7 @@ from torch import Tensor
 from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import SHOWN
-from dgmbench.data.views import intensity, to_levels
+from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.copies.copying import auth_pct
 from dgmbench.evaluation.copies.neighbour_search import nearest
 from dgmbench.evaluation.copies.neighbours import mean_ratio
@@ -33,7 +33,8 @@ from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.results import Record
 from dgmbench.statistics import Interval, student_interval
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images
+from dgmbench.training.examples import Examples
+from dgmbench.training.outcome import How
 from dgmbench.training.seeding import initialising
 
 UNSEEN, MEMORISED, TRAINED = "unseen", "memorised", "gan"
@@ -142,7 +143,7 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
         training = {"epochs": settings.epochs, "batch_size": settings.known,
                     "validate_every": settings.epochs,
                     "learning_rate": settings.learning_rate}  # fmt: skip
-        schema = GANSettings.model_validate(
+        own = GANSettings.model_validate(
             {"family": "gan", "view": "gray", "latent_dim": settings.latent_dim, "average": 0.99,
              "generator_hidden": settings.hidden, "discriminator_hidden": settings.hidden,
              # Trained to the end whatever becomes of it: an epoch is one step, and its images are measured.
@@ -150,17 +151,17 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
              "training": training}
         )  # fmt: skip
         with initialising("control", context.control, context.seed, repetition):
-            model = GAN(schema, context.data.shape, context.data.levels)
+            model = GAN(own, context.data.schema)
         known, device = halves.known.to(context.device), context.device
-        images = Images(known, context.raw("valid").to(device), None, context.data.levels, context.data_seed)
+        examples = Examples.of_images(known, context.raw("valid").to(device), context.data_seed)
         how = How(device, label=f"{context.control} {repetition}")
-        ended = train(model, images, schema.training, context.seed + repetition, how)
+        ended = train(model, examples, own.training, context.seed + repetition, how)
         failure = None if ended.status == "completed" else f"{ended.status}: {ended.reason}"
         with torch.no_grad():
             drawn = model.sample(len(halves.unseen), context.generator("sample", repetition))
         if not bool(torch.isfinite(drawn).all()):
             return None, failure or "drew what is not finite"
-        return to_levels(drawn, context.data.levels, model.domain).cpu(), failure
+        return model.view.decode(drawn).cpu(), failure
 
     def _measure(self, context: Context, images: Tensor, halves: _Halves) -> dict[str, float]:
         """Distances are to all training images, as in the comparison of models; the rest to test images."""

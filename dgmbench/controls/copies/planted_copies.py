@@ -33,7 +33,7 @@ from dgmbench.controls.copies.copy_scores import (
 )
 from dgmbench.controls.copies.pixel_shift import shifted
 from dgmbench.controls.instruments import SHOWN
-from dgmbench.data.views import intensity
+from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.copies.copying import Cells
 from dgmbench.results import Kind, Record
 from dgmbench.settings.block import Distinct

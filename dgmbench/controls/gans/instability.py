@@ -32,7 +32,7 @@ from torch import Tensor
 from dgmbench.claims.claim import Verdict, judge
 from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import fit_ppca
-from dgmbench.data.views import intensity, to_levels
+from dgmbench.data.pixels import intensity, quantise
 from dgmbench.evaluation.quality.class_coverage import class_coverage
 from dgmbench.evaluation.quality.frechet import fid
 from dgmbench.files import sha256_json
@@ -42,8 +42,9 @@ from dgmbench.results import Record
 from dgmbench.settings.block import Distinct, FirstSeed
 from dgmbench.statistics import Interval, rate_difference, wilson_interval
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images
-from dgmbench.training.runs import CHECKPOINTS, images_of, training_code
+from dgmbench.training.examples import Examples
+from dgmbench.training.outcome import How
+from dgmbench.training.runs import CHECKPOINTS, training_code
 from dgmbench.training.seeding import initialising
 
 # What is claimed to succeed more often than what, and what else is told of: the losses of one game.
@@ -112,13 +113,13 @@ class GANInstability(Control[GANInstabilitySettings]):
         """Train every objective from every seed."""
         context.lap()
         folder = CHECKPOINTS / context.data.name / f"control-{context.control}"
-        images = images_of(context.data, context.data_seed, context.device)
+        examples = context.examples()
         reference = self._reference(context)
         found: dict[Objective, list[_Run]] = {name: [] for name in self.settings.objectives}
         first = self.settings.first_seed
         for objective, runs in found.items():
             for seed in range(first, first + self.settings.seeds):
-                runs.append(self._train(context, images, objective, seed, reference, folder))
+                runs.append(self._train(context, examples, objective, seed, reference, folder))
         shutil.rmtree(folder, ignore_errors=True)
         outcome = self._judge(found)
         panels = [self._outcome_panel(found), _rate_panel(found), _fid_panel(found, reference)]
@@ -133,7 +134,7 @@ class GANInstability(Control[GANInstabilitySettings]):
         model = fit_ppca(context, self.settings.latent_dims, train_images, valid)
         noise = context.generator("sample", REFERENCE)
         drawn = [model.sample(self.settings.samples, noise) for _ in range(DRAWS)]
-        levels = [to_levels(images, context.data.levels, "dequantised").cpu() for images in drawn]
+        levels = [quantise(images, context.data.levels).cpu() for images in drawn]
         return statistics.fmean(self._fid(context, images) for images in levels)
 
     def _fid(self, context: Context, samples: Tensor) -> float:
@@ -147,16 +148,15 @@ class GANInstability(Control[GANInstabilitySettings]):
     def _train(
         self,
         context: Context,
-        images: Images,
+        examples: Examples,
         objective: Objective,
         seed: int,
         reference: float,
         folder: Path,
     ) -> _Run:
         settings = self._settings(objective)
-        shape, levels = context.data.shape, context.data.levels
         with initialising("control", context.control, context.seed, objective, seed):
-            model = GAN(settings, shape, levels)
+            model = GAN(settings, context.data.schema)
         fingerprint = {"settings": settings.model_dump(mode="json"), "seed": [context.seed, seed],
                        "device": context.device.type,
                        "data": context.data.sha256, "code": training_code("gan")}  # fmt: skip
@@ -166,15 +166,13 @@ class GANInstability(Control[GANInstabilitySettings]):
             fingerprint=sha256_json(fingerprint),
             label=f"{context.control}: {objective} {seed}",
         )
-        ended = train(model, images, settings.training, context.seed + seed, how)
+        ended = train(model, examples, settings.training, context.seed + seed, how)
         seconds = context.lap()
         with torch.no_grad():
             drawn = model.sample(self.settings.samples, context.generator("sample", objective, seed))
         if not bool(torch.isfinite(drawn).all()):
             return _Run("diverged", None, None, None, None, seconds)
-        return self._score(
-            context, to_levels(drawn, levels, model.domain).cpu(), ended.status, reference, seconds
-        )
+        return self._score(context, model.view.decode(drawn).cpu(), ended.status, reference, seconds)
 
     def _settings(self, objective: Objective) -> GANSettings:
         settings = self.settings

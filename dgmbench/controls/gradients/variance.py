@@ -26,7 +26,8 @@ from torch import Tensor
 from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel
 from dgmbench.controls.gradients.noise import Estimator, Measured, measure, squared_bias
-from dgmbench.data.views import binarise
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import binarise
 from dgmbench.models.latent.discrete_gradients import Draws, reinforce, vimco
 from dgmbench.models.latent.iwae import IWAE, IWAESettings
 from dgmbench.models.latent.sigmoid_belief import SigmoidBelief, SigmoidBeliefSettings
@@ -138,7 +139,7 @@ class GradientVariance(Control[GradientVarianceSettings]):
             objective="vae", samples=settings.samples,
         )  # fmt: skip
         with initialising("control", context.control, context.seed, repetition):
-            models = SigmoidBelief(belief, data.shape, data.levels), IWAE(gaussian, data.shape, data.levels)
+            models = SigmoidBelief(belief, data.schema), IWAE(gaussian, data.schema)
         for model in models:
             model.use_training_mean(context.pixels("train").mean(0))
             model.to(context.device)
@@ -151,7 +152,7 @@ class GradientVariance(Control[GradientVarianceSettings]):
         model.train()
         for _ in range(self.settings.steps):
             optimiser.zero_grad()
-            model.step(self._minibatch(images, levels, noise), "model", noise)["loss"].backward()
+            model.step(Batch(self._minibatch(images, levels, noise)), "model", noise)["loss"].backward()
             optimiser.step()
         model.eval()
 

@@ -27,7 +27,7 @@ from dgmbench.controls.instruments import (
     replace_by_noise,
     with_uniform,
 )
-from dgmbench.data.views import to_levels
+from dgmbench.data.pixels import quantise
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.results import Record
@@ -148,7 +148,7 @@ class LookupTable(Control[LookupTableSettings]):
             for name, width in widths.items():
                 generator = context.generator("sample", table.name(name))
                 drawn[table.name(name)] = self._draw(stored[: table.size], width, n, generator)
-        return {name: to_levels(images, levels, "dequantised").cpu() for name, images in drawn.items()}
+        return {name: quantise(images, levels).cpu() for name, images in drawn.items()}
 
     def _draw(self, centres: Tensor, width: float, n: int, generator: torch.Generator) -> Tensor:
         """Draws of the whole mixture, its uniform part included."""

@@ -26,7 +26,7 @@ from dgmbench.controls.instruments import (
     standard_error,
     with_uniform,
 )
-from dgmbench.data.views import to_levels
+from dgmbench.data.pixels import quantise
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
@@ -143,7 +143,7 @@ class NoiseMixture(Control[NoiseMixtureSettings]):
             name = _name(share)
             draws[name] = replace_by_noise(draws[P], share, context.generator("sample", name))
         levels = context.data.levels
-        return {name: to_levels(images, levels, "dequantised").cpu() for name, images in draws.items()}
+        return {name: quantise(images, levels).cpu() for name, images in draws.items()}
 
     def _sheets(self, context: Context, samples: dict[str, Tensor]) -> list[Sheet]:
         judged = self.settings.judged_share

@@ -17,7 +17,7 @@ from torch import Tensor
 from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, Curve, Finding, Panel, Sheet
 from dgmbench.controls.instruments import SHOWN, GridSettings, ParzenScore, k_means, parzen_score
-from dgmbench.data.views import to_levels
+from dgmbench.data.pixels import quantise
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct
 from dgmbench.statistics import Interval, mean_interval, student_interval
@@ -137,7 +137,4 @@ def _sheets(context: Context, contests: Sequence[_Contest]) -> list[Sheet]:
         f"Of {best.size:,} k-means centres ({best.k_means[0].mean:.1f} nats)": best.shown["kmeans"],
         f"Of {best.size:,} training images ({best.training[0].mean:.1f} nats)": best.shown["train"],
     }
-    return [
-        Sheet(title, to_levels(images.cpu(), levels, "dequantised").numpy(), levels)
-        for title, images in shown.items()
-    ]
+    return [Sheet(title, quantise(images.cpu(), levels).numpy(), levels) for title, images in shown.items()]

@@ -28,7 +28,7 @@ from dgmbench.controls.instruments import (
     parzen_score,
     standard_error,
 )
-from dgmbench.data.views import to_levels
+from dgmbench.data.pixels import quantise
 from dgmbench.errors import SettingsError
 from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.baselines.ppca import PPCA
@@ -252,6 +252,6 @@ def _sheets(context: Context, models: dict[str, CanSample]) -> list[Sheet]:
     levels = context.data.levels
     sheets = []
     for name, model in models.items():
-        draws = to_levels(model.sample(SHOWN, context.generator("sheet", name)), levels, "dequantised")
+        draws = quantise(model.sample(SHOWN, context.generator("sheet", name)), levels)
         sheets.append(Sheet(f"Samples of the {TITLES[name]}", draws.cpu().numpy(), levels))
     return sheets

@@ -8,6 +8,8 @@ import numpy as np
 
 from dgmbench.data import streams
 from dgmbench.data.fetch.raw import CorruptError, Fetched
+from dgmbench.data.schema import image_schema
+from dgmbench.data.spec import DatasetSpec
 from dgmbench.data.splits import Split, stratified
 
 # Of the pixels and of the labels, both as uint8 in the library's order.
@@ -42,3 +44,16 @@ def cut_digits(contents: dict[str, bytes], seed: int) -> dict[str, Split]:
     labels = np.frombuffer(contents["labels"], np.uint8).astype(np.int64)
     parts = stratified(labels, DIGITS_SIZES, streams.generator(seed, "split"))
     return {split: Split(images[chosen], labels[chosen]) for split, chosen in parts.items()}
+
+
+DIGITS = DatasetSpec(
+    name="digits",
+    title="Optical recognition of handwritten digits (8x8, from scikit-learn)",
+    licence="CC BY 4.0",
+    homepage="https://archive.ics.uci.edu/dataset/80",
+    schema=image_schema((1, 8, 8), levels=17, classes=10),
+    views=("binary", "gray"),
+    raw=None,
+    cut=cut_digits,
+    bundled=fetch_digits,
+)

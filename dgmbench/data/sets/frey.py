@@ -17,6 +17,8 @@ import numpy as np
 
 from dgmbench.data import streams
 from dgmbench.data.fetch.raw import Form, RawFile, RawSet
+from dgmbench.data.schema import image_schema
+from dgmbench.data.spec import DatasetSpec
 from dgmbench.data.splits import IntArray, Split, UintArray
 
 FRAMES, HEIGHT, WIDTH = 1965, 28, 20
@@ -94,3 +96,15 @@ def deal(seed: int) -> dict[str, IntArray]:
             owner[block * BLOCK : (block + 1) * BLOCK] = split
     mixed = streams.permutation(generator, FRAMES)
     return {split: mixed[owner[mixed] == split] for split in ("train", "valid", "test")}
+
+
+FREY = DatasetSpec(
+    name="frey",
+    title="Frey faces: 1965 frames of a video of Brendan Frey",
+    licence="none stated; made public by Brendan Frey and Sam Roweis",
+    homepage="https://cs.nyu.edu/~roweis/data.html",
+    schema=image_schema((1, HEIGHT, WIDTH), levels=256),
+    views=("gray",),
+    raw=FREY_RAW,
+    cut=cut_frey,
+)

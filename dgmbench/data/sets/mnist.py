@@ -6,6 +6,8 @@ import numpy as np
 
 from dgmbench.data import streams
 from dgmbench.data.fetch.raw import Carrier, RawFile, RawSet
+from dgmbench.data.schema import image_schema
+from dgmbench.data.spec import DatasetSpec
 from dgmbench.data.splits import SPLITS, Split, UintArray
 from dgmbench.errors import DataError
 
@@ -139,3 +141,37 @@ def cut_amat(contents: dict[str, bytes], seed: int) -> dict[str, Split]:
     order = streams.permutation(streams.generator(seed, "sorted_test"), len(images["test"]))
     images["test"] = images["test"][order]
     return {split: Split(array, None) for split, array in images.items()}
+
+
+MNIST = DatasetSpec(
+    name="mnist",
+    title="MNIST handwritten digits",
+    licence="CC BY-SA 3.0",
+    homepage="http://yann.lecun.com/exdb/mnist/",
+    schema=image_schema((1, 28, 28), levels=256, classes=10),
+    views=("binary", "gray"),
+    raw=MNIST_RAW,
+    cut=cut_idx,
+)
+
+FASHION = DatasetSpec(
+    name="fashion",
+    title="Fashion-MNIST",
+    licence="MIT",
+    homepage="https://github.com/zalandoresearch/fashion-mnist",
+    schema=image_schema((1, 28, 28), levels=256, classes=10),
+    views=("binary", "gray"),
+    raw=FASHION_RAW,
+    cut=cut_idx,
+)
+
+MNIST_STATIC = DatasetSpec(
+    name="mnist_static",
+    title="MNIST, statically binarised (Larochelle and Murray 2011)",
+    licence="none stated; derived from MNIST (CC BY-SA 3.0)",
+    homepage="http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
+    schema=image_schema((1, 28, 28), levels=2),
+    views=("binary",),
+    raw=STATIC_RAW,
+    cut=cut_amat,
+)

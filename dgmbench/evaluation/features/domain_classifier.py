@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
-from dgmbench.data.views import binarise, intensity
+from dgmbench.data.schema import ImageTarget
+from dgmbench.data.views import View, view_of
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
 from dgmbench.files import read_object, sha256_file, write_json
 from dgmbench.results import Record, write_records
 from dgmbench.settings import Params, classifier_views
 from dgmbench.statistics import binomial_std_error
+from dgmbench.terms import ViewName
 from dgmbench.training.checkpoints import load_tensors
 from dgmbench.training.devices import device_name, set_up
 from dgmbench.training.loading import RUNS
@@ -39,7 +41,9 @@ def train_classifiers(params: Params, dataset: str, results: Path = Path("result
     if not views:
         print(f"{dataset} has no labels, hence no domain classifier, domain FID or probe", file=sys.stderr)
     records = [_train_view(params, data, view, device) for view in views]
-    shape = {"image_shape": list(data.shape), "classes": data.classes}
+    target = data.schema.target
+    image_shape = list(target.shape) if isinstance(target, ImageTarget) else None
+    shape = {"image_shape": image_shape, "classes": data.classes}
     weights = {view: sha256_file(weights_file(dataset, view)) for view in views}
     write_json(folder / "info.json", shape | {"weights_sha256": weights})
     (results / dataset / NAME).mkdir(parents=True, exist_ok=True)
@@ -52,34 +56,29 @@ def weights_file(dataset: str, view: str) -> Path:
     return RUNS / dataset / NAME / f"weights-{view}.pt"
 
 
-def _view_of(view: str, levels: int) -> object:
-    if view == "binary":
-        return lambda images, generator: binarise(images, levels, generator)
-    return lambda images, generator: intensity(images, levels)
-
-
-def _train_view(params: Params, data: Dataset, view: str, device: torch.device) -> Record:
+def _train_view(params: Params, data: Dataset, name: ViewName, device: torch.device) -> Record:
     started = time.monotonic()
+    view = view_of(name, data.schema)
     labels = {split: torch.from_numpy(data.labels(split)) for split in ("train", "valid", "test")}
-    print(f"train {data.name} classifier, {view} view", file=sys.stderr)
+    print(f"train {data.name} classifier, {name} view", file=sys.stderr)
     classifier = train_classifier(
         torch.from_numpy(data.images("train")),
         labels["train"],
-        _held_out(data, view, "valid"),
+        _shown(data, view, "valid"),
         labels["valid"],
         classes=int(data.classes or 0),
         epochs=params.classifier.epochs,
-        seed=derive_seed("classifier", view, params.classifier.seed) % 2**32,
+        seed=derive_seed("classifier", name, params.classifier.seed) % 2**32,
         device=device,
-        batch_transform=_view_of(view, data.levels),  # type: ignore[arg-type]
+        batch_transform=lambda images, generator: view.display(view.observe(images, generator)),
     )
-    write_weights(weights_file(data.name, view), classifier)
-    accuracy = classifier.accuracy(_held_out(data, view, "test"), labels["test"])
+    write_weights(weights_file(data.name, name), classifier)
+    accuracy = classifier.accuracy(_shown(data, view, "test"), labels["test"])
     n = len(labels["test"])
     error = binomial_std_error(accuracy, n)
     return Record(
         dataset=data.name,
-        view=view,
+        view=name,
         model=NAME,
         seed=params.classifier.seed,
         metric="test_accuracy",
@@ -94,10 +93,8 @@ def _train_view(params: Params, data: Dataset, view: str, device: torch.device) 
     )
 
 
-def _held_out(data: Dataset, view: str, split: str) -> Tensor:
-    if view == "binary":
-        return torch.from_numpy(data.binary(split)).float()
-    return intensity(torch.from_numpy(data.images(split)), data.levels)
+def _shown(data: Dataset, view: View, split: str) -> Tensor:
+    return view.display(view.fixed(data, split))
 
 
 def load_classifier(dataset: str, view: str, device: torch.device) -> DomainClassifier | None:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.features.classifier import FEATURES, DomainClassifier
-from dgmbench.files import sha256_json
-from dgmbench.provenance import code_hash
+from dgmbench.provenance import code_key
 
 # Images that are looked through at once for values that do not belong.
 BLOCK = 4096
@@ -48,9 +47,9 @@ class DomainSpace:
     def __init__(self, classifier: DomainClassifier) -> None:
         self.classifier = classifier
         self.device = classifier.logits.weight.device
-        code = sha256_json(code_hash("dgmbench.evaluation.features.classifier"))
         weights = state_sha256(classifier.state_dict())
-        self.identity = f"domain {weights} {self.device.type} {code} torch {torch.__version__}"
+        code = code_key("dgmbench.evaluation.features.classifier")
+        self.identity = f"domain {weights} {self.device.type} {code}"
 
     def features(self, images: Tensor) -> Tensor:
         """As `FeatureSpace.features`; the shape is that of the data set's images."""

@@ -37,6 +37,7 @@ from dgmbench.data.fetch.web import serve_plain
 from dgmbench.errors import DataError
 from dgmbench.evaluation.features.feature_spaces import checked_pixels
 from dgmbench.files import expanded
+from dgmbench.provenance import code_key
 
 WIDTH, SIDE, CLASSES = 2048, 299, 1008
 SETTING = "evaluation.inception.weights"
@@ -193,7 +194,9 @@ class InceptionSpace:
 
     def __init__(self, weights: Weights, device: torch.device | str = "cpu", batch_size: int = 50) -> None:
         self.weights, self.device, self.batch_size = weights, torch.device(device), batch_size
-        self.identity = f"inception 2015-12-05 {weights.sha256} folded {self.device.type}"
+        self.identity = (
+            f"inception 2015-12-05 {weights.sha256} folded {self.device.type} {code_key(__name__)}"
+        )
 
     @cached_property
     def network(self) -> nn.Module:

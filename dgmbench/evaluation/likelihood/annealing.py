@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from dgmbench.blocks import BlockStore
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood.annealing_path import Annealing, sigmoid_schedule
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
 from dgmbench.evaluation.likelihood.hmc import NOISE_STEPS, Block, Chains, frozen, in_float64
 from dgmbench.evaluation.likelihood.tuning import Steps, tuned_steps
-from dgmbench.evaluation.resume import BlockStore
 from dgmbench.models.capabilities import CanDecode, HasObservationModel
 
 

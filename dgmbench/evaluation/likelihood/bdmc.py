@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
+from dgmbench.blocks import BlockStore
 from dgmbench.evaluation.likelihood.annealing import anneal, check_capability
 from dgmbench.evaluation.likelihood.annealing_path import Annealing
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
 from dgmbench.evaluation.likelihood.hmc import device_of, in_float64, point_generator, prior_draws
-from dgmbench.evaluation.resume import BlockStore
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from dgmbench.blocks import BlockStore
 from dgmbench.errors import CapabilityError
-from dgmbench.evaluation.resume import BlockStore
 from dgmbench.models.capabilities import HasLogWeights, PreparesLogWeights
 
 LogProb = Callable[[Tensor], Tensor]

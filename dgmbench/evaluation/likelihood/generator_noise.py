@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dgmbench.data.views import BinaryView
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood
 from dgmbench.evaluation.likelihood.annealing_path import Annealing
@@ -35,7 +36,7 @@ class GaussianObservation:
     def __init__(self, generator: CanDecode, variance: float) -> None:
         if not (variance > 0 and math.isfinite(variance)):
             raise CapabilityError(f"the variance of an observation model is positive, not {variance}")
-        if getattr(generator, "view", None) == "binary":
+        if isinstance(getattr(generator, "view", None), BinaryView):
             raise CapabilityError(
                 f"{type(generator).__name__} models binary images, and a density on [0,1]^d is no probability"
                 " of theirs; annealing its own Bernoulli decoder, or importance sampling, works instead"

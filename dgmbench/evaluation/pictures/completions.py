@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgmbench.data.views import intensity, to_levels
-from dgmbench.evaluation.pictures.latent_pictures import LatentSheet, first_finished, write_sheets
+from dgmbench.evaluation.measure import measure
+from dgmbench.evaluation.pictures.latent_pictures import LatentSheet, write_sheets
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import CanComplete
 from dgmbench.results import Record
@@ -28,11 +28,10 @@ IMAGES, DRAWS = 2, 8
 HIDDEN = 128
 
 
+@measure(needs=(CanComplete,), first_seed=True)
 def completions(subject: Subject, folder: Path) -> Iterator[Record]:
     """Write ``completion-<seed>.npz`` and ``.json`` of the first finished seed; yields no records."""
-    seed = subject.run.info["seed"]
-    if isinstance(subject.run.model, CanComplete) and seed == first_finished(subject):
-        write_sheets(folder, f"completion-{seed}", [completion_sheet(subject)])
+    write_sheets(folder, f"completion-{subject.run.info['seed']}", [completion_sheet(subject)])
     return iter(())
 
 
@@ -72,24 +71,16 @@ def completion_sheet(subject: Subject) -> LatentSheet:
 
 def _row(subject: Subject, image: Tensor, given: Tensor, place: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """``[2 + DRAWS, C, H, W]`` of one discrete ``image [C, H, W]``."""
-    model, domain = subject.run.model, subject.run.model.domain
+    model = subject.run.model
     assert isinstance(model, CanComplete)
     noise = generator_for("complete", place, subject.settings.seed, device=subject.device)
     x = image.expand(DRAWS, *image.shape).to(subject.device)
-    drawn = model.complete(_in_domain(x, subject), given.to(subject.device), noise)
-    filled = to_levels(drawn, subject.levels, domain).cpu()
-    shown = _bytes(torch.cat([image[None], image[None], filled]), subject.levels)
+    drawn = model.complete(subject.view.encode(x), given.to(subject.device), noise)
+    filled = subject.view.decode(drawn).cpu()
+    shown = _bytes(subject.view.display(torch.cat([image[None], image[None], filled])))
     shown[1] = torch.where(given, shown[1], HIDDEN)
     return shown.numpy()
 
 
-def _in_domain(x: Tensor, subject: Subject) -> Tensor:
-    """Discrete images as the model takes them: a draw of 0/1, or levels."""
-    domain = subject.run.model.domain
-    if domain not in ("binary", "levels"):
-        raise ValueError(f"completion takes discrete images; this model's are {domain}")
-    return x.float() if domain == "binary" else x.long()
-
-
-def _bytes(images: Tensor, levels: int) -> Tensor:
-    return (intensity(images, levels) * 255).round().to(torch.uint8)
+def _bytes(images: Tensor) -> Tensor:
+    return (images * 255).round().to(torch.uint8)

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.pictures.latent_pictures import (
     CLASS_PAIRS,
     PAIRS,
     STEPS,
     STRENGTHS,
     LatentSheet,
-    first_finished,
     write_sheets,
 )
 from dgmbench.evaluation.spaces.latent_geometry import Codes, linear, spherical
@@ -46,11 +46,12 @@ class HasStrip(Protocol):
     moves: Tensor
 
 
+@measure(needs=(CanDecode,), first_seed=True)
 def generator_pictures(subject: Subject, folder: Path) -> Iterator[Record]:
     """Write ``latent-<seed>.npz`` and ``.json`` of the first finished seed; yields no records."""
-    seed, model = subject.run.info["seed"], subject.run.model
-    if isinstance(model, CanDecode) and not has_codes(model) and seed == first_finished(subject):
-        write_sheets(folder, f"latent-{seed}", list(generator_sheets(subject, model)))
+    model: Any = subject.run.model
+    if not has_codes(model):
+        write_sheets(folder, f"latent-{subject.run.info['seed']}", list(generator_sheets(subject, model)))
     return iter(())
 
 

@@ -16,10 +16,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.spaces.latent_geometry import (
     Codes,
     Quantiles,
@@ -28,10 +28,10 @@ from dgmbench.evaluation.spaces.latent_geometry import (
     plane,
     spherical,
 )
-from dgmbench.evaluation.spaces.latents import Decoder, codes_of
+from dgmbench.evaluation.spaces.latents import INFERS, Decoder, codes_of
 from dgmbench.evaluation.subject import Subject
-from dgmbench.files import read_json, write_json
-from dgmbench.models.capabilities import CanDecode
+from dgmbench.files import write_json
+from dgmbench.models.capabilities import CanDecode, CanEncode
 from dgmbench.models.parts.densities import standard_normal_log_prob
 from dgmbench.results import Record
 
@@ -64,16 +64,15 @@ class LatentSheet:
     column_labels: tuple[str, ...] = ()
 
 
+@measure(needs=(CanEncode, INFERS), reads=("probe_pool", "parzen"), first_seed=True)
 def pictures(subject: Subject, folder: Path) -> Iterator[Record]:
     """Write ``latent-<seed>.npz`` (sheets by role) and ``.json`` (their words) of the first finished seed.
 
     Yields no records: it stands among the metrics because they share the codes.
     """
-    seed = subject.run.info["seed"]
-    if seed == first_finished(subject):
-        sheets = list(latent_sheets(subject))
-        if sheets:
-            write_sheets(folder, f"latent-{seed}", sheets)
+    sheets = list(latent_sheets(subject))
+    if sheets:
+        write_sheets(folder, f"latent-{subject.run.info['seed']}", sheets)
     return iter(())
 
 
@@ -81,12 +80,6 @@ def write_sheets(folder: Path, stem: str, sheets: Sequence[LatentSheet]) -> None
     """``<stem>.npz``, the images by role, and ``<stem>.json``, the words around them."""
     save_arrays(folder / f"{stem}.npz", **{sheet.role: sheet.images for sheet in sheets})
     write_json(folder / f"{stem}.json", [_words(sheet) for sheet in sheets])
-
-
-def first_finished(subject: Subject) -> int:
-    """The least seed of the entry whose training completed: the same whichever seed is evaluated first."""
-    infos = [subject.run.info, *(read_json(path) for path in subject.run.folder.glob("run-*.json"))]
-    return min(info["seed"] for info in infos if info["status"] == "completed")
 
 
 def _words(sheet: LatentSheet) -> dict[str, Any]:
@@ -219,6 +212,8 @@ def has_standard_prior(model: object) -> bool:
 
 
 def _gaussian_quantiles(probabilities: Codes, place: int) -> Codes:
+    from scipy.special import ndtri
+
     return ndtri(probabilities)
 
 
@@ -233,7 +228,7 @@ def _code_quantiles(subject: Subject) -> Quantiles:
 
 def _levels(subject: Subject) -> int:
     """Levels of a sheet: those of gray images, and 256 for the probabilities of binary ones."""
-    return 256 if subject.view == "binary" else subject.levels
+    return 256 if subject.view.is_binary else subject.levels
 
 
 def _levels_of(subject: Subject, images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 
@@ -50,10 +51,10 @@ def class_coverage(predicted: Tensor, real: Tensor, classes: int) -> ClassCovera
     return ClassCoverage(share, effective, effective * math.sqrt(variance), len(predicted))
 
 
+@measure(labels=True, samples=True, reads=("fid_samples",))
 def coverage_of_classes(subject: Subject, folder: Path) -> Iterator[Record]:
     """Class coverage and the effective number of classes; nothing without a classifier."""
-    if subject.classifier is None:
-        return
+    assert subject.classifier is not None
     limit = subject.settings.fid_samples
     features = subject.sample_features(limit), subject.domain_features("test")
     predicted, real = (subject.classifier.classes_of(each) for each in features)

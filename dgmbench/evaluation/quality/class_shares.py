@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.features.classifier import DomainClassifier
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.quality.scores import Score
 from dgmbench.evaluation.subject import Subject
 from dgmbench.evaluation.subsets import training_rows
@@ -62,10 +63,10 @@ def class_histogram_scores(
     yield Score(f"{metric}_floor", histogram_distance(floor, theirs), None, len(train))
 
 
+@measure(labels=True, samples=True, reads=("fid_samples",))
 def class_histogram(subject: Subject, folder: Path) -> Iterator[Record]:
     """The same of a run, whose counts it leaves in ``classes-<seed>.npz``."""
-    if subject.classifier is None:
-        return
+    assert subject.classifier is not None
     generated = subject.sample_features(subject.settings.fid_samples)
     train, seed = subject.domain_features("train"), subject.settings.seed
     sets = generated, subject.domain_features("test"), train[training_rows(len(train), len(generated), seed)]

@@ -10,6 +10,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 
@@ -17,6 +18,7 @@ from dgmbench.results import Record
 SATURATED = 0.99
 
 
+@measure(cheap=True)
 def saturation(subject: Subject, folder: Path) -> Iterator[Record]:
     """`discriminator_saturated`: percent of epochs with a saturated discriminator; nothing without."""
     seed = subject.run.info["seed"]

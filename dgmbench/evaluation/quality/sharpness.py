@@ -25,10 +25,12 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.quality.edges import edge_sharpness
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import HasObservationModel
 from dgmbench.results import Record
+from dgmbench.terms import ViewName
 from dgmbench.training.seeding import generator_for
 
 NYQUIST = 0.5
@@ -150,12 +152,13 @@ def ratio_of_means(
 Ratio = Callable[[Tensor, Tensor], SharpnessRatio]
 
 
-def ratios(view: str) -> dict[str, Ratio]:
+def ratios(view: ViewName) -> dict[str, Ratio]:
     """The measures of a view by metric. Every edge of a black-and-white image is one pixel wide."""
     spectral: dict[str, Ratio] = {"high_frequency_ratio": high_frequency_ratio}
     return spectral if view == "binary" else spectral | {"edge_sharpness_ratio": edge_sharpness_ratio}
 
 
+@measure(samples=True)
 def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
     """High-frequency energy and, in gray, edge sharpness over those of test images: the samples', and the
     mean images' of a density.
@@ -172,8 +175,8 @@ def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
         sets["means"] = ("_mean", means)
     for name, (suffix, images) in sets.items():
         arrays[name] = radial_spectrum(images).power.numpy()
-        for metric, measure in ratios(subject.view).items():
-            result = measure(images, real)
+        for metric, ratio in ratios(subject.view.name).items():
+            result = ratio(images, real)
             yield subject.record(
                 metric + suffix, result.ratio, result.std_error,
                 n=len(images), unit="1", kind="estimate", seconds=subject.lap(),
@@ -187,7 +190,7 @@ def prior_means(subject: Subject, n: int) -> Tensor | None:
     None in the binary view, or without a p(x|z).
     """
     model = subject.run.model
-    if subject.view == "binary" or not isinstance(model, HasObservationModel):
+    if subject.view.is_binary or not isinstance(model, HasObservationModel):
         return None
     generator = generator_for("sharpness", subject.settings.seed, device=subject.device)
     sizes = [len(block) for block in torch.empty(n).split(subject.settings.batch_size)]

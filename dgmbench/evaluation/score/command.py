@@ -29,12 +29,13 @@ from dgmbench.data.datasets import DatasetSpec, dataset_names, get_spec
 from dgmbench.errors import DataError, SettingsError, suggest
 from dgmbench.evaluation.score.measures import all_scores, too_few
 from dgmbench.evaluation.score.output import rows, table, write_csv
-from dgmbench.evaluation.score.places import cache_folder, check_target, mirror_folder
+from dgmbench.evaluation.score.places import check_target, mirror_folder, store_folder
 from dgmbench.evaluation.score.reference import load_reference
 from dgmbench.evaluation.score.samples import read_samples
 from dgmbench.evaluation.subsets import shuffled
 from dgmbench.files import expanded
 from dgmbench.settings import EvaluationSettings, InceptionSettings
+from dgmbench.terms import ViewName
 from dgmbench.training.devices import choose_device, exact_float32
 from dgmbench.training.loading import RUNS
 from dgmbench.training.runs import DATA
@@ -63,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--inception-weights", type=Path, help="file of the Inception weights")
     parser.add_argument("--neighbours", type=int, default=5, help="k of precision, recall, density, coverage")
     parser.add_argument("--mirror", type=Path, help="directory of raw data and weights (DGMBENCH_MIRROR)")
-    parser.add_argument("--cache", default="features", help="directory that keeps features; '' keeps none")
+    parser.add_argument("--store", default="store", help="directory that remembers features; '' for none")
     parser.add_argument("--csv", type=Path, help="write the scores there too: the columns of results.csv, "
                         "what they were measured against, and notes")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -107,7 +108,7 @@ def _told(what: str, sentences: Sequence[str]) -> list[str]:
     return [f"{what}: {sentence}" for sentence in sentences]
 
 
-def _view(wanted: str | None, spec: DatasetSpec) -> str:
+def _view(wanted: ViewName | None, spec: DatasetSpec) -> ViewName:
     view = wanted or ("gray" if "gray" in spec.views else spec.views[0])
     if view not in spec.views:
         raise SettingsError(f"--view {view}: {spec.name} has it not. {suggest(view, spec.views)}")
@@ -122,7 +123,7 @@ def _settings(arguments: argparse.Namespace) -> EvaluationSettings:
         use=arguments.inception or None, weights=None if weights is None else str(weights)
     )
     return EvaluationSettings(
-        prdc_neighbours=arguments.neighbours, inception=inception, feature_cache=cache_folder(arguments.cache)
+        prdc_neighbours=arguments.neighbours, inception=inception, store=store_folder(arguments.store)
     )
 
 

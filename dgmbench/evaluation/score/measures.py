@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import FEATURES
-from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.embed import embedded
 from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.features.inception import WIDTH
 from dgmbench.evaluation.quality.class_shares import class_histogram_scores
@@ -22,6 +22,7 @@ from dgmbench.evaluation.quality.sharpness import ratios
 from dgmbench.evaluation.score.reference import Reference
 from dgmbench.evaluation.subsets import some_images, training_rows
 from dgmbench.settings import EvaluationSettings
+from dgmbench.store import Store
 
 Space = Literal["domain", "inception", "pixels"]
 TITLES = {"domain": "domain", "inception": "Inception"}
@@ -101,10 +102,11 @@ def _features(
     settings: EvaluationSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Those of at most `limit` samples and test images, and of as many training images as samples."""
-    cache = FeatureCache(settings.feature_cache)
+    store = Store(settings.store)
     generated, real = (some_images(images, limit, settings.seed) for images in (samples, reference.real))
     train = reference.train[training_rows(len(reference.train), len(generated), settings.seed)]
-    return cache.features(space, generated), cache.features(space, real), cache.features(space, train)
+    first, second, third = (embedded(space, images, store) for images in (generated, real, train))
+    return first, second, third
 
 
 def _in_space(

@@ -45,17 +45,17 @@ def _is_or_holds(read: Path, target: Path) -> bool:
     return any(each.exists() and each.samefile(real) for each in files)
 
 
-def cache_folder(named: str) -> str | None:
-    """`--cache` with `~` replaced; None for ''. Raises SettingsError where no folder can be."""
+def store_folder(named: str) -> str | None:
+    """`--store` with `~` replaced; None for ''. Raises SettingsError where no folder can be."""
     if not named:
         return None
     folder = expanded(named)
     try:
         there = next(each for each in (folder, *folder.absolute().parents) if _is_there(each))
     except OSError as error:
-        raise SettingsError(f"--cache {named}: {error.strerror or error}") from error
+        raise SettingsError(f"--store {named}: {error.strerror or error}") from error
     if not there.is_dir():
-        raise SettingsError(f"--cache {named}: {there} is no folder; name another, or '' to keep no features")
+        raise SettingsError(f"--store {named}: {there} is no folder; name another, or '' for none")
     return str(folder)
 
 

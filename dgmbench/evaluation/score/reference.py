@@ -16,12 +16,13 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
-from dgmbench.data.views import binarise, intensity
+from dgmbench.data.views import view_of
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.features.domain_classifier import load_classifier, weights_file
 from dgmbench.files import sha256_file
 from dgmbench.statistics import binomial_std_error
+from dgmbench.terms import ViewName
 from dgmbench.training.runs import DATA
 
 # Percent of test images that the classifiers of the pipelines get right, to whole numbers, rounded down.
@@ -54,23 +55,22 @@ class Reference:
     """A data set in one view, as [n, C, H, W] float32 in [0, 1], and its classifier."""
 
     data: Dataset
-    view: str
+    view: ViewName
     device: torch.device
 
     @cached_property
     def real(self) -> Tensor:
         """The test images."""
-        if self.view == "binary":
-            return torch.from_numpy(self.data.binary("test")).float()
-        return intensity(torch.from_numpy(self.data.images("test")), self.data.levels)
+        return self._shown("test")
 
     @cached_property
     def train(self) -> Tensor:
         """The training images, of which floors are; binarised by seed 0."""
-        images = torch.from_numpy(self.data.images("train"))
-        if self.view == "binary":
-            return binarise(images, self.data.levels, torch.Generator().manual_seed(0))
-        return intensity(images, self.data.levels)
+        return self._shown("train")
+
+    def _shown(self, split: str) -> Tensor:
+        view = view_of(self.view, self.data.schema)
+        return view.display(view.fixed(self.data, split, torch.Generator().manual_seed(0)))
 
     @cached_property
     def judge(self) -> Judge:
@@ -113,7 +113,7 @@ class Reference:
         ]
 
 
-def load_reference(name: str, view: str, device: torch.device, mirror: Path | None) -> Reference:
+def load_reference(name: str, view: ViewName, device: torch.device, mirror: Path | None) -> Reference:
     """The data set in `data/`, prepared if it is not there yet. Raises DataError as `load_dataset`."""
     folder = DATA / name
     if not (folder / "manifest.json").exists():

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.spaces.latent_geometry import Codes
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import (
@@ -35,6 +36,8 @@ from dgmbench.models.capabilities import (
 from dgmbench.results import Record
 
 ACTIVE = 1e-2
+# Declares inference of its decoder's latents, by any one of these.
+INFERS = (HasLogWeights, HasObservationModel, CanReconstruct)
 
 
 class Decoder(Protocol):
@@ -82,7 +85,7 @@ def kl_per_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 def has_codes(model: object) -> bool:
     """Whether the model infers its own decoder's latents (see the module); their number is yet to be seen."""
-    infers = isinstance(model, (HasLogWeights, HasObservationModel, CanReconstruct))
+    infers = isinstance(model, INFERS)
     decodes = hasattr(model, "decode") and hasattr(model, "latent_dim")
     return infers and decodes and isinstance(model, CanEncode)
 
@@ -95,13 +98,12 @@ def codes_of(subject: Subject, split: str, limit: int | None = None) -> Codes | 
     return features if features.shape[1] == cast(Decoder, subject.run.model).latent_dim else None
 
 
+@measure(needs=((HasLogWeights, HasObservationModel),))
 def latents(subject: Subject, folder: Path) -> Iterator[Record]:
     """Active units over the test images.
 
     Leaves ``units-<seed>.npz``: variances, the threshold, and the KL of each dimension where it is known.
     """
-    if not isinstance(subject.run.model, (HasLogWeights, HasObservationModel)):
-        return
     codes = codes_of(subject, "test")
     if codes is None:
         return

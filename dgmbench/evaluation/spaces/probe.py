@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from dgmbench.errors import DataError
 from dgmbench.statistics import binomial_std_error
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 C_GRID: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
@@ -112,6 +115,9 @@ def validation_subset(labels: np.ndarray, n_labels: int, seed: int) -> np.ndarra
 
 
 def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
+    # scikit-learn takes seconds to import, and most models need none of it.
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=strength, max_iter=5000).fit(features, labels)
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.spaces.probe import balanced_subset, validation_subset
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import CanEncode
@@ -24,6 +24,11 @@ from dgmbench.results import Record
 from dgmbench.statistics import binomial_std_error
 from dgmbench.training.seeding import derive_seed
 
+if TYPE_CHECKING:
+    from sklearn.svm import LinearSVC
+
+# Settings that all probes read.
+PROBE_SETTINGS = ("probe_pool", "probe_labels", "probe_draws", "parzen")
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 Array = np.ndarray[Any, Any]
 
@@ -60,6 +65,8 @@ def l2_svm(
     Features are divided by their largest absolute value in `train`, one number for all of them, so that the
     grid of C fits any network.
     """
+    from sklearn.svm import LinearSVC
+
     scale = max(float(np.abs(train[0]).max()), 1e-12)
     best: tuple[float, float, LinearSVC] | None = None
     for strength in sorted(grid):
@@ -73,11 +80,10 @@ def l2_svm(
     return SVMResult(accuracy, best[1], len(test[1]))
 
 
+@measure(needs=(HasDiscriminator,), labels=True, reads=PROBE_SETTINGS)
 def svm_probes(subject: Subject, folder: Path) -> Iterator[Record]:
     """`svm_accuracy_<labels>` of models that have a discriminator, averaged over subsets of labels."""
     labels = {split: subject.data.labels(split) for split in ("train", "valid", "test")}
-    if not isinstance(subject.run.model, HasDiscriminator) or any(value is None for value in labels.values()):
-        return
     settings = subject.settings
     limits = {"train": settings.probe_pool, "valid": settings.parzen.valid_points, "test": None}
     sets = {

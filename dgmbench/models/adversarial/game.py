@@ -19,6 +19,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.models.adversarial.objectives import (
     Objective,
     accuracy,
@@ -27,12 +29,12 @@ from dgmbench.models.adversarial.objectives import (
     generator_signal,
     gradient_penalty,
 )
-from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.models.base import Model, ModelSettings
 from dgmbench.models.parts.average import ParameterAverage
 from dgmbench.models.parts.densities import standard_normal_log_prob
 from dgmbench.settings.block import Pair
 from dgmbench.settings.budget import MomentDecay, TrainingBudget
-from dgmbench.terms import View
+from dgmbench.terms import LEVELLED, ViewName
 
 # The strip of training progress: images of so many fixed z after 1, 2, 4, ... moves of the generator.
 STRIP_IMAGES, STRIP_FRAMES = 10, 20
@@ -138,11 +140,11 @@ class Discriminator(nn.Module):
         return self.verdict(self.features(x, noise)[-1].flatten(1)).squeeze(1)
 
 
-class Adversarial(GenerativeModel):
+class Adversarial(Model):
     """Two players; subclasses build `generator` (z to logits of pixels) and `discriminator`."""
 
     Settings = AdversarialSettings
-    views: ClassVar[tuple[View, ...]] = ("gray",)
+    views: ClassVar[tuple[ViewName, ...]] = LEVELLED
     phases: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
     selection_loss: ClassVar[str | None] = None
 
@@ -150,14 +152,14 @@ class Adversarial(GenerativeModel):
     strip: Tensor
     moves: Tensor
 
-    def __init__(self, settings: AdversarialSettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: AdversarialSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.settings, self.objective, self.latent_dim = settings, settings.objective, settings.latent_dim
         self.generator, self.discriminator = self.build_generator(), self.build_discriminator()
         self.average = ParameterAverage(self.generator, settings.average) if settings.average else None
-        self.register_buffer("mean", torch.zeros(image_shape))
+        self.register_buffer("mean", torch.zeros(self.image_shape))
         self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
-        frames = (STRIP_FRAMES, STRIP_IMAGES, *image_shape)
+        frames = (STRIP_FRAMES, STRIP_IMAGES, *self.image_shape)
         self.register_buffer("strip", torch.zeros(frames, dtype=torch.uint8))
 
     def build_generator(self) -> nn.Module:
@@ -187,8 +189,9 @@ class Adversarial(GenerativeModel):
         """The discriminator's step size is a multiple of the generator's."""
         return self.settings.discriminator_rate if phase == "discriminator" else 1.0
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one player, means over the batch; ``phase`` says whose move it is."""
+        x = batch.x
         if len(x) == 1:
             # The end of an epoch may be a single image, of which batch norm can make nothing.
             x = x.repeat(2, 1, 1, 1)
@@ -225,15 +228,15 @@ class Adversarial(GenerativeModel):
         z = torch.randn((STRIP_IMAGES, self.latent_dim), generator=torch.Generator().manual_seed(0))
         return z.to(self.mean)
 
-    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """The discriminator on held-out images against fresh samples, and the variance per pixel of both."""
-        samples = self.sample(max(len(x), 2), generator)
+        samples = self.sample(max(len(batch.x), 2), generator)
         drawn = self._noisy(samples, generator)
-        losses = self._discriminator_losses(x, drawn, None)
+        losses = self._discriminator_losses(batch.x, drawn, None)
         named = {f"discriminator_{name}": value for name, value in losses.items()}
         return named | {
             "sample_variance": samples.var(0).mean(),
-            "image_variance": (x - self.mean).square().mean(),
+            "image_variance": (batch.x - self.mean).square().mean(),
         }
 
     def collapse(self, curves: Mapping[str, Sequence[float]]) -> str | None:

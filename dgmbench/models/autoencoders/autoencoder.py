@@ -17,6 +17,8 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import CapabilityError, SettingsError, suggest
 from dgmbench.models.autoencoders.chains import contractive_chain, denoising_chain, scale_of_steps
 from dgmbench.models.autoencoders.code_density import CodeDensity, GaussianCodes, MixtureCodes
@@ -61,14 +63,16 @@ class AutoEncoder(Reconstruction):
     noise_variance: Tensor
     step_scale: Tensor
 
-    def __init__(self, settings: AutoEncoderSettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: AutoEncoderSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.gaussian = GaussianCodes(self.latent_dim)
         self.mixture = MixtureCodes(self.latent_dim, settings.mixture_components, settings.mixture_codes)
         if "chain" in self.ways:
-            if levels > 256:
-                raise SettingsError(f"a chain's starts are kept as uint8, and {levels} levels do not fit")
-            shape = (settings.chain_starts, *image_shape)
+            if self.levels > 256:
+                raise SettingsError(
+                    f"a chain's starts are kept as uint8, and {self.levels} levels do not fit"
+                )
+            shape = (settings.chain_starts, *self.image_shape)
             self.register_buffer("starts", torch.zeros(shape, dtype=torch.uint8))
             self.register_buffer("noise_variance", torch.zeros((), dtype=torch.float64))
             self.register_buffer("step_scale", torch.zeros((), dtype=torch.float64))
@@ -90,13 +94,13 @@ class AutoEncoder(Reconstruction):
         return super().parameter_count() + (density.parameter_count() if density is not None else 0)
 
     @torch.no_grad()
-    def finish(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def finish(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Fit the code densities and what the chain needs; returns the densities' validation numbers."""
-        codes, held_out = self._encode_all(train), self._encode_all(valid)
+        codes, held_out = self._encode_all(train.x), self._encode_all(valid.x)
         self.gaussian.fit(codes)
         scores = self.mixture.fit(codes, held_out, generator)
         if "chain" in self.ways:
-            self._prepare_chain(train, valid, codes, generator)
+            self._prepare_chain(train.x, valid.x, codes, generator)
         return {
             "gaussian_codes": -float(self.gaussian.log_prob(held_out).mean()),
             "mixture_codes": min(scores.values()),
@@ -109,9 +113,9 @@ class AutoEncoder(Reconstruction):
     def _prepare_chain(self, train: Tensor, valid: Tensor, codes: Tensor, generator: torch.Generator) -> None:
         order = torch.randperm(len(train), generator=generator, device=train.device)
         kept = train[order[torch.arange(len(self.starts), device=train.device) % len(train)]]
-        top = 1 if self.view == "binary" else self.levels - 1
+        top = self.levels - 1
         self.starts.copy_((kept * (top + 1)).floor().clamp(0, top))
-        if self.settings.regulariser == "denoising" and self.view == "gray":
+        if self.settings.regulariser == "denoising" and not self.view.is_binary:
             parts = [self.denoising_error(x, generator, 0) * len(x) for x in valid.split(BLOCK)]
             self.noise_variance.copy_(torch.stack(parts).sum() / valid.numel())
         if self.settings.regulariser == "contractive":
@@ -119,7 +123,7 @@ class AutoEncoder(Reconstruction):
             self.step_scale.copy_(scale_of_steps(gram, codes, self.settings.chain_scale))
 
     def _start_images(self) -> Tensor:
-        if self.view == "binary":
+        if self.view.is_binary:
             return self.starts.float()
         return (self.starts.float() + 0.5) / self.levels
 

@@ -13,8 +13,6 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
@@ -163,6 +161,10 @@ def _expectation_maximisation(
     codes: Tensor, components: int, seed: int
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Weights ``[k]``, means ``[k, dim]`` and factors ``[k, dim, dim]``; None if it degenerates."""
+    # Its import takes seconds, and whoever checks settings imports every family.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     if components > len(codes):
         return None
     centre, spread = _location_and_scale(codes)

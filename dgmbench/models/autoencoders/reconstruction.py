@@ -25,9 +25,11 @@ import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.models.autoencoders.chains import corrupt
 from dgmbench.models.autoencoders.contraction import EncoderJacobian, encoder_jacobian
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.parts.bodies import BodySettings, build_decoder, build_encoder
 from dgmbench.models.parts.observations import full_precision
 
@@ -66,21 +68,19 @@ class ReconstructionSettings(BodySettings):
         return self
 
 
-class Reconstruction(GenerativeModel):
+class Reconstruction(Model):
     """Encoder f, decoder g and their objective; `autoencoder` adds the ways to draw images."""
 
-    def __init__(
-        self, settings: ReconstructionSettings, image_shape: tuple[int, int, int], levels: int
-    ) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: ReconstructionSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.settings: ReconstructionSettings = settings
         self.latent_dim = settings.latent_dim
-        body, width = build_encoder(settings, image_shape)
+        body, width = build_encoder(settings, self.image_shape)
         sparse = settings.regulariser == "sparse"
         activation = settings.code_activation or ("sigmoid" if sparse else "identity")
         squash = nn.Sigmoid() if activation == "sigmoid" else nn.Identity()
         self.encoder = nn.Sequential(body, nn.Linear(width, self.latent_dim), squash)
-        self.decoder = build_decoder(settings, self.latent_dim, image_shape, 1)
+        self.decoder = build_decoder(settings, self.latent_dim, self.image_shape, 1)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes ``[n, latent_dim]`` of ``x [n, C, H, W]``."""
@@ -91,7 +91,7 @@ class Reconstruction(GenerativeModel):
         return self._mean(self.decoder(z)).reshape(-1, *self.image_shape)
 
     def _mean(self, output: Tensor) -> Tensor:
-        bounded = self.view == "binary" or self.settings.mean == "sigmoid"
+        bounded = self.view.is_binary or self.settings.mean == "sigmoid"
         return torch.sigmoid(output) if bounded else output
 
     def reconstruction_error(self, x: Tensor, seen: Tensor) -> Tensor:
@@ -100,21 +100,21 @@ class Reconstruction(GenerativeModel):
 
     def _error(self, x: Tensor, output: Tensor) -> Tensor:
         flat, output = x.flatten(1), full_precision(output)
-        if self.view == "binary":
+        if self.view.is_binary:
             return F.binary_cross_entropy_with_logits(output, flat, reduction="none").sum(1)
         return (flat - self._mean(output)).square().sum(1)
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Reconstruction error and penalty, means over the batch; ``loss`` is their sum with the decay."""
-        losses = self._losses(x, generator, self.settings.walkback)
+        losses = self._losses(batch.x, generator, self.settings.walkback)
         if self.settings.decoder_decay:
             losses["loss"] = losses["loss"] + self.settings.decoder_decay * self._decoder_squares()
         return losses
 
-    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """As `step` without decay or walkback; ``clean`` is the error of x from an uncorrupted x."""
-        clean = self.reconstruction_error(x, x).mean()
-        return self._losses(x, generator, 0) | {"clean": clean}
+        clean = self.reconstruction_error(batch.x, batch.x).mean()
+        return self._losses(batch.x, generator, 0) | {"clean": clean}
 
     def _losses(self, x: Tensor, generator: torch.Generator, walkback: int) -> dict[str, Tensor]:
         if self.settings.regulariser == "denoising":
@@ -164,7 +164,7 @@ class Reconstruction(GenerativeModel):
 
     def pixels(self, mean: Tensor, variance: Tensor | None, generator: torch.Generator) -> Tensor:
         """Draws of p(x|mean): Bernoulli, or Gaussian of the given variance (None: the mean itself)."""
-        if self.view == "binary":
+        if self.view.is_binary:
             uniform = torch.rand(mean.shape, generator=generator, device=mean.device)
             return (uniform < mean).to(mean.dtype)
         if variance is None:

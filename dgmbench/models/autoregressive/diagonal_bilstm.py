@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dgmbench.data.schema import Schema
 from dgmbench.models.autoregressive.causal import CachedPointwise, CausalConv
 from dgmbench.models.autoregressive.lane_lstm import LaneLSTM, Plan
 from dgmbench.models.autoregressive.pixelrnn import PixelRNN, PixelRNNSettings, lstm_step
@@ -63,10 +64,10 @@ class DiagonalBiLSTM(PixelRNN):
 
     Settings = PixelRNNSettings
 
-    def __init__(self, settings: PixelRNNSettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: PixelRNNSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         # One group: where this goes, all of the pixel's colours are past.
-        self.pixel = CausalConv(image_shape[0], 2 * settings.features, 1, groups=1)
+        self.pixel = CausalConv(self.image_shape[0], 2 * settings.features, 1, groups=1)
 
     def states(self, index: int, stream: Tensor, x: Tensor) -> Tensor:
         """Layer `index`'s states for its input ``stream [H, W, n, 2h]``; x is the scaled image."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from dgmbench.data.schema import Schema
 from dgmbench.models.autoregressive.causal import (
     CachedConv,
     CachedPointwise,
@@ -68,12 +69,10 @@ class GatedPixelCNN(Autoregressive):
     Settings = GatedPixelCNNSettings
     piece_pixels = 32 * 784
 
-    def __init__(
-        self, settings: GatedPixelCNNSettings, image_shape: tuple[int, int, int], levels: int
-    ) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: GatedPixelCNNSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         p, groups = settings.features, self.groups
-        first = GatedLayer(image_shape[0], p, settings.first_kernel, groups, first=True)
+        first = GatedLayer(self.image_shape[0], p, settings.first_kernel, groups, first=True)
         others = [GatedLayer(p, p, settings.kernel, groups) for _ in range(settings.blocks)]
         self.layers = nn.ModuleList([first, *others])
         self._add_head(p, settings)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from dgmbench.data.schema import Schema
 from dgmbench.models.autoregressive.causal import CachedConv, CachedPointwise, CausalConv, OddInt, WideOddInt
 from dgmbench.models.autoregressive.pixelwise import Autoregressive, AutoregressiveSettings
 from dgmbench.settings.block import Few
@@ -46,10 +47,10 @@ class PixelCNN(Autoregressive):
     Settings = PixelCNNSettings
     piece_pixels = 32 * 784
 
-    def __init__(self, settings: PixelCNNSettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: PixelCNNSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         h, groups = settings.features, self.groups
-        self.first = CausalConv(image_shape[0], 2 * h, settings.first_kernel, groups=groups, strict=True)
+        self.first = CausalConv(self.image_shape[0], 2 * h, settings.first_kernel, groups=groups, strict=True)
         self.blocks = nn.Sequential(
             *(ResidualBlock(h, settings.kernel, groups) for _ in range(settings.blocks))
         )

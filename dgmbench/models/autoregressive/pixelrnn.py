@@ -15,6 +15,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from dgmbench.data.schema import Schema
 from dgmbench.models.autoregressive.causal import CachedConv, CachedPointwise, CausalConv, WideOddInt
 from dgmbench.models.autoregressive.pixelwise import Autoregressive, AutoregressiveSettings
 from dgmbench.settings.block import Few
@@ -54,11 +55,11 @@ class PixelRNN(Autoregressive):
 
     Settings = PixelRNNSettings
 
-    def __init__(self, settings: PixelRNNSettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: PixelRNNSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         h, groups, count = settings.features, self.groups, settings.layers
         self.features, self.residual = h, settings.residual
-        self.first = CausalConv(image_shape[0], 2 * h, settings.first_kernel, groups=groups, strict=True)
+        self.first = CausalConv(self.image_shape[0], 2 * h, settings.first_kernel, groups=groups, strict=True)
         self.layers = nn.ModuleList(self.layer(settings) for _ in range(count))
         self.expand = nn.ModuleList(CausalConv(h, 2 * h, 1, groups=groups) for _ in range(count))
         skips = count if settings.skip else 0

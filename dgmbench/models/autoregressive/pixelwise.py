@@ -26,11 +26,12 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.models.autoregressive.causal import CachedPointwise, CausalConv
 from dgmbench.models.autoregressive.outputs import Bernoulli, LogisticMixture, PixelOutput, Softmax
-from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.terms import Domain
+from dgmbench.models.base import Model, ModelSettings
 
 
 class AutoregressiveSettings(ModelSettings):
@@ -75,7 +76,7 @@ class PixelCache(Protocol):
         ...
 
 
-class Autoregressive(GenerativeModel):
+class Autoregressive(Model):
     """A causal network with an output distribution per pixel; subclasses give `hidden` and `start_cache`.
 
     A subclass builds its layers, with `self.groups` channel groups, then calls `_add_head`.
@@ -89,11 +90,9 @@ class Autoregressive(GenerativeModel):
     head2: CausalConv
     output: CausalConv
 
-    def __init__(
-        self, settings: AutoregressiveSettings, image_shape: tuple[int, int, int], levels: int
-    ) -> None:
-        super().__init__(settings, image_shape, levels)
-        self.distribution = output_distribution(settings, image_shape[0], levels)
+    def __init__(self, settings: AutoregressiveSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
+        self.distribution = output_distribution(settings, self.image_shape[0], self.levels)
         self.groups = self.distribution.groups
         self.compiles = settings.compile
 
@@ -122,13 +121,13 @@ class Autoregressive(GenerativeModel):
         """The cache of `n` empty images."""
         raise NotImplementedError
 
-    @property
-    def domain(self) -> Domain:
-        """Binary pixels, or integer levels on gray images."""
-        return "binary" if self.view == "binary" else "levels"
+    @classmethod
+    def takes_densities(cls, settings: Any) -> bool:
+        """No: pixels are zeros and ones, or integer levels."""
+        return False
 
     def _scaled(self, x: Tensor) -> Tensor:
-        top = 1 if self.view == "binary" else self.levels - 1
+        top = self.levels - 1
         return x.to(self.output.bias.dtype) * (2 / top) - 1
 
     def _features(self, x: Tensor) -> Tensor:
@@ -175,8 +174,9 @@ class Autoregressive(GenerativeModel):
         """Exact log P(x) of the discrete image ``[n, C, H, W]`` in nats summed over pixels, ``[n]``."""
         return self.distribution.log_prob(self.raw_output(x), x)
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean negative log-likelihood of a batch, nats per image."""
+        x = batch.x
         pieces = self._pieces(x)
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if pieces <= 1 or not parameters or x.requires_grad or not torch.is_grad_enabled():
@@ -245,7 +245,7 @@ class Autoregressive(GenerativeModel):
                 else:
                     cache.hidden_at(self._scaled(pixel), i, j)
                 cache.store(self._scaled(pixel), i, j)
-        return drawn if self.view == "binary" else drawn.long()
+        return drawn if self.view.is_binary else drawn.long()
 
     def _draw(
         self,

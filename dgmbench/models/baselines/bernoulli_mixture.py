@@ -24,9 +24,11 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 from tqdm import tqdm
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.terms import View
+from dgmbench.models.base import Model, ModelSettings
+from dgmbench.terms import ViewName
 
 # Images that pass through the E-step at once, and images among which k-means++ looks for its seeds: one
 # pass over them for every component, so all of a large training set would take longer than EM.
@@ -80,20 +82,18 @@ class Statistics:
     on: Tensor
 
 
-class BernoulliMixture(GenerativeModel):
+class BernoulliMixture(Model):
     """A mixture of Bernoulli products; parameters in float64, fitted by `fit`."""
 
     Settings = BernoulliMixtureSettings
-    views: ClassVar[tuple[View, ...]] = ("binary",)
+    views: ClassVar[tuple[ViewName, ...]] = ("binary",)
 
     log_proportions: Tensor
     logits: Tensor
     components: Tensor
 
-    def __init__(
-        self, settings: BernoulliMixtureSettings, image_shape: tuple[int, int, int], levels: int
-    ) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: BernoulliMixtureSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.settings = settings
         self.candidates = list(itertools.product(sorted(settings.components), sorted(settings.pseudo_counts)))
         largest = max(settings.components)
@@ -107,7 +107,7 @@ class BernoulliMixture(GenerativeModel):
         k = int(self.components)
         return k - 1 + k * self.dims
 
-    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Run EM for every candidate on ``train [n, C, H, W]``; keep the best likelihood of `valid`.
 
         Every candidate starts from the same seed, so that its fit does not depend on the others.
@@ -115,7 +115,7 @@ class BernoulliMixture(GenerativeModel):
         Raises:
             SettingsError: if there are fewer images than components.
         """
-        images = train.flatten(1).to(torch.uint8)
+        images = train.x.flatten(1).to(torch.uint8)
         if max(self.settings.components) > len(images):
             raise SettingsError(f"components: there are only {len(images)} training images to share out")
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device))
@@ -126,7 +126,7 @@ class BernoulliMixture(GenerativeModel):
                 again = torch.Generator(images.device).manual_seed(seed)
                 mixture, history = self._search(images, k, strength, again, bar.update)
                 self._keep(mixture)
-                loss = -float(self.log_prob(valid).mean())
+                loss = -float(self.log_prob(valid.x).mean())
                 if kept is None or loss < best["loss"]:
                     kept = mixture
                     best = {

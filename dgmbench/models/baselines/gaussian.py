@@ -17,8 +17,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.terms import View
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
+from dgmbench.models.base import Model, ModelSettings
+from dgmbench.terms import LEVELLED, ViewName
 
 # Above 0, so that the covariance can be inverted even with fewer images than pixels.
 Shrinkage = Annotated[float, Field(gt=0, le=1)]
@@ -34,19 +36,19 @@ class GaussianSettings(ModelSettings):
     )
 
 
-class Gaussian(GenerativeModel):
+class Gaussian(Model):
     """N(mean, D U diag(v) U' D): D the pixels' deviations, U and v of the (shrunk) correlation matrix."""
 
     Settings = GaussianSettings
-    views: ClassVar[tuple[View, ...]] = ("gray",)
+    views: ClassVar[tuple[ViewName, ...]] = LEVELLED
 
     mean: Tensor
     deviations: Tensor
     basis: Tensor
     eigenvalues: Tensor
 
-    def __init__(self, settings: GaussianSettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: GaussianSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.candidates = sorted(settings.shrinkages)
         self.register_buffer("mean", torch.zeros(self.dims, dtype=torch.float64))
         self.register_buffer("deviations", torch.ones(self.dims, dtype=torch.float64))
@@ -57,17 +59,17 @@ class Gaussian(GenerativeModel):
         """d + d (d + 1) / 2: the mean and the symmetric covariance."""
         return self.dims + self.dims * (self.dims + 1) // 2
 
-    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Fit to ``train [n, C, H, W]`` and keep the shrinkage with the best likelihood of `valid`.
 
         Shrinking leaves the eigenvectors of the correlation matrix alone and moves its eigenvalues v to
         (1 - a) v + a, so that one decomposition serves all candidates.
         """
-        values = self._decompose(train)
+        values = self._decompose(train.x)
         losses = {}
         for shrinkage in self.candidates:
             self._keep(values, shrinkage)
-            losses[shrinkage] = -float(self.log_prob(valid).mean())
+            losses[shrinkage] = -float(self.log_prob(valid.x).mean())
         best = min(losses, key=lambda shrinkage: losses[shrinkage])
         self._keep(values, best)
         return {"loss": losses[best], "shrinkage": best}

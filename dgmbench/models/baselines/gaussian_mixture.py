@@ -16,19 +16,22 @@ import math
 import sys
 import warnings
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture as ScikitMixture
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 from tqdm import tqdm
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.terms import View
+from dgmbench.models.base import Model, ModelSettings
+from dgmbench.terms import LEVELLED, ViewName
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture as ScikitMixture
 
 
 class GaussianMixtureSettings(ModelSettings):
@@ -47,21 +50,19 @@ class GaussianMixtureSettings(ModelSettings):
     tolerance: PositiveFloat = Field(1e-3, description="EM ends at a gain below this, nats per image")
 
 
-class GaussianMixture(GenerativeModel):
+class GaussianMixture(Model):
     """sum_k w_k N(mean_k, (P_k P_k')^-1) in float64; scikit-learn fits, torch evaluates and draws."""
 
     Settings = GaussianMixtureSettings
-    views: ClassVar[tuple[View, ...]] = ("gray",)
+    views: ClassVar[tuple[ViewName, ...]] = LEVELLED
 
     log_proportions: Tensor
     means: Tensor
     factors: Tensor
     components: Tensor
 
-    def __init__(
-        self, settings: GaussianMixtureSettings, image_shape: tuple[int, int, int], levels: int
-    ) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: GaussianMixtureSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.settings = settings
         self.candidates = list(itertools.product(sorted(settings.components), sorted(settings.reg_covar)))
         largest, d = max(settings.components), self.dims
@@ -81,7 +82,7 @@ class GaussianMixture(GenerativeModel):
         covariances = {"full": k * matrix, "tied": matrix, "diag": k * d, "spherical": k}
         return k - 1 + k * d + covariances[self.settings.covariance]
 
-    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Run EM for every candidate on ``train [n, C, H, W]``; keep the best likelihood of `valid`.
 
         Every candidate starts from the same seed, so that its fit does not depend on the others. One whose
@@ -90,7 +91,7 @@ class GaussianMixture(GenerativeModel):
         Raises:
             SettingsError: if there are fewer images than components.
         """
-        data = self._seen(train, generator)
+        data = self._seen(train.x, generator)
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device))
         best: dict[str, float] = {"loss": math.inf}
         kept: ScikitMixture | None = None
@@ -99,7 +100,7 @@ class GaussianMixture(GenerativeModel):
             if fitted is None:
                 continue
             self._keep(fitted)
-            loss = -float(self.log_prob(valid).mean())
+            loss = -float(self.log_prob(valid.x).mean())
             if loss < best["loss"]:
                 kept, best = fitted, {"loss": loss, "components": components, "reg_covar": floor}
                 best |= {"iterations": fitted.n_iter_, "converged": float(fitted.converged_)}
@@ -120,6 +121,10 @@ class GaussianMixture(GenerativeModel):
     def _expectation_maximisation(
         self, data: Any, components: int, floor: float, seed: int
     ) -> ScikitMixture | None:
+        # Its import takes seconds, and whoever checks settings imports every family.
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture as ScikitMixture
+
         mixture = ScikitMixture(
             components,
             covariance_type=self.settings.covariance,

@@ -7,12 +7,15 @@ a symmetric Dirichlet(a) prior, which keeps a level that training never showed f
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from dgmbench.models.base import GenerativeModel, ModelSettings
-from dgmbench.terms import Domain
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
+from dgmbench.models.base import Model, ModelSettings
 
 
 class IndependentSettings(ModelSettings):
@@ -23,36 +26,36 @@ class IndependentSettings(ModelSettings):
     )
 
 
-class Independent(GenerativeModel):
+class Independent(Model):
     """A categorical distribution for each pixel value; log-probabilities in float64, fitted by `fit`."""
 
     Settings = IndependentSettings
 
     log_probabilities: Tensor
 
-    def __init__(self, settings: IndependentSettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: IndependentSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.candidates = sorted(settings.smoothings)
-        self.categories = 2 if self.view == "binary" else levels
+        self.categories = self.levels
         table = torch.full((self.dims, self.categories), 1 / self.categories, dtype=torch.float64)
         self.register_buffer("log_probabilities", table.log())
 
-    @property
-    def domain(self) -> Domain:
-        """Binary pixels, or integer levels on gray images."""
-        return "binary" if self.view == "binary" else "levels"
+    @classmethod
+    def takes_densities(cls, settings: Any) -> bool:
+        """No: each pixel has a table of its levels."""
+        return False
 
     def parameter_count(self) -> int:
         """d (K - 1) for K = 2 or L categories: each pixel's probabilities sum to one."""
         return self.dims * (self.categories - 1)
 
-    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Count ``train [n, C, H, W]`` and keep the smoothing with the best likelihood of `valid`."""
-        counts = self._counts(train)
+        counts = self._counts(train.x)
         losses = {}
         for smoothing in self.candidates:
             self._keep(counts, smoothing)
-            losses[smoothing] = -float(self.log_prob(valid).mean())
+            losses[smoothing] = -float(self.log_prob(valid.x).mean())
         best = min(losses, key=lambda smoothing: losses[smoothing])
         self._keep(counts, best)
         return {"loss": losses[best], "smoothing": best}
@@ -81,4 +84,4 @@ class Independent(GenerativeModel):
         # The last step of the ladder is left out: rounding may put it below 1.
         drawn = torch.searchsorted(ladder[:, :-1].contiguous(), uniform, right=True)
         images = drawn.T.reshape(n, *self.image_shape)
-        return images.float() if self.view == "binary" else images
+        return images.float() if self.view.is_binary else images

@@ -17,9 +17,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
 from dgmbench.kernel_density import gaussian_kernel_log_density
-from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.models.base import Model, ModelSettings
 from dgmbench.settings.block import Few, Pair
 
 # Points and centres of a block of distances: 8 MiB in float32.
@@ -49,7 +51,7 @@ class KDESettings(ModelSettings):
         return [10 ** (low + (high - low) * i / (self.widths - 1)) for i in range(self.widths)]
 
 
-class KDE(GenerativeModel):
+class KDE(Model):
     """A kernel density estimate; as many parameters as there are training pixels."""
 
     Settings = KDESettings
@@ -57,10 +59,10 @@ class KDE(GenerativeModel):
     centres: Tensor
     width: Tensor
 
-    def __init__(self, settings: KDESettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
-        if levels > 256:
-            raise SettingsError(f"kde keeps its images as uint8, and {levels} levels do not fit")
+    def __init__(self, settings: KDESettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
+        if self.levels > 256:
+            raise SettingsError(f"kde keeps its images as uint8, and {self.levels} levels do not fit")
         self.candidates = settings.grid()
         # How many centres there are, only the training images tell: see `_load_from_state_dict`.
         self.register_buffer("centres", torch.zeros(0, self.dims, dtype=torch.uint8))
@@ -77,10 +79,10 @@ class KDE(GenerativeModel):
         """n d + 1: every pixel of the n training images, and the width."""
         return self.centres.numel() + 1
 
-    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Keep ``train [n, C, H, W]`` and the width with the best likelihood of `valid`."""
-        self.centres = self._levels(train)
-        losses = (-self._log_densities(valid, self.candidates).mean(0)).tolist()
+        self.centres = self._levels(train.x)
+        losses = (-self._log_densities(valid.x, self.candidates).mean(0)).tolist()
         best = min(range(len(losses)), key=losses.__getitem__)
         self.width.fill_(self.candidates[best])
         return {"loss": losses[best], "width": self.candidates[best]}
@@ -88,7 +90,7 @@ class KDE(GenerativeModel):
     def _levels(self, x: Tensor) -> Tensor:
         """The discrete images ``[n, d]`` uint8 that ``x [n, C, H, W]`` came from."""
         flat = x.flatten(1)
-        if self.view == "gray":
+        if not self.view.is_binary:
             flat = (flat * self.levels).floor().clamp(0, self.levels - 1)
         return flat.to(torch.uint8)
 
@@ -100,7 +102,7 @@ class KDE(GenerativeModel):
         """``[n, number of widths]`` float64."""
         if len(self.centres) == 0:
             raise ValueError("a kernel density needs centres: fit it, or load its state, first")
-        if self.view == "binary":
+        if self.view.is_binary:
             return bernoulli_kernel_log_probability(self.centres, x.flatten(1), widths)
         return gaussian_kernel_log_density(self._middles(), x.flatten(1), widths).to(x.device)
 
@@ -116,7 +118,7 @@ class KDE(GenerativeModel):
         device = self.centres.device
         rows = torch.randint(len(self.centres), (n,), generator=generator, device=device)
         chosen, width = self.centres[rows], float(self.width)
-        if self.view == "binary":
+        if self.view.is_binary:
             flips = torch.rand(chosen.shape, generator=generator, device=device, dtype=torch.float64) < width
             draws = (chosen.bool() ^ flips).float()
         else:

@@ -14,10 +14,12 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.base import GenerativeModel, ModelSettings
+from dgmbench.models.base import Model, ModelSettings
 from dgmbench.models.parts.densities import standard_normal_log_prob
-from dgmbench.terms import View
+from dgmbench.terms import LEVELLED, ViewName
 
 
 class PPCASettings(ModelSettings):
@@ -28,11 +30,11 @@ class PPCASettings(ModelSettings):
     )
 
 
-class PPCA(GenerativeModel):
+class PPCA(Model):
     """Probabilistic PCA; parameters in float64, fitted by `fit`."""
 
     Settings = PPCASettings
-    views: ClassVar[tuple[View, ...]] = ("gray",)
+    views: ClassVar[tuple[ViewName, ...]] = LEVELLED
 
     mean: Tensor
     basis: Tensor
@@ -40,8 +42,8 @@ class PPCA(GenerativeModel):
     noise_variance: Tensor
     rank: Tensor
 
-    def __init__(self, settings: PPCASettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: PPCASettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         largest = max(settings.latent_dims)
         if largest >= self.dims:
             raise SettingsError(f"latent_dims: {largest} is not below the image's {self.dims} dimensions")
@@ -62,9 +64,9 @@ class PPCA(GenerativeModel):
         """d + d q + 1: the mean, the loadings W and the noise variance (rotations of W not discounted)."""
         return self.dims * (1 + self.latent_dim) + 1
 
-    def fit(self, train: Tensor, valid: Tensor, generator: torch.Generator) -> dict[str, float]:
+    def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Fit to ``train [n, C, H, W]`` and keep the q with the best likelihood of `valid`."""
-        flat = train.flatten(1).double()
+        flat = train.x.flatten(1).double()
         self.mean.copy_(flat.mean(0))
         centred = flat - self.mean
         values, vectors = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
@@ -72,7 +74,7 @@ class PPCA(GenerativeModel):
         losses = {}
         for q in self.candidates:
             self._keep(*spectrum, q)
-            losses[q] = -float(self.log_prob(valid).mean())
+            losses[q] = -float(self.log_prob(valid.x).mean())
         best = min(losses, key=lambda q: losses[q])
         self._keep(*spectrum, best)
         return {"loss": losses[best], "latent_dim": float(best)}

@@ -25,15 +25,17 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import CapabilityError
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.latent.decoding import bernoulli_scorer
 from dgmbench.models.latent.multi_sample import LEAST_MEAN, log_mean_exp, start_as_glorot
 from dgmbench.models.parts.bodies import BodySettings, MLPDecoder, build_decoder, build_encoder
 from dgmbench.models.parts.densities import gaussian_log_prob, standard_normal_log_prob
 from dgmbench.models.parts.mlp import mlp
 from dgmbench.models.parts.observations import Bernoulli, full_precision
-from dgmbench.terms import View
+from dgmbench.terms import ViewName
 
 
 class IWAESettings(BodySettings):
@@ -68,22 +70,22 @@ class GaussianLayer(nn.Module):
         return mean, log_variance
 
 
-class IWAE(GenerativeModel):
+class IWAE(Model):
     """Gaussian latents in one or two layers; z is h1, or (h1, h2) side by side."""
 
     Settings = IWAESettings
-    views: ClassVar[tuple[View, ...]] = ("binary",)
+    views: ClassVar[tuple[ViewName, ...]] = ("binary",)
 
     output_offset: Tensor
 
-    def __init__(self, settings: IWAESettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: IWAESettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.objective, self.samples = settings.objective, settings.samples
         self.sizes = list(settings.latent_dims)
         self.latent_dim = sum(self.sizes)
-        self.posterior = GaussianLayer(*build_encoder(settings, image_shape), self.sizes[0])
-        self.decoder = build_decoder(settings, self.sizes[0], image_shape, 1)
-        self.observation = Bernoulli(image_shape)
+        self.posterior = GaussianLayer(*build_encoder(settings, self.image_shape), self.sizes[0])
+        self.decoder = build_decoder(settings, self.sizes[0], self.image_shape, 1)
+        self.observation = Bernoulli(self.image_shape)
         if len(self.sizes) == 2:
             lower, upper = self.sizes
             up, down = [lower, *settings.upper_hidden], [upper, *reversed(settings.upper_hidden)]
@@ -150,9 +152,9 @@ class IWAE(GenerativeModel):
     def _log_prior(self, h1: Tensor, h2: Tensor) -> Tensor:
         return gaussian_log_prob(h1, *self.upper_prior(h2)) + standard_normal_log_prob(h2)
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """The objective and both bounds by its k draws, negative, nats per image, means over the batch."""
-        log_w = self.log_weights(x, self.samples, generator)
+        log_w = self.log_weights(batch.x, self.samples, generator)
         bounds = {"negative_elbo": -log_w.mean(), "negative_l_k": -log_mean_exp(log_w).mean()}
         loss = bounds["negative_l_k" if self.objective == "iwae" else "negative_elbo"]
         return {"loss": loss} | {name: bound.detach() for name, bound in bounds.items()}

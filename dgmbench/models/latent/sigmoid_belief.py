@@ -23,13 +23,15 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import CapabilityError, SettingsError
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.latent.discrete_gradients import NVIL, Draws, Estimate, reinforce, total, vimco
 from dgmbench.models.latent.multi_sample import LEAST_MEAN, log_mean_exp, start_as_glorot
 from dgmbench.models.parts.bodies import BodySettings, MLPDecoder, build_decoder, build_encoder
 from dgmbench.models.parts.observations import Bernoulli, full_precision
-from dgmbench.terms import View
+from dgmbench.terms import ViewName
 
 Estimator = Literal["reinforce", "nvil", "vimco", "concrete"]
 
@@ -47,18 +49,16 @@ class SigmoidBeliefSettings(BodySettings):
     baseline_hidden: list[PositiveInt] = Field([100], description="nvil only: widths of the baselines")
 
 
-class SigmoidBelief(GenerativeModel):
+class SigmoidBelief(Model):
     """Bernoulli latents in one or two layers; z is h1, or (h1, h2) side by side."""
 
     Settings = SigmoidBeliefSettings
-    views: ClassVar[tuple[View, ...]] = ("binary",)
+    views: ClassVar[tuple[ViewName, ...]] = ("binary",)
 
     mean: Tensor
 
-    def __init__(
-        self, settings: SigmoidBeliefSettings, image_shape: tuple[int, int, int], levels: int
-    ) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: SigmoidBeliefSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         if settings.estimator == "vimco" and settings.samples < 2:
             raise SettingsError("samples: vimco holds each draw against the others, so it needs 2 or more")
         self.estimator: Estimator = settings.estimator
@@ -68,7 +68,7 @@ class SigmoidBelief(GenerativeModel):
         self.latent_dim = layers * self.units
         self.recognition, self.generation = self._networks(settings, layers)
         self.prior_logits = nn.Parameter(torch.zeros(self.units))
-        self.observation = Bernoulli(image_shape)
+        self.observation = Bernoulli(self.image_shape)
         self.nvil = None
         if settings.estimator == "nvil":
             self.nvil = NVIL([self.dims, self.units][:layers], settings.baseline_hidden)
@@ -159,13 +159,13 @@ class SigmoidBelief(GenerativeModel):
         noise = torch.logit(_uniform(logits, generator), 1e-6)
         return torch.sigmoid((logits + noise) / self.temperature)
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """The estimator's negative bound, nats per image, mean over the batch."""
-        return {"loss": self.estimate(x, self.estimator, generator).loss()}
+        return {"loss": self.estimate(batch.x, self.estimator, generator).loss()}
 
-    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative bounds with discrete latents; ``"loss"`` is L_k for vimco and the ELBO for the others."""
-        log_w = self.log_weights(x, self.samples, generator)
+        log_w = self.log_weights(batch.x, self.samples, generator)
         elbo, l_k = -log_w.mean(), -log_mean_exp(log_w).mean()
         return {
             "loss": l_k if self.estimator == "vimco" else elbo,

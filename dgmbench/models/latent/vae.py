@@ -12,13 +12,16 @@ Training may weigh the KL by `beta` (Higgins et al. 2017) and raise that weight 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
 from dgmbench.errors import CapabilityError
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.latent.decoding import bernoulli_scorer
 from dgmbench.models.latent.posteriors import PosteriorSettings, build_family
 from dgmbench.models.latent.reparameterised import Parameters
@@ -28,8 +31,8 @@ from dgmbench.models.parts.observations import (
     ObservationSettings,
     build_observation,
     full_precision,
+    likelihood_of,
 )
-from dgmbench.terms import Domain
 
 
 class VAESettings(BodySettings, ObservationSettings, PosteriorSettings):
@@ -42,7 +45,7 @@ class VAESettings(BodySettings, ObservationSettings, PosteriorSettings):
     )
 
 
-class VAE(GenerativeModel):
+class VAE(Model):
     """Encoder and decoder bodies around a family of latents and an observation model.
 
     z is a point of R^n for every family; see `latent_families` for what that means for Gamma, Beta and
@@ -52,24 +55,24 @@ class VAE(GenerativeModel):
     Settings = VAESettings
     steps: Tensor
 
-    def __init__(self, settings: VAESettings, image_shape: tuple[int, int, int], levels: int) -> None:
-        super().__init__(settings, image_shape, levels)
+    def __init__(self, settings: VAESettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
         self.latent_dim = settings.latent_dim
         self.beta, self.kl_warmup_steps = settings.beta, settings.kl_warmup_steps
-        self.observation = build_observation(settings, image_shape, levels)
+        self.observation = build_observation(settings, self.image_shape, self.levels)
         self.latents = build_family(settings, self.latent_dim)
-        self.encoder, width = build_encoder(settings, image_shape)
+        self.encoder, width = build_encoder(settings, self.image_shape)
         self.posterior_head = nn.Linear(width, self.latents.raw_width)
         self.decoder = build_decoder(
-            settings, self.latents.natural_width, image_shape, self.observation.outputs_per_pixel
+            settings, self.latents.natural_width, self.image_shape, self.observation.outputs_per_pixel
         )
         # In the state, so that a resumed training goes on at the same weight.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    @property
-    def domain(self) -> Domain:
-        """That of the observation model."""
-        return self.observation.domain
+    @classmethod
+    def takes_densities(cls, settings: Any) -> bool:
+        """Whether the observation model is a density."""
+        return likelihood_of(settings) != "discretised_logistic"
 
     def posterior(self, x: Tensor) -> Parameters:
         """The parameters of q(z|x), as `self.latents` takes them."""
@@ -100,9 +103,9 @@ class VAE(GenerativeModel):
         """Means of q(z|x) (Cauchy: medians), ``[n, latent_dim]``."""
         return self.latents.location(self.posterior(x))
 
-    def step(self, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative ELBO with its KL weighed, and its two parts unweighed, nats per image, batch means."""
-        reconstruction, kl = self._elbo_terms(x, generator)
+        reconstruction, kl = self._elbo_terms(batch.x, generator)
         weight: float | Tensor = self.beta
         if self.training and self.kl_warmup_steps:
             weight = self.beta * (self.steps / self.kl_warmup_steps).clamp(max=1.0)
@@ -110,9 +113,9 @@ class VAE(GenerativeModel):
             self.steps += 1
         return {"loss": weight * kl - reconstruction, "reconstruction": -reconstruction, "kl": kl}
 
-    def validation_losses(self, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative ELBO and its two parts, nats per image, whatever the weight of the KL in training."""
-        reconstruction, kl = self._elbo_terms(x, generator)
+        reconstruction, kl = self._elbo_terms(batch.x, generator)
         return {"loss": kl - reconstruction, "reconstruction": -reconstruction, "kl": kl}
 
     def _elbo_terms(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,15 @@
 """Observation models p(x|z): what a decoder's raw outputs mean, pixel by pixel and independent given z.
 
-Three of them, each an `nn.Module` that knows its domain, how many outputs a pixel takes, its log-density, its
+Three of them, each an `nn.Module` that knows how many outputs a pixel takes, its log-density, its
 mean and how to draw from it. Binary images get a Bernoulli. Gray ones get a Gaussian on the dequantised image
 (a density) or a discretised logistic on its levels (exact probabilities: Salimans et al. 2017, section 2.1).
-Shapes: ``x [n, C, H, W]`` in the domain, outputs ``[..., n, outputs_per_pixel * C * H * W]``.
+Shapes: ``x [n, C, H, W]`` as the view gives it, outputs ``[..., n, outputs_per_pixel * C * H * W]``.
 """
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from dgmbench.models.base import ModelSettings
 from dgmbench.models.latent.decoding import bernoulli_log_prob
 from dgmbench.models.parts.densities import gaussian_log_prob
-from dgmbench.terms import Domain, View
+from dgmbench.terms import ViewName
 
 Likelihood = Literal["bernoulli", "gaussian", "discretised_logistic"]
 # Of each view, the default first.
-LIKELIHOODS: dict[View, tuple[Likelihood, ...]] = {
+LIKELIHOODS: dict[ViewName, tuple[Likelihood, ...]] = {
     "binary": ("bernoulli",),
     "gray": ("gaussian", "discretised_logistic"),
+    "color": ("gaussian", "discretised_logistic"),
 }
 Variance = Literal["network", "pixel", "shared"]
 
@@ -49,8 +50,8 @@ class ObservationSettings(ModelSettings):
     @classmethod
     def _fits_the_view(cls, likelihood: Likelihood | None, info: ValidationInfo) -> Likelihood | None:
         view = info.data.get("view")
-        if view is not None and likelihood is not None and likelihood not in LIKELIHOODS[view]:
-            raise ValueError(f"{view} images take: {', '.join(LIKELIHOODS[view])}")
+        if view is not None and likelihood is not None and likelihood not in LIKELIHOODS.get(view, ()):
+            raise ValueError(f"{view} images take: {', '.join(LIKELIHOODS.get(view, ()))}")
         return likelihood
 
 
@@ -61,7 +62,6 @@ class Observation(nn.Module):
         image_shape: ``(C, H, W)``.
     """
 
-    domain: ClassVar[Domain]
     outputs_per_pixel: int = 1
 
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
@@ -82,7 +82,7 @@ class Observation(nn.Module):
         raise NotImplementedError
 
     def sample(self, output: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws in the domain, ``[..., C, H, W]``."""
+        """Draws of x, ``[..., C, H, W]``."""
         raise NotImplementedError
 
     def _images(self, flat: Tensor) -> Tensor:
@@ -91,8 +91,6 @@ class Observation(nn.Module):
 
 class Bernoulli(Observation):
     """Binary pixels; the outputs are logits."""
-
-    domain: ClassVar[Domain] = "binary"
 
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
         """log p(x|z) in nats summed over pixels, ``[..., n]``."""
@@ -153,8 +151,6 @@ class LocationAndSpread(Observation):
 class Gaussian(LocationAndSpread):
     """Gaussian pixels of dequantised images; the log spread is the log variance."""
 
-    domain: ClassVar[Domain] = "dequantised"
-
     def least_spread(self, least_deviation: float) -> float:
         """The least variance: dequantisation noise alone has 1 / (12 L^2), and no honest pixel has less."""
         return max(least_deviation**2, 1 / (12 * self.levels**2))
@@ -182,8 +178,6 @@ class DiscretisedLogistic(LocationAndSpread):
     (Salimans et al. 2017, eq. 2; Kingma et al. 2016). The log spread is that of the logistic's scale s; its
     standard deviation is s pi / sqrt(3).
     """
-
-    domain: ClassVar[Domain] = "levels"
 
     @property
     def top(self) -> int:
@@ -236,11 +230,16 @@ class DiscretisedLogistic(LocationAndSpread):
         return self._images((drawn * self.top).round().clamp(0, self.top).long())
 
 
+def likelihood_of(settings: ObservationSettings) -> Likelihood:
+    """The form of p(x|z) that the settings ask for, by default the first of the view's."""
+    return settings.likelihood or LIKELIHOODS[settings.view][0]
+
+
 def build_observation(
     settings: ObservationSettings, image_shape: tuple[int, int, int], levels: int
 ) -> Observation:
-    """The observation model of the settings, by default the first of the view's."""
-    likelihood = settings.likelihood or LIKELIHOODS[settings.view][0]
+    """The observation model of the settings."""
+    likelihood = likelihood_of(settings)
     if likelihood == "bernoulli":
         return Bernoulli(image_shape)
     kind = Gaussian if likelihood == "gaussian" else DiscretisedLogistic

@@ -21,6 +21,7 @@ from dgmbench.controls.gradients.variance import (
     gaussian_draws,
 )
 from dgmbench.data.dataset import Dataset
+from dgmbench.data.schema import image_schema
 from dgmbench.models.latent.discrete_gradients import reinforce
 from dgmbench.models.latent.iwae import IWAE, IWAESettings
 
@@ -81,7 +82,7 @@ def test_score_function_and_reparameterisation_have_one_mean() -> None:
     settings = IWAESettings(family="iwae", view="binary", latent_dims=[2], hidden=[3])
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = IWAE(settings, (1, 2, 2), 2).double()
+        model = IWAE(settings, image_schema((1, 2, 2), 2)).double()
     x = torch.tensor([[1.0, 0, 0, 1], [0, 1, 1, 1]], dtype=torch.float64).reshape(2, 1, 2, 2)
     noise = torch.Generator().manual_seed(1)
     score = measure(

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.data.schema import image_schema
+from dgmbench.data.views import view_of
+from dgmbench.evaluation.copies.memorisation import memorisation, memorisation_domain
 from dgmbench.evaluation.copies.neighbour_search import nearest, nearest_under_shifts
 from dgmbench.evaluation.copies.neighbours import nn_distance_ratio
-from dgmbench.evaluation.copies.run_copies import memorisation, memorisation_domain
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
@@ -35,11 +37,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def subject_of(data: Dataset, samples: np.ndarray, view: str = "gray", **settings: Any) -> Subject:
     """A run whose samples are given; its classifier is untrained, but maps equal images to equal features."""
     info = {"dataset": "digits", "view": view, "model": "m", "seed": 2, "n_samples": len(samples)}
-    run: Any = SimpleNamespace(model=SimpleNamespace(view=view), info=info, samples=lambda: samples)
+    model = SimpleNamespace(view=view_of(view, image_schema((1, 8, 8), 17)))  # type: ignore[arg-type]
+    run: Any = SimpleNamespace(model=model, info=info, samples=lambda: samples)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
-    limits = {"neighbour_samples": 200, "copy_cells": 4, "feature_cache": None} | settings
+    limits = {"neighbour_samples": 200, "copy_cells": 4, "store": None} | settings
     return Subject(run, data, EvaluationSettings(**limits), 0, torch.device("cpu"), classifier)
 
 
@@ -130,10 +133,11 @@ def test_too_few_samples_for_c_t_cost_no_other_row(digits: Dataset, tmp_path: Pa
     assert "no cell with held-out images has more than 20" in told[0]
 
 
-def test_without_a_classifier_there_is_no_feature_space(digits: Dataset, tmp_path: Path) -> None:
-    subject = subject_of(digits, digits.images("valid"))
-    subject.classifier = None
-    assert list(measured(subject, tmp_path)) == PIXELS
+def test_without_labels_there_is_no_feature_space(digits: Dataset) -> None:
+    model, schema = SimpleNamespace(sample=None), image_schema((1, 8, 8), 17)
+    assert memorisation.applies_to(schema, "gray", model)
+    assert not memorisation_domain.applies_to(schema, "gray", model)
+    assert memorisation_domain.applies_to(digits.schema, "gray", model)
 
 
 def test_rows_do_not_depend_on_the_order_of_samples(digits: Dataset, tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from dgmbench.blocks import BlockStore
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood, check_capability
 from dgmbench.evaluation.likelihood.annealing_path import Annealing, sigmoid_schedule
 from dgmbench.evaluation.likelihood.bdmc import bidirectional_gap
 from dgmbench.evaluation.likelihood.generator_noise import GaussianObservation, select_variance
 from dgmbench.evaluation.likelihood.hmc import Block
-from dgmbench.evaluation.resume import BlockStore
 from dgmbench.models.parts.densities import gaussian_log_prob, standard_normal_log_prob
 from dgmbench.models.registry import family_class
 
@@ -283,7 +284,7 @@ def test_impossible_requests_say_why_and_what_works_instead() -> None:
 
 def test_models_without_a_decoder_are_named() -> None:
     family = family_class("pixelcnn")
-    model = family(family.Settings(family="pixelcnn", view="binary"), (1, 4, 4), 2)
+    model = family(family.Settings(family="pixelcnn", view="binary"), image_schema((1, 4, 4), 2))
     with pytest.raises(CapabilityError, match="PixelCNN has"):
         annealed_log_likelihood(model, torch.zeros(1, 1, 4, 4), Annealing())
 
@@ -304,7 +305,7 @@ def test_shares_outside_their_range_are_refused(name: str, value: float) -> None
 
 def test_a_gaussian_density_of_a_bernoulli_model_is_refused() -> None:
     family = family_class("vae")
-    model: Any = family(family.Settings(family="vae", view="binary"), (1, 4, 4), 2)
+    model: Any = family(family.Settings(family="vae", view="binary"), image_schema((1, 4, 4), 2))
     with pytest.raises(CapabilityError, match=r"binary images.*Bernoulli decoder, or importance sampling"):
         GaussianObservation(model, 0.1)
     with pytest.raises(CapabilityError, match="binary images"):

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from dgmbench.data.views import bits_per_dim, nats_from_bits_per_dim
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import bits_per_dim, nats_from_bits_per_dim
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood
 from dgmbench.evaluation.likelihood.annealing_path import Annealing
 from dgmbench.evaluation.likelihood.bdmc import bidirectional_gap
@@ -126,13 +128,13 @@ def trained() -> tuple[VAE, Tensor]:
     settings = VAESettings(family="vae", view="binary", latent_dim=2, hidden=[64, 64])
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = VAE(settings, (1, 8, 8), 2)
+        model = VAE(settings, image_schema((1, 8, 8), 2))
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     generator = torch.Generator().manual_seed(0)
     for _ in range(400):
         batch = images[torch.randint(1500, (100,), generator=generator)]
         optimizer.zero_grad()
-        model.step(batch, "model", generator)["loss"].backward()
+        model.step(Batch(batch), "model", generator)["loss"].backward()
         optimizer.step()
     return model.eval(), images[1600:1624]
 

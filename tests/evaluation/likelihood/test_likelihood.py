@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
+from dgmbench.blocks import BlockStore
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood.estimators import (
     NoiseBlock,
@@ -21,7 +22,6 @@ from dgmbench.evaluation.likelihood.estimators import (
     exact_log_likelihood,
     importance_sampled_log_likelihood,
 )
-from dgmbench.evaluation.resume import BlockStore
 
 LATENT, WIDTH, NOISE = 2, 5, 0.7
 

@@ -12,7 +12,10 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
-from dgmbench.evaluation.likelihood.run_likelihoods import _compared, bounds, exact
+from dgmbench.data.views import view_of
+from dgmbench.evaluation.likelihood.annealed import _compared
+from dgmbench.evaluation.likelihood.bounds import bounds
+from dgmbench.evaluation.likelihood.exact import exact
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings
@@ -25,11 +28,11 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return load_dataset("digits", root)
 
 
-def subject_of(data: Dataset, domain: str, data_seed: int = 0, **model: Any) -> Subject:
+def subject_of(data: Dataset, continuous: bool, data_seed: int = 0, **model: Any) -> Subject:
     info = {"dataset": "digits", "view": "gray", "model": "m", "seed": 2, "weights_sha256": "0"}
-    made = SimpleNamespace(view="gray", domain=domain, dims=64, levels=17, **model)
+    made = SimpleNamespace(view=view_of("gray", data.schema, continuous=continuous), **model)
     run: Any = SimpleNamespace(model=made, info=info | {"settings": {"family": "vae"}})
-    settings = EvaluationSettings(importance_samples=[100, 200], importance_points=40, feature_cache=None)
+    settings = EvaluationSettings(importance_samples=[100, 200], importance_points=40, store=None)
     return Subject(run, data, settings, data_seed, torch.device("cpu"), None)
 
 
@@ -41,7 +44,7 @@ def test_a_density_of_dequantised_images_is_averaged_over_draws_and_no_exact_val
     digits: Dataset, tmp_path: Path
 ) -> None:
     """log p(v) = sum v has the expectation sum (k + 1/2) / L over the noise."""
-    subject = subject_of(digits, "dequantised", log_prob=lambda x: x.flatten(1).sum(1))
+    subject = subject_of(digits, True, log_prob=lambda x: x.flatten(1).sum(1))
     rows = by_unit(list(exact(subject, tmp_path)))
     images = torch.from_numpy(digits.images("test")).double().flatten(1)
     expected = ((images + 0.5) / 17).sum(1)
@@ -63,7 +66,7 @@ def test_a_discrete_model_is_exact_and_evaluated_once(digits: Dataset, tmp_path:
         calls.append(len(x))
         return -x.double().flatten(1).sum(1)
 
-    rows = by_unit(list(exact(subject_of(digits, "levels", log_prob=log_prob), tmp_path)))
+    rows = by_unit(list(exact(subject_of(digits, False, log_prob=log_prob), tmp_path)))
     assert sum(calls) == 300
     assert (rows["nats"].kind, rows["bits_per_dim"].kind) == ("exact", "exact")
 
@@ -83,14 +86,14 @@ def test_the_effective_sample_size_is_reported_beside_importance_sampling(
         return spread * torch.randn(k, len(x), generator=generator)
 
     monkeypatch.chdir(tmp_path)
-    rows = {r.metric: r for r in bounds(subject_of(digits, "dequantised", log_weights=log_weights), tmp_path)}
+    rows = {r.metric: r for r in bounds(subject_of(digits, True, log_weights=log_weights), tmp_path)}
     found = rows["ess_is_200"]
     assert (found.unit, found.kind, found.n) == ("1", "estimate", 40)
     assert least - 1e-6 <= found.value <= most + 1e-6 and "ess_is_100" not in rows
 
 
 def test_fewer_images_are_drawn_by_the_data_seed_and_compared_with_themselves(digits: Dataset) -> None:
-    first, other = (subject_of(digits, "levels", seed) for seed in (0, 1))
+    first, other = (subject_of(digits, False, seed) for seed in (0, 1))
     rows = first.held_out_rows(50)
     assert not torch.equal(rows, torch.arange(50)) and not torch.equal(rows, other.held_out_rows(50))
     assert set(first.held_out_rows(20).tolist()) <= set(rows.tolist())

@@ -12,18 +12,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from dgmbench.evaluation.likelihood import run_likelihoods as likelihood_metrics
+from dgmbench.data.schema import image_schema
+from dgmbench.data.views import view_of
+from dgmbench.evaluation.likelihood import annealed as annealed_module
+from dgmbench.evaluation.likelihood import bounds as bounds_module
+from dgmbench.evaluation.likelihood.annealed import annealed
+from dgmbench.evaluation.likelihood.bounds import bounds
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
-from dgmbench.evaluation.likelihood.run_likelihoods import annealed, bounds
 from dgmbench.evaluation.subject import Subject
 from dgmbench.points import points_path, read_points
 from dgmbench.settings import EvaluationSettings
+
+SCHEMA = image_schema((1, 1, 1), 17)
 
 
 class Data:
     """Nine test images of one pixel, each of its own level."""
 
-    sha256, levels = "0", 17
+    sha256 = "0"
+    schema = SCHEMA
 
     def images(self, split: str) -> np.ndarray:
         return np.arange(9, dtype=np.uint8).reshape(9, 1, 1, 1)
@@ -35,7 +42,7 @@ class Data:
 class Model:
     """Can all that bounds and annealing ask for; they are replaced by the images' own levels."""
 
-    view, domain, dims, levels, latent_dim = "gray", "levels", 1, 17, 1
+    view, latent_dim = view_of("gray", SCHEMA, continuous=False), 1
 
     def none(self, *arguments: Any) -> Any:
         raise AssertionError
@@ -55,12 +62,12 @@ def sampled(weigher: Any, x: Tensor, ks: Sequence[int], *_: Any, **__: Any) -> d
 @pytest.fixture
 def subject(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Subject:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(likelihood_metrics, "elbo", lambda weigher, x, *_: of_images(x))
-    monkeypatch.setattr(likelihood_metrics, "importance_sampled_log_likelihood", sampled)
-    monkeypatch.setattr(likelihood_metrics, "_gap", lambda *_: iter(()))
+    monkeypatch.setattr(bounds_module, "elbo", lambda weigher, x, *_: of_images(x))
+    monkeypatch.setattr(bounds_module, "importance_sampled_log_likelihood", sampled)
+    monkeypatch.setattr(annealed_module, "_gap", lambda *_: iter(()))
     found = SimpleNamespace(acceptance=torch.ones(3))
     monkeypatch.setattr(
-        likelihood_metrics,
+        annealed_module,
         "annealed_log_likelihood",
         lambda model, x, *_, **__: SimpleNamespace(estimates=of_images(x), acceptance=found.acceptance),
     )
@@ -94,9 +101,5 @@ def test_a_further_way_of_sampling_has_points_of_its_own(subject: Subject, tmp_p
     model.way, model.ways = "prior", ("prior", "gaussian")
     model.sample_by = model.none
     (other,) = subject.in_other_ways()
-    list(
-        other.density(
-            "log_likelihood_parzen", of_images(torch.ones(9, 1, 1, 1)), "heuristic", "heuristic", 0.0
-        )
-    )
+    list(other.likelihood("log_likelihood_parzen", of_images(torch.ones(9, 1, 1, 1)), "heuristic", 0.0))
     assert set(other.points) == {("log_likelihood_parzen", "nats")} and subject.points == {}

@@ -72,11 +72,11 @@ def test_the_sheet_repeats_to_the_byte(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rows_of(filler(tmp_path)), rows_of(filler(tmp_path)))
 
 
-def test_only_the_first_finished_seed_of_a_model_that_completes_leaves_files(tmp_path: Path) -> None:
+def test_a_model_that_completes_leaves_files(tmp_path: Path) -> None:
     subject = filler(tmp_path)
     assert list(completions(subject, tmp_path)) == []
     seed = subject.run.info["seed"]
     assert (tmp_path / f"completion-{seed}.npz").exists() and (tmp_path / f"completion-{seed}.json").exists()
-    other = tmp_path / "other"
-    other.mkdir()
-    assert list(completions(subject_of(Coder(), tmp_path), other)) == [] and not list(other.iterdir())
+    schema = subject.data.schema
+    assert completions.first_seed and completions.applies_to(schema, "binary", subject.run.model)
+    assert not completions.applies_to(schema, "binary", Coder())

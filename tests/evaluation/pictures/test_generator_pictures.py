@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from coded import LEVELS, SHAPE, CodedSubject, Coder, subject_of
+from coded import LEVELS, SHAPE, CodedSubject, Coder, PriorCoder, subject_of
 from torch import Tensor
 
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.pictures.generator_pictures import (
     arithmetic,
     generator_pictures,
@@ -34,7 +35,7 @@ class ByBrightness(torch.nn.Module):
 
 def gan() -> GAN:
     settings = GANSettings(family="gan", view="gray", latent_dim=3, generator_hidden=[4], average=0.5)
-    model = GAN(settings, SHAPE, LEVELS).eval()
+    model = GAN(settings, image_schema(SHAPE, LEVELS)).eval()
 
     def decode(z: Tensor) -> Tensor:
         return torch.sigmoid(z[:, :1]).reshape(-1, 1, 1, 1).expand(-1, *SHAPE)
@@ -64,8 +65,9 @@ def test_a_gan_has_all_sheets_on_file(tmp_path: Path) -> None:
 
 
 def test_models_with_codes_are_left_to_the_other_sheets(tmp_path: Path) -> None:
-    list(generator_pictures(subject(Coder(), tmp_path), tmp_path))
+    list(generator_pictures(subject(PriorCoder(), tmp_path), tmp_path))
     assert not (tmp_path / "latent-3.json").exists()
+    assert not generator_pictures.applies_to(image_schema(SHAPE, LEVELS), "gray", Coder())
 
 
 def test_the_strip_shows_the_frames_there_are() -> None:

@@ -15,6 +15,7 @@ from scipy.spatial import geometric_slerp
 from scipy.stats import norm
 from torch import Tensor
 
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.pictures.latent_pictures import (
     STRENGTHS,
     LatentSheet,
@@ -25,6 +26,7 @@ from dgmbench.evaluation.pictures.latent_pictures import (
 from dgmbench.evaluation.spaces.latent_geometry import attribute_vector, linear, plane, spherical
 from dgmbench.files import read_json, write_json
 from dgmbench.models.adversarial.gan import GAN, GANSettings
+from dgmbench.training.loading import Run
 
 RNG = np.random.default_rng(0)
 
@@ -222,18 +224,18 @@ def test_sheets_and_their_words_are_written_and_no_image_is_encoded_with_a_limit
 
 
 def test_only_the_first_seed_that_finished_is_pictured(tmp_path: Path) -> None:
-    runs, results = tmp_path / "runs", tmp_path / "results"
-    results.mkdir()
     for seed, status in ((1, "diverged"), (2, "completed"), (3, "completed")):
-        write_json(runs / f"run-{seed}.json", {"seed": seed, "status": status})
-    list(pictures(subject_of(PriorCoder(), runs), results))
-    assert list(results.iterdir()) == []
-    (runs / "run-2.json").unlink()
-    list(pictures(subject_of(PriorCoder(), runs), results))
-    assert sorted(path.name for path in results.iterdir()) == ["latent-3.json", "latent-3.npz"]
+        write_json(tmp_path / f"run-{seed}.json", {"seed": seed, "status": status})
+    model: Any = PriorCoder()
+    assert pictures.first_seed
+    for seed, first in ((2, True), (3, False)):
+        assert Run(model, {"seed": seed, "status": "completed"}, tmp_path).is_first == first
+    (tmp_path / "run-2.json").unlink()
+    assert Run(model, {"seed": 3, "status": "completed"}, tmp_path).is_first
 
 
-def test_a_gan_is_left_out(tmp_path: Path) -> None:
+def test_a_gan_is_left_out() -> None:
     settings = GANSettings(family="gan", view="gray", latent_dim=2, discriminator_hidden=[2])
-    list(pictures(subject_of(GAN(settings, SHAPE, LEVELS), tmp_path), tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    schema = image_schema(SHAPE, LEVELS)
+    assert not pictures.applies_to(schema, "gray", GAN(settings, schema))
+    assert pictures.applies_to(schema, "gray", PriorCoder())

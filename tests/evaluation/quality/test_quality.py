@@ -13,16 +13,18 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.data.schema import image_schema
+from dgmbench.data.views import view_of
 from dgmbench.errors import DataError
-from dgmbench.evaluation.copies import run_copies as memorisation
+from dgmbench.evaluation.copies import memorisation
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.features.feature_spaces import DomainSpace
 from dgmbench.evaluation.quality.frechet import fid
-from dgmbench.evaluation.quality.run_quality import diversity, domain_quality, inception_quality
+from dgmbench.evaluation.quality.in_features import diversity, domain_quality, inception_quality
 from dgmbench.evaluation.quality.scores import Floor, space_scores, wanted_inception
+from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.subject import Subject
 from dgmbench.evaluation.subsets import shuffled, training_rows
-from dgmbench.evaluation.suite import SAMPLE_METRICS
 from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings, InceptionSettings
 
@@ -49,13 +51,15 @@ def subject_of(tmp_path: Path, samples: Tensor | None = None, **settings: Any) -
     data = load_digits(tmp_path)
     if samples is None:
         samples = torch.from_numpy(data.images("valid").copy())
-    model: Any = SimpleNamespace(view="gray", domain="levels", levels=17, dims=64)
+    model: Any = SimpleNamespace(view=view_of("gray", image_schema((1, 8, 8), 17), continuous=False))
     info = {"dataset": "digits", "view": "gray", "model": "m", "seed": 1, "n_samples": len(samples)}
-    run: Any = SimpleNamespace(model=model, info=info, samples=lambda: samples.numpy())
+    run: Any = SimpleNamespace(
+        model=model, info=info, samples=lambda: samples.numpy(), conditions=lambda: None
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
-    chosen = EvaluationSettings(feature_cache=str(tmp_path / "features"), **settings)
+    chosen = EvaluationSettings(store=str(tmp_path / "features"), **settings)
     return Subject(run, data, chosen, 0, torch.device("cpu"), classifier, inception=Pixels())
 
 
@@ -111,11 +115,11 @@ def test_the_inception_space_has_rows_and_sizes_of_its_own(tmp_path: Path) -> No
 
 def test_features_are_computed_once_for_all_who_need_them(tmp_path: Path) -> None:
     first = list(domain_quality(subject_of(tmp_path), tmp_path))
-    kept = sorted((tmp_path / "features").rglob("*.features"))
-    assert len(kept) == 3  # generated, test and training images
+    kept = sorted((tmp_path / "features").rglob("*.value"))
+    assert len(kept) == 4  # features of generated, test and training images, and the floor
     times = [path.stat().st_mtime_ns for path in kept]
     again = list(domain_quality(subject_of(tmp_path), tmp_path))
-    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").rglob("*.features"))] == times
+    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").rglob("*.value"))] == times
     assert [(r.metric, r.value, r.std_error) for r in again] == [
         (r.metric, r.value, r.std_error) for r in first
     ]
@@ -170,7 +174,7 @@ def test_no_score_depends_on_the_order_of_samples(tmp_path: Path) -> None:
     found = []
     for samples in (images, images.flip(0), images[torch.randperm(300, generator=GENERATOR)]):
         subject = subject_of(tmp_path, samples, inception={"samples": 110, "resamples": 3}, **bounds)
-        records = [r for metric in SAMPLE_METRICS[1:] for r in metric(subject, tmp_path)]
+        records = [r for each in all_measures() if each.samples for r in each(subject, tmp_path)]
         found.append({r.metric: (r.value, r.std_error) for r in records})
     wanted = {"fid_domain", "fid_inception", "c_t", "nn_distance_ratio_shifts", "pairwise_distance_ratio"}
     assert wanted | {"class_coverage", "class_histogram_distance", "auth_pct_domain"} < set(found[0])
@@ -223,10 +227,13 @@ def test_a_collapsed_generator_has_no_diversity(tmp_path: Path) -> None:
     assert none.value == pytest.approx(0.0, abs=1e-6)
 
 
-def test_without_spaces_nothing_is_said(tmp_path: Path) -> None:
+def test_without_labels_or_inception_there_is_no_space(tmp_path: Path) -> None:
     subject = subject_of(tmp_path)
-    subject.classifier = subject.inception = None
-    assert list(domain_quality(subject, tmp_path)) == [] == list(inception_quality(subject, tmp_path))
+    subject.inception = None
+    assert list(inception_quality(subject, tmp_path)) == []
+    sampler = SimpleNamespace(sample=None)
+    assert not domain_quality.applies_to(image_schema((1, 8, 8), 17), "gray", sampler)
+    assert domain_quality.applies_to(subject.data.schema, "gray", sampler)
 
 
 def test_the_floor_has_the_same_images_for_every_model() -> None:

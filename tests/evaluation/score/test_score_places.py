@@ -66,19 +66,19 @@ def test_scores_are_never_written_over_what_is_read(
 
 
 @pytest.mark.parametrize(
-    ("cache", "sentence"),
+    ("store", "sentence"),
     [
         ("~nosuch/", "~nosuch/: there is no such user"),
-        ("samples.npy", "--cache samples.npy: samples.npy is no folder"),
-        ("samples.npy/below", "--cache samples.npy/below: "),
+        ("samples.npy", "--store samples.npy: samples.npy is no folder"),
+        ("samples.npy/below", "--store samples.npy/below: "),
         ("~/samples.npy", "samples.npy is no folder"),
         ("gone", "gone is no folder"),
         ("n" * 300, "File name too long"),
     ],
 )
-def test_a_cache_that_cannot_be_is_refused(place: Path, capsys: Printed, cache: str, sentence: str) -> None:
+def test_a_store_that_cannot_be_is_refused(place: Path, capsys: Printed, store: str, sentence: str) -> None:
     (place / "gone").symlink_to("nowhere")
-    assert sentence in refused(capsys, "--images", "samples.npy", "--cache", cache)
+    assert sentence in refused(capsys, "--images", "samples.npy", "--store", store)
     assert not (place / "~nosuch").exists()
 
 
@@ -94,8 +94,8 @@ def test_a_mirror_that_is_no_folder_is_refused(
     assert option in line and mirror in line
 
 
-def test_a_cache_below_the_home_is_made_there(place: Path) -> None:
-    from dgmbench.evaluation.score.places import cache_folder
+def test_a_store_below_the_home_is_made_there(place: Path) -> None:
+    from dgmbench.evaluation.score.places import store_folder
 
-    assert cache_folder("~/new/below") == os.fspath(place / "new" / "below")
-    assert cache_folder("new") == "new" and cache_folder("") is None
+    assert store_folder("~/new/below") == os.fspath(place / "new" / "below")
+    assert store_folder("new") == "new" and store_folder("") is None

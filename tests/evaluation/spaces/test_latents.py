@@ -11,6 +11,8 @@ from coded import DIMS, Coder, PlainCoder, PriorCoder, subject_of
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.spaces.latents import (
     active_units,
@@ -46,8 +48,8 @@ def test_ppca_s_units_have_the_variances_of_the_closed_form() -> None:
     """Over its training images, Cov(E[z|x]) is 1 - sigma^2 / lambda for each eigenvalue lambda."""
     spread = torch.tensor([2.0, 1.0, 0.5, *[0.1] * 13])
     x = (normal(500, DIMS) * spread).reshape(-1, 1, 4, 4)
-    model = PPCA(PPCASettings(family="ppca", view="gray", latent_dims=[5]), (1, 4, 4), 256)
-    model.fit(x, x, torch.Generator())
+    model = PPCA(PPCASettings(family="ppca", view="gray", latent_dims=[5]), image_schema((1, 4, 4), 256))
+    model.fit(Batch(x), Batch(x), torch.Generator())
     expected = 1 - model.noise_variance / model.eigenvalues[:5]
     torch.testing.assert_close(unit_variances(model.encode(x)), expected)
     assert active_units(model.encode(x), threshold=0.5) == 3
@@ -80,7 +82,7 @@ def test_a_posterior_of_unequal_shapes_is_refused() -> None:
 
 def test_a_gan_s_features_are_no_codes_even_where_their_number_agrees(tmp_path: Path) -> None:
     settings = GANSettings(family="gan", view="gray", latent_dim=8, discriminator_hidden=[8])
-    gan = GAN(settings, (1, 4, 4), 17).eval()
+    gan = GAN(settings, image_schema((1, 4, 4), 17)).eval()
     assert gan.encode(torch.rand(2, 1, 4, 4)).shape == (2, gan.latent_dim)
     assert not has_codes(gan)
     assert codes_of(subject_of(Coder(), tmp_path), "test") is None  # declares nothing, as a GAN
@@ -162,4 +164,6 @@ def test_a_model_s_own_kl_is_used_and_one_without_a_closed_form_is_left_out(tmp_
 
 
 def test_codes_without_a_posterior_are_not_counted(tmp_path: Path) -> None:
-    assert list(latents(subject_of(PlainCoder(), tmp_path), tmp_path)) == []
+    schema = subject_of(PlainCoder(), tmp_path).data.schema
+    assert not latents.applies_to(schema, "gray", PlainCoder())
+    assert latents.applies_to(schema, "gray", PriorCoder())

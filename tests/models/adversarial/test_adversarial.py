@@ -10,6 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.adversarial.dcgan import DCGAN, DCGANSettings
 from dgmbench.models.adversarial.game import STRIP_FRAMES, STRIP_IMAGES, Adversarial
@@ -19,7 +21,8 @@ from dgmbench.models.capabilities import CanDecode, CanEncode, CanSample, Notice
 from dgmbench.models.parts.average import ParameterAverage
 from dgmbench.models.parts.maxout import Maxout
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images, Outcome
+from dgmbench.training.examples import Examples, Part
+from dgmbench.training.outcome import How, Outcome
 from dgmbench.training.seeding import initialising
 from dgmbench.training.trainer import Trainer
 
@@ -32,13 +35,13 @@ BUDGET = {"epochs": 4, "batch_size": 8, "learning_rate": 0.01}
 def make(family: str = "gan", shape: tuple[int, int, int] = (1, 8, 8), **settings: Any) -> Adversarial:
     kind, schema, base = {"gan": (GAN, GANSettings, MLP), "dcgan": (DCGAN, DCGANSettings, CONV)}[family]
     with initialising("test", family):
-        return kind(schema.model_validate(base | {"training": BUDGET} | settings), shape, 17)
+        return kind(schema.model_validate(base | {"training": BUDGET} | settings), image_schema(shape, 17))
 
 
-def images(n: int = 50) -> Images:
+def images(n: int = 50) -> Examples:
     generator = torch.Generator().manual_seed(0)
     draws = [torch.randint(17, (size, 1, 8, 8), generator=generator).to(torch.uint8) for size in (n, 251)]
-    return Images(draws[0], draws[1], None, 17, data_seed=0)
+    return Examples(Part(draws[0]), Part(draws[1]), 0)
 
 
 def run(model: Adversarial, checkpoint: Path | None = None) -> Outcome:
@@ -61,11 +64,11 @@ def test_the_discriminator_moves_k_times_to_each_move_of_the_generator(
     seen: list[bytes] = []
     original = GAN.step
 
-    def watching(self: GAN, x: Tensor, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+    def watching(self: GAN, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         moved.append(phase)
         if phase == "discriminator":
-            seen.append(x.numpy().tobytes())
-        return original(self, x, phase, generator)
+            seen.append(batch.x.numpy().tobytes())
+        return original(self, batch, phase, generator)
 
     monkeypatch.setattr(GAN, "step", watching)
     model = make(discriminator_steps=k)
@@ -93,7 +96,7 @@ def test_every_objective_moves_each_player_alone_and_stays_finite(family: str, o
     model = make(family, objective=objective, least_variance=0.0, **settings)
     for phase in model.phases:
         model.zero_grad(set_to_none=True)
-        model.step(batch(), phase, torch.Generator().manual_seed(0))["loss"].backward()
+        model.step(Batch(batch()), phase, torch.Generator().manual_seed(0))["loss"].backward()
         assert all(parameter.grad is not None for parameter in model.phase_parameters(phase))
         others = set(model.parameters()) - set(model.phase_parameters(phase))
         if phase == "discriminator":
@@ -249,7 +252,7 @@ def test_variances_of_validation_are_those_of_the_images() -> None:
     model = make()
     assert isinstance(model, UsesTrainingMean)
     model.use_training_mean(torch.full((1, 8, 8), 0.25))
-    losses = model.eval().validation_losses(torch.ones(1, 1, 8, 8), torch.Generator().manual_seed(0))
+    losses = model.eval().validation_losses(Batch(torch.ones(1, 1, 8, 8)), torch.Generator().manual_seed(0))
     assert float(losses["image_variance"]) == pytest.approx(0.75**2)
     samples = model.sample(2, torch.Generator().manual_seed(0))
     torch.testing.assert_close(losses["sample_variance"], samples.var(0).mean())
@@ -354,7 +357,7 @@ def test_a_generator_that_never_moved_is_a_failure() -> None:
 @pytest.mark.parametrize("phase", ["discriminator", "generator"])
 def test_a_batch_of_one_image_passes_batch_norm(phase: str) -> None:
     model = make(discriminator_norm="batch", batch_norm=True)
-    losses = model.step(torch.rand(1, *model.image_shape), phase, torch.Generator().manual_seed(0))
+    losses = model.step(Batch(torch.rand(1, *model.image_shape)), phase, torch.Generator().manual_seed(0))
     assert bool(torch.isfinite(losses["loss"]))
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.models.adversarial.gan import GAN, GANSettings
 
 
@@ -16,7 +18,7 @@ def make(**settings: object) -> GAN:
     }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return GAN(GANSettings.model_validate(base | settings), (1, 4, 4), 17)
+        return GAN(GANSettings.model_validate(base | settings), image_schema((1, 4, 4), 17))
 
 
 def batch(n: int = 10) -> torch.Tensor:
@@ -29,8 +31,8 @@ def test_losses_are_those_of_the_paper() -> None:
     noise = torch.Generator().manual_seed(2)
     fake = model._noisy(model.sample(10, noise), noise)
     real, drawn = torch.sigmoid(model.discriminate(x)), torch.sigmoid(model.discriminate(fake))
-    discriminator = model.step(x, "discriminator", torch.Generator().manual_seed(2))["loss"]
-    generator = model.step(x, "generator", torch.Generator().manual_seed(2))["loss"]
+    discriminator = model.step(Batch(x), "discriminator", torch.Generator().manual_seed(2))["loss"]
+    generator = model.step(Batch(x), "generator", torch.Generator().manual_seed(2))["loss"]
     torch.testing.assert_close(
         discriminator, F.binary_cross_entropy(real, torch.ones(10)) - (1 - drawn).log().mean()
     )
@@ -41,7 +43,7 @@ def test_each_player_moves_its_own_parameters_only() -> None:
     model, x = make(), batch()
     for phase in model.phases:
         model.zero_grad(set_to_none=True)
-        model.step(x, phase, torch.Generator().manual_seed(0))["loss"].backward()
+        model.step(Batch(x), phase, torch.Generator().manual_seed(0))["loss"].backward()
         own = set(model.phase_parameters(phase))
         assert all(parameter.grad is not None for parameter in own)
     everything = [set(model.phase_parameters(phase)) for phase in model.phases]
@@ -51,7 +53,7 @@ def test_each_player_moves_its_own_parameters_only() -> None:
 
 def test_the_discriminator_s_move_gives_the_generator_no_gradient() -> None:
     model = make()
-    model.step(batch(), "discriminator", torch.Generator().manual_seed(0))["loss"].backward()
+    model.step(Batch(batch()), "discriminator", torch.Generator().manual_seed(0))["loss"].backward()
     assert all(parameter.grad is None for parameter in model.phase_parameters("generator"))
 
 

@@ -9,6 +9,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.models.autoencoders.autoencoder import AutoEncoder, AutoEncoderSettings
 from dgmbench.models.autoencoders.chains import (
@@ -32,7 +34,8 @@ from dgmbench.models.capabilities import (
 from dgmbench.models.parts.densities import standard_normal_log_prob
 from dgmbench.models.registry import family_class
 from dgmbench.training.closed_form import train
-from dgmbench.training.outcome import How, Images, Outcome
+from dgmbench.training.examples import Examples, Part
+from dgmbench.training.outcome import How, Outcome
 
 LEVELS = 17
 REGULARISERS = ("none", "sparse", "denoising", "contractive")
@@ -58,14 +61,14 @@ def make(view: str = "gray", shape: tuple[int, int, int] = (1, 4, 4), **settings
     }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return AutoEncoder(AutoEncoderSettings.model_validate(base | settings), shape, LEVELS)
+        return AutoEncoder(AutoEncoderSettings.model_validate(base | settings), image_schema(shape, LEVELS))
 
 
-def images(n: int = 60) -> Images:
+def images(n: int = 60) -> Examples:
     """Stripes of random brightness: discrete images that have something to learn."""
     rows = torch.randint(LEVELS, (n + 20, 1, 4, 1), generator=generator(1))
     flat = rows.expand(-1, 1, 4, 4).to(torch.uint8)
-    return Images(flat[:n], flat[n:], (flat[n:] > 8).to(torch.uint8), LEVELS, data_seed=0)
+    return Examples(Part(flat[:n]), Part(flat[n:]), 0, (flat[n:] > 8).to(torch.uint8))
 
 
 def batch(view: str, n: int = 10) -> Tensor:
@@ -76,7 +79,7 @@ def batch(view: str, n: int = 10) -> Tensor:
 def finished(view: str = "gray", **settings: Any) -> AutoEncoder:
     """With random weights, and densities and chains fitted to random images."""
     model = make(view, **settings)
-    model.finish(batch(view, 50), batch(view, 20), generator(3))
+    model.finish(Batch(batch(view, 50)), Batch(batch(view, 20)), generator(3))
     return model.eval()
 
 
@@ -99,8 +102,8 @@ def test_plain_objective_is_the_error_and_decay_adds_the_decoder_s_squares(view:
     squares = sum(
         float(p.detach().square().sum()) for n, p in model.decoder.named_parameters() if "weight" in n
     )
-    torch.testing.assert_close(model.validation_losses(x, generator())["loss"], error)
-    torch.testing.assert_close(model.step(x, "model", generator())["loss"], error + 0.1 * squares)
+    torch.testing.assert_close(model.validation_losses(Batch(x), generator())["loss"], error)
+    torch.testing.assert_close(model.step(Batch(x), "model", generator())["loss"], error + 0.1 * squares)
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -112,10 +115,10 @@ def test_contractive_penalty_is_the_autograd_jacobian_in_pixel_units(body: str) 
     )
     norms = jacobian.flatten(1).square().sum(1)
     torch.testing.assert_close(model.contraction(x), norms)
-    losses = model.step(x, "model", generator())
+    losses = model.step(Batch(x), "model", generator())
     torch.testing.assert_close(losses["loss"], losses["reconstruction"] + 0.3 * norms.mean())
     some = make(regulariser="contractive", penalty=0.3, penalty_images=4, **BODIES[body]).double()
-    torch.testing.assert_close(some.step(x, "model", generator())["penalty"], norms[:4].mean())
+    torch.testing.assert_close(some.step(Batch(x), "model", generator())["penalty"], norms[:4].mean())
 
 
 def test_sparse_penalty_is_the_divergence_from_the_target_rate() -> None:
@@ -125,7 +128,7 @@ def test_sparse_penalty_is_the_divergence_from_the_target_rate() -> None:
     target, rate = (torch.distributions.Bernoulli(probs=p) for p in (torch.tensor(0.1), code.mean(0)))
     expected = torch.distributions.kl_divergence(target, rate).sum()
     torch.testing.assert_close(rate_divergence(code, 0.1), expected)
-    losses = model.step(x, "model", generator())
+    losses = model.step(Batch(x), "model", generator())
     torch.testing.assert_close(losses["loss"], losses["reconstruction"] + 2 * expected)
 
 
@@ -136,7 +139,7 @@ def test_sparse_training_makes_codes_that_are_seldom_on() -> None:
         model = make(regulariser="sparse", penalty=penalty, latent_dim=8, hidden=[20], **_budget(40, 0.01))
         run(model)
         with torch.no_grad():
-            code = model.encode((images().train.float() + 0.5) / LEVELS)
+            code = model.encode((images().train.raw.float() + 0.5) / LEVELS)
         rates.append(float(code.mean()))
         activity.append(float((code.mean(0).square() / code.square().mean(0)).mean()))
     assert rates[1] < 0.15 < 0.4 < rates[0]
@@ -148,7 +151,7 @@ def test_contractive_training_shrinks_the_jacobian_in_units_of_the_code() -> Non
     for penalty in (0.0, 0.1):
         model = make(regulariser="contractive", penalty=penalty, decoder_decay=1e-3, **_budget(40, 0.01))
         run(model)
-        x = (images().train.float() + 0.5) / LEVELS
+        x = (images().train.raw.float() + 0.5) / LEVELS
         with torch.no_grad():
             ratios.append(float(model.contraction(x).mean() / model.encode(x).var(0).sum()))
     assert ratios[1] < 0.8 * ratios[0]
@@ -157,8 +160,8 @@ def test_contractive_training_shrinks_the_jacobian_in_units_of_the_code() -> Non
 def test_denoising_objective_is_the_error_of_x_from_its_corruption() -> None:
     model, x = make(regulariser="denoising", corruption_level=0.4), batch("gray")
     expected = model.reconstruction_error(x, model.corrupt(x, generator(7))).mean()
-    torch.testing.assert_close(model.step(x, "model", generator(7))["loss"], expected)
-    assert float(model.validation_losses(x, generator(7))["clean"].detach()) < float(expected.detach())
+    torch.testing.assert_close(model.step(Batch(x), "model", generator(7))["loss"], expected)
+    assert float(model.validation_losses(Batch(x), generator(7))["clean"].detach()) < float(expected.detach())
 
 
 @pytest.mark.parametrize("view", ["binary", "gray"])
@@ -170,9 +173,9 @@ def test_walkback_averages_the_errors_along_the_model_s_own_chain(view: str) -> 
     mean = model.decode(model.encode(seen)).detach()
     walked = model.pixels(mean, first.detach() / 16, noise)
     second = model.reconstruction_error(x, model.corrupt(walked, noise)).mean()
-    torch.testing.assert_close(model.step(x, "model", generator(7))["loss"], (first + second) / 2)
+    torch.testing.assert_close(model.step(Batch(x), "model", generator(7))["loss"], (first + second) / 2)
     # Epochs and entries are compared without it.
-    torch.testing.assert_close(model.validation_losses(x, generator(7))["loss"], first)
+    torch.testing.assert_close(model.validation_losses(Batch(x), generator(7))["loss"], first)
 
 
 def test_a_linear_auto_encoder_loses_what_principal_components_lose() -> None:
@@ -185,7 +188,7 @@ def test_a_linear_auto_encoder_loses_what_principal_components_lose() -> None:
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss = model.step(shaped, "model", generator())["loss"]
+        loss = model.step(Batch(shaped), "model", generator())["loss"]
         loss.backward()
         return loss
 
@@ -318,7 +321,7 @@ def test_it_can_decode_and_reconstruct_but_claims_no_observation_model() -> None
 
 def test_code_densities_are_fitted_to_the_codes_of_the_training_images() -> None:
     model, x = make(), batch("gray", 50)
-    numbers = model.finish(x, batch("gray", 20), generator(3))
+    numbers = model.finish(Batch(x), Batch(batch("gray", 20)), generator(3))
     codes = model.encode(x).detach().double()
     torch.testing.assert_close(model.gaussian.means[0], codes.mean(0))
     held_out = model.encode(batch("gray", 20)).detach()
@@ -336,7 +339,7 @@ def test_every_image_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return encode(self, x)
 
     monkeypatch.setattr(AutoEncoder, "encode", counted)
-    model.finish(batch("gray", 50), batch("gray", 20), generator(3))
+    model.finish(Batch(batch("gray", 50)), Batch(batch("gray", 20)), generator(3))
     assert sum(seen) == 70
 
 
@@ -344,7 +347,7 @@ def test_every_image_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_chains_start_from_training_images_and_fewer_than_asked_for_are_repeated(view: str) -> None:
     model = make(view, regulariser="denoising")
     x = batch(view, 8)
-    model.finish(x, batch(view, 20), generator(3))
+    model.finish(Batch(x), Batch(batch(view, 20)), generator(3))
     starts = model._start_images()
     assert len(starts) == 20
     distances = torch.cdist(starts.flatten(1), x.flatten(1))
@@ -430,4 +433,4 @@ def test_settings_as_written_to_a_run_load_again() -> None:
 def test_more_levels_than_a_byte_holds_are_refused_where_images_are_kept() -> None:
     settings = make(regulariser="denoising").settings
     with pytest.raises(SettingsError, match="300 levels do not fit"):
-        AutoEncoder(settings, (1, 4, 4), 300)
+        AutoEncoder(settings, image_schema((1, 4, 4), 300))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dgmbench.data.schema import image_schema
 from dgmbench.models.autoregressive.outputs import invert
 from dgmbench.models.autoregressive.pixelwise import Autoregressive, _CachedHead
 from dgmbench.models.registry import family_class
@@ -38,7 +39,7 @@ def make(family: str, view: str, shape: Shape, levels: int, **settings: Any) -> 
     model_class = family_class(family)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = model_class(model_class.Settings.model_validate(base | settings), shape, levels)
+        model = model_class(model_class.Settings.model_validate(base | settings), image_schema(shape, levels))
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.4)
     assert isinstance(model, Autoregressive)

@@ -21,6 +21,8 @@ from pydantic import ValidationError
 from scipy.stats import logistic
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.models.autoregressive import pixelwise as autoregressive
 from dgmbench.models.autoregressive.diagonal_bilstm import DiagonalBiLSTM
@@ -178,7 +180,7 @@ def test_8_bit_colour_trains_and_samples(family: str, output: str) -> None:
     losses = []
     for _ in range(4):
         optimiser.zero_grad()
-        loss = model.step(x, "model", torch.Generator())["loss"]
+        loss = model.step(Batch(x), "model", torch.Generator())["loss"]
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
@@ -249,7 +251,7 @@ def test_a_batch_in_pieces_without_parameters_to_train_has_a_loss(
     monkeypatch.setattr(type(model), "piece_pixels", 32)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    torch.testing.assert_close(model.step(x, "model", torch.Generator())["loss"], expected)
+    torch.testing.assert_close(model.step(Batch(x), "model", torch.Generator())["loss"], expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -266,7 +268,8 @@ def test_a_model_can_be_built_without_data(family: str) -> None:
     with torch.device("meta"):
         model_class = family_class(family)
         model = model_class(
-            model_class.Settings.model_validate({"family": family, "view": "binary"}), (1, 5, 4), 2
+            model_class.Settings.model_validate({"family": family, "view": "binary"}),
+            image_schema((1, 5, 4), 2),
         )
     assert next(model.parameters()).is_meta
 
@@ -295,7 +298,7 @@ def trained_and_compiled(family: str, device: str) -> list[list[Tensor]]:
         for n in (3, 3, 2):
             optimiser.zero_grad()
             x = images(n, (1, 4, 4), 2, seed=n).float().to(device)
-            losses.append(model.step(x, "model", torch.Generator())["loss"])
+            losses.append(model.step(Batch(x), "model", torch.Generator())["loss"])
             losses[-1].backward()
             optimiser.step()
         results.append([torch.stack(losses).detach(), *model.parameters()])
@@ -368,13 +371,15 @@ def test_a_batch_in_pieces_has_the_loss_and_gradient_of_the_batch(
     for pixels in (None, 20 * images_at_once):
         monkeypatch.setattr(type(model), "piece_pixels", pixels)
         assert model._pieces(x) == (1 if pixels is None else -(-10 // images_at_once))
-        losses.append(model.step(x, "model", torch.Generator())["loss"])
+        losses.append(model.step(Batch(x), "model", torch.Generator())["loss"])
         gradients.append(torch.autograd.grad(3 * losses[-1], list(model.parameters())))
     torch.testing.assert_close(losses[1], losses[0])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
     with torch.no_grad():
-        torch.testing.assert_close(model.step(x, "model", torch.Generator())["loss"], losses[0].detach())
+        torch.testing.assert_close(
+            model.step(Batch(x), "model", torch.Generator())["loss"], losses[0].detach()
+        )
 
 
 def test_discretised_logistics_are_differences_of_the_distribution_function() -> None:

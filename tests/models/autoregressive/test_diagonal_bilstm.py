@@ -12,6 +12,7 @@ from pixelwise import (
 )
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
 from dgmbench.models.autoregressive.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMLayer
 from dgmbench.models.autoregressive.lane_lstm import Plan
 
@@ -74,7 +75,7 @@ def test_seven_layers_train_on_what_the_first_states_learn() -> None:
     """Gradients reach every parameter, learned initial states and skip connections included."""
     model = make("diagonal_bilstm", "binary", (1, 4, 4), 2, layers=7)
     x = images(4, (1, 4, 4), 2)
-    model.step(x, "model", torch.Generator())["loss"].backward()
+    model.step(Batch(x), "model", torch.Generator())["loss"].backward()
     without = [name for name, parameter in model.named_parameters() if not bool((parameter.grad != 0).any())]
     assert without == []
 

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dgmbench.data.datasets import load_splits
-from dgmbench.data.views import binarise
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import binarise
+from dgmbench.data.prepare import load_splits
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.baselines import bernoulli_mixture
 from dgmbench.models.baselines.bernoulli_mixture import (
@@ -46,7 +48,7 @@ TRUTH = torch.tensor([[0.95, 0.9, 0.9, 0.1, 0.05, 0.5], [0.1, 0.05, 0.2, 0.9, 0.
 
 def make(shape: tuple[int, int, int] = SHAPE, **choices: Any) -> BernoulliMixture:
     block = {"family": "bernoulli_mixture", "view": "binary", "components": [2]} | choices
-    return BernoulliMixture(BernoulliMixtureSettings.model_validate(block), shape, 2)
+    return BernoulliMixture(BernoulliMixtureSettings.model_validate(block), image_schema(shape, 2))
 
 
 def images(n: int, seed: int = 0) -> Tensor:
@@ -62,7 +64,7 @@ def flat(n: int, seed: int = 0) -> Tensor:
 
 def fitted(n: int = 300, **choices: Any) -> tuple[BernoulliMixture, dict[str, float]]:
     model = make(**choices)
-    return model, model.fit(images(n), images(200, 1), torch.Generator().manual_seed(3))
+    return model, model.fit(Batch(images(n)), Batch(images(200, 1)), torch.Generator().manual_seed(3))
 
 
 def random_mixture(k: int, seed: int = 0) -> Mixture:
@@ -230,12 +232,13 @@ def test_baselines_rank_on_digits_as_they_should() -> None:
     train, valid, test = (binarise(part, 17, noise) for part in parts)
     shape = (1, 8, 8)
     independent = Independent(
-        IndependentSettings.model_validate({"family": "independent", "view": "binary"}), shape, 17
+        IndependentSettings.model_validate({"family": "independent", "view": "binary"}),
+        image_schema(shape, 17),
     )
     mixture = make(shape, components=[30], pseudo_counts=[3.0])
     scores = []
     for model in (independent, mixture):
-        model.fit(train, valid, torch.Generator().manual_seed(0))
+        model.fit(Batch(train), Batch(valid), torch.Generator().manual_seed(0))
         scores.append(float(model.log_prob(test).mean()))
     assert -64 * math.log(2) + 10 < scores[0] < scores[1] - 2
 

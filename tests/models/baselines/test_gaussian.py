@@ -8,6 +8,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.models.baselines.gaussian import Gaussian, GaussianSettings
 
 CANDIDATES = [1e-6, 0.02, 0.2, 0.6, 1.0]
@@ -23,12 +25,12 @@ def correlated(n: int, d: int, seed: int = 0) -> Tensor:
 
 def make(shrinkages: list[float], d: int, levels: int = 256) -> Gaussian:
     block = {"family": "gaussian", "view": "gray", "shrinkages": shrinkages}
-    return Gaussian(GaussianSettings.model_validate(block), (1, 1, d), levels)
+    return Gaussian(GaussianSettings.model_validate(block), image_schema((1, 1, d), levels))
 
 
 def fitted(shrinkages: list[float], n: int = 40, d: int = 6) -> tuple[Gaussian, dict[str, float]]:
     model = make(shrinkages, d)
-    return model, model.fit(correlated(n, d), correlated(300, d, 1), torch.Generator())
+    return model, model.fit(Batch(correlated(n, d)), Batch(correlated(300, d, 1)), torch.Generator())
 
 
 @pytest.mark.parametrize("shrinkage", [1e-6, 0.2, 1.0])
@@ -78,7 +80,7 @@ def test_a_constant_pixel_has_the_variance_of_dequantisation_noise() -> None:
     model = make([1.0], 2, levels=17)
     x = correlated(30, 2)
     x[..., 0] = 0.25
-    model.fit(x, x, torch.Generator())
+    model.fit(Batch(x), Batch(x), torch.Generator())
     assert math.isclose(float(model.covariance()[0, 0]), 1 / (12 * 17**2), rel_tol=1e-12)
 
 
@@ -94,7 +96,7 @@ def test_samples_have_the_model_s_mean_and_covariance() -> None:
 
 def test_fitting_leaves_its_inputs_alone() -> None:
     train = correlated(40, 6)
-    make([0.1], 6).fit(train, train, torch.Generator())
+    make([0.1], 6).fit(Batch(train), Batch(train), torch.Generator())
     assert torch.equal(train, correlated(40, 6))
 
 

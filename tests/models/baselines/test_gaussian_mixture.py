@@ -9,10 +9,11 @@ import torch
 from sklearn.mixture import GaussianMixture as ScikitMixture
 from torch import Tensor
 
-from dgmbench.data.datasets import load_splits
-from dgmbench.data.views import batch, nats_from_levels
+from dgmbench.data.batch import Batch
+from dgmbench.data.prepare import load_splits
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.base import GenerativeModel
+from dgmbench.models.base import Model
 from dgmbench.models.baselines.gaussian import Gaussian
 from dgmbench.models.baselines.gaussian_mixture import GaussianMixture, GaussianMixtureSettings
 from dgmbench.models.baselines.independent import Independent
@@ -33,7 +34,7 @@ COVARIANCES = ["full", "tied", "diag", "spherical"]
 
 def make(d: int = 4, **settings: Any) -> GaussianMixture:
     block = {"family": "gaussian_mixture", "view": "gray", "components": [3], "reg_covar": [1e-4]} | settings
-    return GaussianMixture(GaussianMixtureSettings.model_validate(block), (1, 1, d), 256)
+    return GaussianMixture(GaussianMixtureSettings.model_validate(block), image_schema((1, 1, d), 256))
 
 
 def clusters(n: int, d: int = 4, seed: int = 0) -> Tensor:
@@ -48,7 +49,7 @@ def clusters(n: int, d: int = 4, seed: int = 0) -> Tensor:
 
 def fitted(d: int = 4, **settings: Any) -> tuple[GaussianMixture, dict[str, float]]:
     model = make(d, **settings)
-    losses = model.fit(clusters(200, d), clusters(150, d, 1), torch.Generator().manual_seed(5))
+    losses = model.fit(Batch(clusters(200, d)), Batch(clusters(150, d, 1)), torch.Generator().manual_seed(5))
     return model, losses
 
 
@@ -142,24 +143,23 @@ def test_a_degenerate_candidate_is_told_and_left_out(capsys: pytest.CaptureFixtu
     twice[:20] = 0
     candidates = [1e-320, 1e-3]
     model = make(components=[2], reg_covar=candidates, covariance="full")
-    losses = model.fit(twice, twice, torch.Generator().manual_seed(0))
+    losses = model.fit(Batch(twice), Batch(twice), torch.Generator().manual_seed(0))
     assert losses["reg_covar"] == 1e-3 and math.isfinite(losses["loss"])
     assert "2 components, reg_covar" in capsys.readouterr().err
     hopeless = make(components=[2], reg_covar=candidates[:1], covariance="full")
-    assert hopeless.fit(twice, twice, torch.Generator().manual_seed(0)) == {"loss": math.inf}
+    assert hopeless.fit(Batch(twice), Batch(twice), torch.Generator().manual_seed(0)) == {"loss": math.inf}
 
 
-def gray_score(family: type[GenerativeModel], **choices: Any) -> float:
+def gray_score(family: type[Model], **choices: Any) -> float:
     """Mean test log-likelihood on digits, nats as a density on [0, 1]^64."""
     block = {"family": "any", "view": "gray"} | choices
-    model = family(family.Settings.model_validate(block), (1, 8, 8), 17)
+    model = family(family.Settings.model_validate(block), image_schema((1, 8, 8), 17))
     assert isinstance(model, ClosedForm) and isinstance(model, HasLogProb)
     splits, noise = load_splits("digits", seed=0).splits, torch.Generator().manual_seed(0)
     parts = [torch.from_numpy(splits[name].images.copy()) for name in ("train", "valid", "test")]
-    train, valid, test = (batch(part, 17, model.domain, noise) for part in parts)
+    train, valid, test = (model.view.batch(part, noise) for part in parts)
     model.fit(train, valid, noise)
-    nats = float(model.log_prob(test).mean())
-    return nats_from_levels(nats, 64, 17) if model.domain == "levels" else nats
+    return float(model.view.measure(model.log_prob(test.x), "exact")[0].values.mean())
 
 
 def test_baselines_rank_on_digits_as_they_should() -> None:

@@ -9,6 +9,8 @@ import torch
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB
 from torch import Tensor
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.models.baselines.independent import Independent, IndependentSettings
 
 SMOOTHINGS = [0.01, 0.3, 1.0, 5.0, 50.0]
@@ -17,7 +19,7 @@ VIEWS = [("binary", 2), ("gray", 3)]
 
 def make(view: str, smoothings: list[float], levels: int, shape: tuple[int, int, int]) -> Independent:
     block = {"family": "independent", "view": view, "smoothings": smoothings}
-    return Independent(IndependentSettings.model_validate(block), shape, levels)
+    return Independent(IndependentSettings.model_validate(block), image_schema(shape, levels))
 
 
 def images(view: str, n: int, levels: int, seed: int = 0) -> Tensor:
@@ -30,7 +32,7 @@ def images(view: str, n: int, levels: int, seed: int = 0) -> Tensor:
 
 def fitted(view: str, smoothings: list[float], levels: int) -> tuple[Independent, dict[str, float]]:
     model = make(view, smoothings, levels, (1, 2, 2))
-    losses = model.fit(images(view, 40, levels), images(view, 60, levels, 1), torch.Generator())
+    losses = model.fit(Batch(images(view, 40, levels)), Batch(images(view, 60, levels, 1)), torch.Generator())
     return model, losses
 
 
@@ -76,7 +78,7 @@ def test_samples_follow_the_probabilities(view: str, levels: int) -> None:
 
 def test_a_level_that_training_never_showed_has_a_finite_cost() -> None:
     model = make("gray", [0.1], 4, (1, 1, 1))
-    model.fit(torch.zeros(9, 1, 1, 1).long(), torch.zeros(1, 1, 1, 1).long(), torch.Generator())
+    model.fit(Batch(torch.zeros(9, 1, 1, 1).long()), Batch(torch.zeros(1, 1, 1, 1).long()), torch.Generator())
     cost = -float(model.log_prob(torch.full((1, 1, 1, 1), 3)))
     assert math.isclose(cost, -math.log(0.1 / 9.4))
 

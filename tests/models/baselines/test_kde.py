@@ -10,7 +10,9 @@ import torch
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
-from dgmbench.data.views import dequantise
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import dequantise
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.baselines import kde
 from dgmbench.models.baselines.kde import KDE, KDESettings, bernoulli_kernel_log_probability
@@ -38,8 +40,8 @@ def images(view: str, n: int, seed: int) -> Tensor:
 
 
 def fitted(view: str, widths: KDESettings | None = None) -> tuple[KDE, dict[str, float]]:
-    model = KDE(widths or settings(view), (1, 2, 3), LEVELS)
-    losses = model.fit(images(view, 50, 0), images(view, 80, 1), torch.Generator())
+    model = KDE(widths or settings(view), image_schema((1, 2, 3), LEVELS))
+    losses = model.fit(Batch(images(view, 50, 0)), Batch(images(view, 80, 1)), torch.Generator())
     return model, losses
 
 
@@ -62,8 +64,12 @@ def test_gray_densities_and_the_choice_of_bandwidth_are_those_of_scikit_learn() 
 
 
 def test_the_density_of_one_pixel_integrates_to_one() -> None:
-    model = KDE(settings("gray", -1.5, -1.5, 1), (1, 1, 1), LEVELS)
-    model.fit(images("gray", 20, 0)[:, :, :1, :1], images("gray", 5, 1)[:, :, :1, :1], torch.Generator())
+    model = KDE(settings("gray", -1.5, -1.5, 1), image_schema((1, 1, 1), LEVELS))
+    model.fit(
+        Batch(images("gray", 20, 0)[:, :, :1, :1]),
+        Batch(images("gray", 5, 1)[:, :, :1, :1]),
+        torch.Generator(),
+    )
     grid = torch.linspace(-1, 2, 6001, dtype=torch.float64).reshape(-1, 1, 1, 1)
     total = float(model.log_prob(grid).exp().sum()) * 3 / 6000
     assert math.isclose(total, 1.0, rel_tol=1e-9)
@@ -128,7 +134,7 @@ def test_binary_samples_follow_the_probabilities() -> None:
 def test_a_fresh_model_makes_room_for_the_stored_centres(view: str, tmp_path: Path) -> None:
     model, _ = fitted(view)
     write_weights(tmp_path / "weights.pt", model)
-    copy = build(settings(view), (1, 2, 3), LEVELS)
+    copy = build(settings(view), image_schema((1, 2, 3), LEVELS))
     copy.load_state_dict(load_tensors(tmp_path / "weights.pt", tmp_path / "weights.pt"))
     assert isinstance(copy, KDE)
     x = images(view, 20, 2)
@@ -139,7 +145,7 @@ def test_a_fresh_model_makes_room_for_the_stored_centres(view: str, tmp_path: Pa
 def test_centres_of_another_image_size_are_refused() -> None:
     model, _ = fitted("gray")
     with pytest.raises(RuntimeError, match="size mismatch for centres"):
-        KDE(settings("gray"), (1, 2, 2), LEVELS).load_state_dict(model.state_dict())
+        KDE(settings("gray"), image_schema((1, 2, 2), LEVELS)).load_state_dict(model.state_dict())
 
 
 def test_settings_and_calls_that_cannot_work_are_refused() -> None:
@@ -147,13 +153,13 @@ def test_settings_and_calls_that_cannot_work_are_refused() -> None:
         settings("binary", -2, 0.0)
     assert max(settings("gray", -2, 0.0).grid()) == 1.0
     with pytest.raises(SettingsError, match="1024 levels do not fit"):
-        KDE(settings("gray"), (1, 2, 3), 1024)
+        KDE(settings("gray"), image_schema((1, 2, 3), 1024))
     for view in ("gray", "binary"):
         with pytest.raises(ValueError, match="needs centres: fit it"):
-            KDE(settings(view), (1, 2, 3), LEVELS).log_prob(images(view, 2, 0))
+            KDE(settings(view), image_schema((1, 2, 3), LEVELS)).log_prob(images(view, 2, 0))
 
 
 def test_settings_are_checked_without_memory_for_the_state() -> None:
     with torch.device("meta"):
-        model = KDE(settings("gray"), (1, 28, 28), 256)
+        model = KDE(settings("gray"), image_schema((1, 28, 28), 256))
     assert all(buffer.is_meta for buffer in model.buffers())

@@ -7,6 +7,8 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.baselines.ppca import PPCA, PPCASettings
 
@@ -18,9 +20,11 @@ def fitted(candidates: list[int], n: int = 400, seed: int = 0) -> tuple[PPCA, to
     x = (torch.randn(n, 4, generator=generator, dtype=torch.float64) @ mixing + noise + 0.5).reshape(
         n, 1, 3, 3
     )
-    model = PPCA(PPCASettings(family="ppca", view="gray", latent_dims=candidates), (1, 3, 3), 256)
+    model = PPCA(
+        PPCASettings(family="ppca", view="gray", latent_dims=candidates), image_schema((1, 3, 3), 256)
+    )
     train, valid = x[: n // 2], x[n // 2 :]
-    model.fit(train, valid, torch.Generator())
+    model.fit(Batch(train), Batch(valid), torch.Generator())
     return model, train, valid
 
 
@@ -61,11 +65,11 @@ def test_samples_have_the_model_s_mean_and_covariance() -> None:
 
 def test_state_survives_a_round_trip() -> None:
     model, _, valid = fitted([2, 3])
-    copy = PPCA(PPCASettings(family="ppca", view="gray", latent_dims=[2, 3]), (1, 3, 3), 256)
+    copy = PPCA(PPCASettings(family="ppca", view="gray", latent_dims=[2, 3]), image_schema((1, 3, 3), 256))
     copy.load_state_dict(model.state_dict())
     assert torch.equal(copy.log_prob(valid), model.log_prob(valid))
 
 
 def test_as_many_components_as_pixels_are_refused() -> None:
     with pytest.raises(SettingsError, match="9 is not below the image's 9 dimensions"):
-        PPCA(PPCASettings(family="ppca", view="gray", latent_dims=[9]), (1, 3, 3), 256)
+        PPCA(PPCASettings(family="ppca", view="gray", latent_dims=[9]), image_schema((1, 3, 3), 256))

@@ -6,13 +6,17 @@ import math
 import pytest
 import torch
 
-from dgmbench.data.views import bits_per_dim
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import bits_per_dim
+from dgmbench.data.schema import image_schema
 from dgmbench.models.baselines.uniform import Uniform, UniformSettings
 from dgmbench.models.capabilities import ClosedForm, HasLogProb
 
 
 def make(view: str, shape: tuple[int, int, int], levels: int) -> Uniform:
-    return Uniform(UniformSettings.model_validate({"family": "uniform", "view": view}), shape, levels)
+    return Uniform(
+        UniformSettings.model_validate({"family": "uniform", "view": view}), image_schema(shape, levels)
+    )
 
 
 def test_probabilities_of_all_binary_images_sum_to_one() -> None:
@@ -48,10 +52,12 @@ def test_samples_are_uniform_in_the_domain(view: str, variance: float) -> None:
 def test_there_is_nothing_to_learn() -> None:
     model = make("binary", (1, 2, 2), 17)
     assert isinstance(model, ClosedForm) and isinstance(model, HasLogProb)
-    losses = model.fit(torch.zeros(3, 1, 2, 2), torch.ones(2, 1, 2, 2), torch.Generator())
+    losses = model.fit(Batch(torch.zeros(3, 1, 2, 2)), Batch(torch.ones(2, 1, 2, 2)), torch.Generator())
     assert losses == {"loss": pytest.approx(4 * math.log(2))}
     assert model.parameter_count() == 0 and not model.state_dict()
-    gray = make("gray", (1, 2, 2), 17).fit(torch.rand(3, 1, 2, 2), torch.rand(2, 1, 2, 2), torch.Generator())
+    gray = make("gray", (1, 2, 2), 17).fit(
+        Batch(torch.rand(3, 1, 2, 2)), Batch(torch.rand(2, 1, 2, 2)), torch.Generator()
+    )
     assert math.copysign(1.0, gray["loss"]) == 1.0
 
 

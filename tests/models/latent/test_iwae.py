@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood.estimators import elbo, importance_sampled_log_likelihood
 from dgmbench.models.capabilities import (
@@ -36,7 +38,7 @@ def make(latent_dims: list[int], shape: tuple[int, int, int] = (1, 2, 2), **sett
     }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = IWAE(IWAESettings.model_validate(base | settings), shape, 17).double()
+        model = IWAE(IWAESettings.model_validate(base | settings), image_schema(shape, 17)).double()
         for parameter in model.parameters():
             # Away from the start, where biases are zero and all layers nearly linear.
             parameter.data += 0.3 * torch.randn_like(parameter)
@@ -122,7 +124,7 @@ def test_prior_and_observation_model_make_up_the_joint(latent_dims: list[int]) -
 def test_at_one_sample_both_objectives_are_the_elbo(latent_dims: list[int]) -> None:
     x = images()
     models = [make(latent_dims, objective=objective, samples=1) for objective in ("iwae", "vae")]
-    losses = [model.step(x, "model", generator())["loss"] for model in models]
+    losses = [model.step(Batch(x), "model", generator())["loss"] for model in models]
     assert float(losses[0].detach()) == pytest.approx(float(losses[1].detach()), rel=1e-12)
     expected = -models[0].log_weights(x, 1, generator()).mean()
     torch.testing.assert_close(losses[0], expected)
@@ -143,7 +145,7 @@ def test_bound_rises_with_k_on_every_image_when_draws_are_shared(latent_dims: li
 
 def test_the_losses_are_minus_the_bounds_and_not_weighted_sums_of_log_weights() -> None:
     model, x = make([3], samples=5), images()
-    losses = model.step(x, "model", generator())
+    losses = model.step(Batch(x), "model", generator())
     w = model.log_weights(x, 5, generator()).detach().exp()
     assert float(losses["loss"].detach()) == pytest.approx(-float(w.mean(0).log().mean()), rel=1e-12)
     assert float(losses["negative_elbo"]) == pytest.approx(-float(w.log().mean()), rel=1e-12)
@@ -155,7 +157,7 @@ def test_the_losses_are_minus_the_bounds_and_not_weighted_sums_of_log_weights() 
 def test_gradient_is_the_sum_by_normalised_weights_of_the_single_gradients(latent_dims: list[int]) -> None:
     """Eq. 14, one image and one draw at a time."""
     model, x, k = make(latent_dims, samples=4), images(3), 4
-    found = gradients(model.step(x, "model", generator())["loss"], model)
+    found = gradients(model.step(Batch(x), "model", generator())["loss"], model)
     log_w = model.log_weights(x, k, generator())
     w = log_w.detach().exp()
     normalised = w / w.sum(0)
@@ -166,7 +168,7 @@ def test_gradient_is_the_sum_by_normalised_weights_of_the_single_gradients(laten
     torch.testing.assert_close(found, -total)
     # The loss falls along its negative gradient: the bound is ascended.
     vae = make(latent_dims, samples=4, objective="vae")
-    loss = vae.step(x, "model", generator())["loss"]
+    loss = vae.step(Batch(x), "model", generator())["loss"]
     torch.testing.assert_close(gradients(loss, vae), -gradients(log_w.mean(), model))
 
 
@@ -206,7 +208,7 @@ def test_samples_follow_the_exact_likelihood(latent_dims: list[int]) -> None:
 
 def test_start_is_that_of_the_paper() -> None:
     settings = IWAESettings(family="iwae", view="binary", latent_dims=[100, 50])
-    model = IWAE(settings, (1, 28, 28), 256)
+    model = IWAE(settings, image_schema((1, 28, 28), 256))
     sizes = {tuple(layer.weight.shape) for layer in model.modules() if isinstance(layer, torch.nn.Linear)}
     up = {(200, 784), (200, 200), (200, 200), (100, 100), (100, 100)}
     down = {(100, 50), (100, 100), (200, 100), (200, 200), (784, 200)}

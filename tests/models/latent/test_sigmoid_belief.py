@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.evaluation.likelihood.estimators import elbo, importance_sampled_log_likelihood
 from dgmbench.models.capabilities import (
@@ -36,7 +38,7 @@ def make(
     block = base | {"structure": structure, "units": UNITS} | settings
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = SigmoidBelief(SigmoidBeliefSettings.model_validate(block), shape, 17).double()
+        model = SigmoidBelief(SigmoidBeliefSettings.model_validate(block), image_schema(shape, 17)).double()
         for parameter in model.parameters():
             # Away from the start, where biases are zero and prior and posterior much alike.
             parameter.data += 0.5 * torch.randn_like(parameter)
@@ -203,7 +205,7 @@ def trained(structure: str, steps: int = 150) -> tuple[SigmoidBelief, Tensor]:
     optimiser, noise = torch.optim.Adam(model.parameters(), 0.01), generator()
     for _ in range(steps):
         optimiser.zero_grad()
-        model.step(x, "model", noise)["loss"].backward()
+        model.step(Batch(x), "model", noise)["loss"].backward()
         optimiser.step()
     return model.eval(), x
 
@@ -279,18 +281,18 @@ def test_running_moments_move_in_training_alone_and_are_part_of_the_state() -> N
     residual = model.draw(x, 5, generator()).log_weights() - model.nvil.baselines[0](
         x.flatten(1) - MEAN.flatten()
     ).squeeze(-1)
-    first = model.step(x, "model", generator())
+    first = model.step(Batch(x), "model", generator())
     assert float(model.nvil.mean) == pytest.approx(0.2 * 0 + float(residual.detach().mean()), rel=1e-6)
     assert int(model.nvil.steps) == 1
-    model.step(x, "model", generator(6))
+    model.step(Batch(x), "model", generator(6))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.eval().step(x, "model", generator())
+    model.eval().step(Batch(x), "model", generator())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     copy = make(estimator="nvil")
     copy.load_state_dict(before)
     copy.eval()
     gradients = [
-        flat_gradient(own.step(x, "model", generator())["loss"], encoder(own)) for own in (model, copy)
+        flat_gradient(own.step(Batch(x), "model", generator())["loss"], encoder(own)) for own in (model, copy)
     ]
     assert torch.equal(*gradients)
     assert math.isfinite(float(first["loss"].detach()))
@@ -299,7 +301,7 @@ def test_running_moments_move_in_training_alone_and_are_part_of_the_state() -> N
 @pytest.mark.parametrize("estimator", ["reinforce", "nvil", "vimco"])
 def test_loss_is_minus_the_bound_with_the_surrogate_s_gradient(estimator: Estimator) -> None:
     model, x = make(estimator=estimator, samples=3), images()
-    loss = model.step(x, "model", generator())["loss"]
+    loss = model.step(Batch(x), "model", generator())["loss"]
     log_w = model.log_weights(x, 3, generator())
     bound = torch.logsumexp(log_w, 0) - math.log(3) if estimator == "vimco" else log_w.mean(0)
     torch.testing.assert_close(loss, -bound.mean())
@@ -314,7 +316,7 @@ def test_validation_is_on_discrete_latents_whatever_the_estimator() -> None:
     x = images()
     for estimator in ("reinforce", "concrete", "vimco"):
         model = make(estimator=estimator, samples=4)
-        losses = model.validation_losses(x, generator())
+        losses = model.validation_losses(Batch(x), generator())
         log_w = model.log_weights(x, 4, generator())
         torch.testing.assert_close(losses["negative_elbo"], -log_w.mean())
         expected = losses["negative_l_k" if estimator == "vimco" else "negative_elbo"]
@@ -358,7 +360,7 @@ def test_convolutional_body_runs() -> None:
     shape = (1, 8, 8)
     model = make("nonlinear", shape=shape, body="conv", channels=[3, 4], estimator="nvil")
     x = images(5, shape)
-    model.step(x, "model", generator())["loss"].backward()
+    model.step(Batch(x), "model", generator())["loss"].backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     assert model.sample(2, generator()).shape == (2, *shape)
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.evaluation.likelihood.estimators import elbo, importance_sampled_log_likelihood
 from dgmbench.models.capabilities import CanEncode, CanSample, HasLogWeights, HasObservationModel
@@ -22,15 +24,15 @@ def make(view: str, **settings: Any) -> VAE:
     base = {"family": "vae", "view": view, "latent_dim": 3, "hidden": [7], "channels": [3]}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return VAE(VAESettings.model_validate(base | settings), (1, 3, 3), LEVELS).double()
+        return VAE(VAESettings.model_validate(base | settings), image_schema((1, 3, 3), LEVELS)).double()
 
 
 def images(model: VAE | str, n: int = 6) -> Tensor:
-    domain = model if isinstance(model, str) else model.domain
+    view = model if isinstance(model, str) else "binary" if model.view.is_binary else "gray"
     x = torch.rand((n, 1, 3, 3), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    if domain == "levels":
-        return (x * LEVELS).long()
-    return (x < 0.5).double() if domain == "binary" else x
+    if view == "binary":
+        return (x < 0.5).double()
+    return x if isinstance(model, str) or model.view.continuous else (x * LEVELS).long()
 
 
 def generator(seed: int = 5) -> torch.Generator:
@@ -60,7 +62,7 @@ def test_gradient_of_the_elbo_agrees_with_finite_differences(view: str, settings
     """Of families whose noise knows no parameters; the others' gradients are implicit (test_posteriors)."""
     model, step = make(view, **settings), 1e-6
     x = images(model)
-    model.step(x, "model", generator())["loss"].backward()
+    model.step(Batch(x), "model", generator())["loss"].backward()
     checked = 0
     for parameter in model.parameters():
         assert parameter.grad is not None
@@ -70,7 +72,7 @@ def test_gradient_of_the_elbo_agrees_with_finite_differences(view: str, settings
             values = []
             for sign in (1, -1):
                 parameter.data[index] += sign * step
-                values.append(float(model.step(x, "model", generator())["loss"].detach()))
+                values.append(float(model.step(Batch(x), "model", generator())["loss"].detach()))
                 parameter.data[index] -= sign * step
             numeric = (values[0] - values[1]) / (2 * step)
             assert math.isclose(float(parameter.grad[index]), numeric, rel_tol=1e-5, abs_tol=1e-7)
@@ -86,7 +88,7 @@ def test_mean_log_weight_is_the_elbo_of_training(view: str, settings: dict[str, 
     with torch.no_grad():
         weights = model.log_weights(x, n, generator()).mean(1)
         many = x.repeat(n, 1, 1, 1)
-        loss = model.validation_losses(many, generator(6))["loss"]
+        loss = model.validation_losses(Batch(many), generator(6))["loss"]
     # Both are averages of n values of the spread that the weights have, or less where the KL is exact.
     error = math.sqrt(2 / n) * float(weights.std())
     assert abs(float(weights.mean() + loss)) < 4 * error < 0.3
@@ -153,7 +155,7 @@ def test_samples_are_draws_of_the_domain(view: str, settings: dict[str, Any], bo
     draws = model.sample(200, generator())
     assert draws.shape == (200, 1, 3, 3)
     assert torch.equal(draws, model.sample(200, generator()))
-    if model.domain == "dequantised":
+    if model.view.continuous:
         return
     assert set(draws.unique().tolist()) == set(range(2 if view == "binary" else LEVELS))
 
@@ -186,37 +188,37 @@ def test_kl_per_dimension_adds_up_to_the_elbo_s() -> None:
             with pytest.raises(CapabilityError, match="log_weights estimates it"):
                 model.kl_per_dimension(x)
             continue
-        total = model.validation_losses(x, generator())["kl"]
+        total = model.validation_losses(Batch(x), generator())["kl"]
         torch.testing.assert_close(model.kl_per_dimension(x).sum(-1).mean(), total)
 
 
 def test_the_kl_is_weighed_in_training_alone() -> None:
     plain, weighed = make("binary"), make("binary", beta=0.25)
     x = images(plain)
-    losses = weighed.step(x, "model", generator())
+    losses = weighed.step(Batch(x), "model", generator())
     torch.testing.assert_close(losses["loss"], losses["reconstruction"] + 0.25 * losses["kl"])
-    held_out = weighed.validation_losses(x, generator())
-    assert held_out == plain.validation_losses(x, generator())
+    held_out = weighed.validation_losses(Batch(x), generator())
+    assert held_out == plain.validation_losses(Batch(x), generator())
     torch.testing.assert_close(held_out["loss"], held_out["reconstruction"] + held_out["kl"])
-    torch.testing.assert_close(plain.step(x, "model", generator())["loss"], held_out["loss"])
+    torch.testing.assert_close(plain.step(Batch(x), "model", generator())["loss"], held_out["loss"])
 
 
 def kl_weight(model: VAE, x: Tensor) -> float:
-    losses = model.step(x, "model", generator())
+    losses = model.step(Batch(x), "model", generator())
     return float(((losses["loss"] - losses["reconstruction"]) / losses["kl"]).detach())
 
 
 def test_the_weight_rises_from_zero_step_by_step_and_survives_a_checkpoint() -> None:
     model = make("binary", beta=2.0, kl_warmup_steps=4)
     x = images(model)
-    held_out = model.validation_losses(x, generator())
+    held_out = model.validation_losses(Batch(x), generator())
     # Out of training the whole weight is in force, and a call is no step.
     assert kl_weight(model.eval(), x) == pytest.approx(2.0)
     model.train()
     assert [kl_weight(model, x) for _ in range(2)] == pytest.approx([0.0, 0.5])
     # A look at the validation images is no step.
-    assert model.validation_losses(x, generator()) == held_out
-    assert held_out == make("binary").validation_losses(x, generator())
+    assert model.validation_losses(Batch(x), generator()) == held_out
+    assert held_out == make("binary").validation_losses(Batch(x), generator())
     resumed = make("binary", beta=2.0, kl_warmup_steps=4)
     resumed.load_state_dict(model.state_dict())
     for each in (model, resumed):
@@ -258,10 +260,10 @@ def test_training_finds_what_the_latents_are_for(name: str) -> None:
     optimiser, noise = torch.optim.Adam(model.parameters(), 0.02), generator()
     for _ in range(200):
         optimiser.zero_grad()
-        model.step(x, "model", noise)["loss"].backward()
+        model.step(Batch(x), "model", noise)["loss"].backward()
         optimiser.step()
     with torch.no_grad():
-        loss = float(model.validation_losses(x.repeat(20, 1, 1, 1), generator())["loss"])
+        loss = float(model.validation_losses(Batch(x.repeat(20, 1, 1, 1)), generator())["loss"])
     # log 2 is the least possible: which of the two images it is. Cauchy's tails cost it most, some 3 nats.
     assert math.log(2) - 0.1 < loss < 3.5 < 9 * math.log(2)
 
@@ -280,10 +282,10 @@ def test_prepared_log_weights_are_the_log_weights(
     view: str, settings: dict[str, Any], precision: torch.dtype
 ) -> None:
     base = {"family": "vae", "view": view, "latent_dim": 3, "hidden": [7, 5], "channels": [3]}
-    model = VAE(VAESettings.model_validate(base | settings), (1, 4, 4), LEVELS).to(precision)
+    model = VAE(VAESettings.model_validate(base | settings), image_schema((1, 4, 4), LEVELS)).to(precision)
     x = (torch.rand((6, 1, 4, 4), generator=generator()) < 0.5).to(precision)
-    if model.domain != "binary":
-        x = 3 * x.long() if model.domain == "levels" else 0.1 + 0.5 * x
+    if not model.view.is_binary:
+        x = 0.1 + 0.5 * x if model.view.continuous else 3 * x.long()
     prepared = model.log_weights_of(x)
     for seed in (5, 6):
         expected = model.log_weights(x, 40, generator(seed))

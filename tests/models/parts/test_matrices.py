@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from dgmbench.data.schema import image_schema
 from dgmbench.models.adversarial.dcgan import DCGAN, DCGANSettings
 from dgmbench.models.capabilities import HasMatrixForm
 from dgmbench.models.parts import matrices
@@ -66,7 +67,7 @@ def test_a_generator_by_matrices_draws_the_same_images(average: float, size: int
     base = {"family": "dcgan", "view": "gray", "latent_dim": 6, "channels": [4, 300], "average": average}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = DCGAN(DCGANSettings.model_validate(base), (1, size, size), 17)
+        model = DCGAN(DCGANSettings.model_validate(base), image_schema((1, size, size), 17))
         for _ in range(3):
             model.decode(torch.randn(20, 6))  # moves the statistics of the normalisation
             for parameter in model.generator.parameters():

@@ -20,6 +20,7 @@ from dgmbench.evaluation.copies.copying import Cells, Placed, auth_pct, c_t
 from dgmbench.evaluation.copies.neighbour_search import nearest_under_shifts
 from dgmbench.evaluation.copies.neighbours import NeighbourReport, compared, mean_ratio
 from dgmbench.evaluation.copies.ties import Neighbours, all_nearest
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
@@ -44,6 +45,7 @@ class _Space:
     identity: str
 
 
+@measure(samples=True, reads=("neighbour_samples", "copy_cells"))
 def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
     """In pixels: ratio of distances, plain and under shifts, AuthPct and C_T; the closest pairs on file."""
     limit = subject.settings.neighbour_samples
@@ -58,10 +60,10 @@ def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
     yield _under_shifts(subject, space, report, folder)
 
 
+@measure(labels=True, samples=True, reads=("neighbour_samples", "copy_cells"))
 def memorisation_domain(subject: Subject, folder: Path) -> Iterator[Record]:
     """In the domain classifier's features: ratio of distances, AuthPct and C_T."""
-    if subject.domain is None:
-        return
+    assert subject.domain is not None
     limit = subject.settings.neighbour_samples
     heldout = subject.domain_features("test")[subject.held_out_rows(limit)]
     features = subject.sample_features(limit), heldout, subject.domain_features("train")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from dgmbench.data.views import intensity
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.features.feature_spaces import FeatureSpace
+from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.quality.scores import (
     Floor,
     Score,
@@ -23,10 +23,10 @@ from dgmbench.evaluation.subsets import training_rows
 from dgmbench.results import Record
 
 
+@measure(labels=True, samples=True, reads=("fid_samples", "kid_samples", "prdc_samples", "prdc_neighbours"))
 def domain_quality(subject: Subject, folder: Path) -> Iterator[Record]:
     """FID, KID, precision, recall, density and coverage in the domain classifier's feature space."""
-    if subject.domain is None:
-        return
+    assert subject.domain is not None
     generated = subject.sample_features(subject.settings.fid_samples)
     real = subject.domain_features("test")
 
@@ -37,6 +37,7 @@ def domain_quality(subject: Subject, folder: Path) -> Iterator[Record]:
     yield from _in_space(subject, subject.domain, (generated, real), train, folder)
 
 
+@measure(samples=True, reads=("inception", "kid_samples", "prdc_samples", "prdc_neighbours"))
 def inception_quality(subject: Subject, folder: Path) -> Iterator[Record]:
     """The same in the Inception network's, where that is in use, of as many test images as samples."""
     space, limit = subject.inception, subject.settings.inception.samples
@@ -49,11 +50,12 @@ def inception_quality(subject: Subject, folder: Path) -> Iterator[Record]:
     def train() -> Tensor:
         images = subject.raw("train")
         chosen = images[training_rows(len(images), len(generated), subject.settings.seed)]
-        return subject.embedded(space, intensity(chosen, subject.levels))
+        return subject.embedded(space, subject.view.display(chosen))
 
     yield from _in_space(subject, space, (generated, real), train, folder, rows)
 
 
+@measure(samples=True, reads=("diversity_samples",))
 def diversity(subject: Subject, folder: Path) -> Iterator[Record]:
     """Mean pairwise distance of samples over that of test images, in pixels."""
     limit = subject.settings.diversity_samples

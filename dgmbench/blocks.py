@@ -8,12 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
-from dgmbench.errors import CheckpointError
 from dgmbench.files import replacing
-from dgmbench.training.checkpoints import load_tensors
+from dgmbench.packed import DamagedError, pack, unpack
 
 Block = dict[str, Tensor]
 
@@ -26,10 +24,10 @@ class BlockStore:
     written on leaving, by an exception or Ctrl-C too; `discard` removes the file once the estimate is safe
     elsewhere.
 
-    A file that cannot be written costs the resumption and not the estimate: it is told on standard error.
+    A file that cannot be written costs the resumption and not the estimate; standard error says so.
 
     Args:
-        path: the file; one that is damaged or of another fingerprint is ignored, and told.
+        path: the file; one that is damaged or of another fingerprint is reported and ignored.
         fingerprint: says what the blocks are of: the model's parameters, the data and every setting.
         seconds: the least time between two writes that `put` makes.
     """
@@ -61,11 +59,12 @@ class BlockStore:
         if not self._unsaved:
             return
         try:
+            blocks = {str(index): block for index, block in self._blocks.items()}
             with replacing(self.path) as aside:
-                torch.save({"fingerprint": self.fingerprint, "blocks": self._blocks}, aside)
+                aside.write_bytes(pack({"fingerprint": self.fingerprint, "blocks": blocks}))
             self._unsaved = False
-        except (OSError, RuntimeError) as error:  # torch.save turns some of the system's errors into its own
-            self._tell(f"cannot be written ({error}); the evaluation goes on and cannot resume from there")
+        except OSError as error:
+            self._report(f"cannot be written ({error}); the evaluation goes on and cannot resume from there")
         self._written = time.monotonic()
 
     def discard(self) -> None:
@@ -82,17 +81,17 @@ class BlockStore:
         self.flush()
 
     def _read(self) -> dict[int, Block]:
-        if not self.path.exists():
-            return {}
         try:
-            state: Any = load_tensors(self.path, self.path)
-        except CheckpointError as error:
-            self._tell(f"is ignored: {error}")
+            state: Any = unpack(self.path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, DamagedError) as error:
+            self._report(f"is ignored: it {error}")
             return {}
         if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
-            self._tell("is of another model, data or settings and is ignored; this evaluation starts afresh")
+            self._report("is of another model, data or settings and is ignored; the estimate starts afresh")
             return {}
-        return state["blocks"]
+        return {int(index): block for index, block in state["blocks"].items()}
 
-    def _tell(self, what: str) -> None:
+    def _report(self, what: str) -> None:
         print(f"{self.path} {what}", file=sys.stderr)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dgmbench.evaluation import resume
-from dgmbench.evaluation.resume import BlockStore
+from dgmbench import blocks
+from dgmbench.blocks import BlockStore
 
 
 class Clock:
@@ -24,7 +24,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(resume, "time", clock)
+    monkeypatch.setattr(blocks, "time", clock)
     return clock
 
 
@@ -158,7 +158,7 @@ def test_a_full_disk_is_told_and_costs_neither_the_estimate_nor_the_older_file(
     with BlockStore(path, "f") as store:
         store.put(0, block(1.0))
     with monkeypatch.context() as patch, BlockStore(path, "f", seconds=0.0) as store:
-        patch.setattr(resume, "replacing", full)
+        patch.setattr(blocks, "replacing", full)
         store.put(1, block(2.0))
         assert "No space left" in capsys.readouterr().err
         assert store.get(1) is not None

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.features.classifier import DomainClassifier
-from dgmbench.evaluation.features.feature_cache import FeatureCache
+from dgmbench.evaluation.features.embed import embedded
 from dgmbench.evaluation.features.feature_spaces import DomainSpace, checked_pixels, state_sha256
+from dgmbench.store import Store
 
 IMAGES = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -29,11 +30,11 @@ class Counting:
 
 def test_equal_images_are_computed_once_for_all_who_ask(tmp_path: Path) -> None:
     space = Counting()
-    first = FeatureCache(tmp_path).features(space, IMAGES)
-    again = FeatureCache(tmp_path).features(space, IMAGES.clone())
+    first = embedded(space, IMAGES, Store(tmp_path))
+    again = embedded(space, IMAGES.clone(), Store(tmp_path))
     assert space.asked == 1 and torch.equal(first, again) and again.dtype == torch.float32
     again += 1  # a caller's memory is its own
-    assert torch.equal(FeatureCache(tmp_path).features(space, IMAGES), first)
+    assert torch.equal(embedded(space, IMAGES, Store(tmp_path)), first)
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -42,16 +43,16 @@ def test_equal_images_are_computed_once_for_all_who_ask(tmp_path: Path) -> None:
     [IMAGES.flip(0), IMAGES[:5], IMAGES.double(), IMAGES.reshape(6, 1, 4, 16), IMAGES + 2.0**-20],
 )
 def test_other_images_are_other_features(tmp_path: Path, other: Tensor) -> None:
-    space, cache = Counting(), FeatureCache(tmp_path)
-    cache.features(space, IMAGES)
-    cache.features(space, other)
-    assert space.asked == 2 and len(list(tmp_path.rglob("*.features"))) == 2
+    space, store = Counting(), Store(tmp_path)
+    embedded(space, IMAGES, store)
+    embedded(space, other, store)
+    assert space.asked == 2 and len(list(tmp_path.rglob("*.value"))) == 2
 
 
 def test_other_weights_are_another_space(tmp_path: Path) -> None:
-    cache, other = FeatureCache(tmp_path), Counting("weights two")
-    cache.features(Counting(), IMAGES)
-    cache.features(other, IMAGES)
+    store, other = Store(tmp_path), Counting("weights two")
+    embedded(Counting(), IMAGES, store)
+    embedded(other, IMAGES, store)
     assert other.asked == 1
 
 
@@ -59,41 +60,39 @@ def test_other_weights_are_another_space(tmp_path: Path) -> None:
 def test_a_damaged_file_is_told_and_made_anew(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | None
 ) -> None:
-    space, cache = Counting(), FeatureCache(tmp_path)
-    expected = cache.features(space, IMAGES)
-    path = cache.path(space, IMAGES)
+    space, store = Counting(), Store(tmp_path)
+    expected = embedded(space, IMAGES, store)
+    (path,) = tmp_path.rglob("*.value")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content) if damage is None else damage)
-    assert torch.equal(cache.features(space, IMAGES), expected)
-    assert (
-        space.asked == 2 and f"{path} is damaged; the features are computed again" in capsys.readouterr().err
-    )
-    cache.features(space, IMAGES)
+    assert torch.equal(embedded(space, IMAGES, store), expected)
+    assert space.asked == 2 and f"{path} is damaged; it is computed again" in capsys.readouterr().err
+    embedded(space, IMAGES, store)
     assert space.asked == 2
 
 
 @pytest.mark.parametrize("body", [b"", b"junk"])
 def test_a_whole_file_that_holds_no_array_is_made_anew(tmp_path: Path, body: bytes) -> None:
-    space, cache = Counting(), FeatureCache(tmp_path)
-    expected = cache.features(space, IMAGES)
-    cache.path(space, IMAGES).write_bytes(hashlib.sha256(body).digest() + body)
-    assert torch.equal(cache.features(space, IMAGES), expected) and space.asked == 2
+    space, store = Counting(), Store(tmp_path)
+    expected = embedded(space, IMAGES, store)
+    next(tmp_path.rglob("*.value")).write_bytes(hashlib.sha256(body).digest() + body)
+    assert torch.equal(embedded(space, IMAGES, store), expected) and space.asked == 2
 
 
 def test_a_place_that_cannot_be_written_costs_no_features(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    features = FeatureCache(tmp_path / "file").features(Counting(), IMAGES)
+    features = embedded(Counting(), IMAGES, Store(tmp_path / "file"))
     assert torch.equal(features, Counting().features(IMAGES))
     assert "cannot be written" in capsys.readouterr().err
 
 
 def test_without_a_place_nothing_is_kept() -> None:
     space = Counting()
-    FeatureCache(None).features(space, IMAGES)
-    FeatureCache(None).features(space, IMAGES)
+    embedded(space, IMAGES, Store(None))
+    embedded(space, IMAGES, Store(None))
     assert space.asked == 2
 
 

@@ -1,0 +1,41 @@
+"""Every measure by name, in the order of evaluation. To add one: a file, and a line below."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dgmbench.evaluation.measure import Measure
+
+# Strings, not imports: each measure's answer follows from its own module and what that imports.
+MEASURES: dict[str, str] = {
+    "exact": "dgmbench.evaluation.likelihood.exact",
+    "per_token": "dgmbench.evaluation.likelihood.sentences",
+    "bounds": "dgmbench.evaluation.likelihood.bounds",
+    "annealed": "dgmbench.evaluation.likelihood.annealed",
+    "parzen": "dgmbench.evaluation.likelihood.parzen_windows",
+    "domain_quality": "dgmbench.evaluation.quality.in_features",
+    "class_histogram": "dgmbench.evaluation.quality.class_shares",
+    "coverage_of_classes": "dgmbench.evaluation.quality.class_coverage",
+    "conditional_accuracy": "dgmbench.evaluation.quality.conditional",
+    "inception_quality": "dgmbench.evaluation.quality.in_features",
+    "memorisation": "dgmbench.evaluation.copies.memorisation",
+    "memorisation_domain": "dgmbench.evaluation.copies.memorisation",
+    "diversity": "dgmbench.evaluation.quality.in_features",
+    "sharpness": "dgmbench.evaluation.quality.sharpness",
+    "classification": "dgmbench.evaluation.task.classification",
+    "probes": "dgmbench.evaluation.spaces.linear_probes",
+    "svm_probes": "dgmbench.evaluation.spaces.svm_probe",
+    "latents": "dgmbench.evaluation.spaces.latents",
+    "pictures": "dgmbench.evaluation.pictures.latent_pictures",
+    "generator_pictures": "dgmbench.evaluation.pictures.generator_pictures",
+    "completions": "dgmbench.evaluation.pictures.completions",
+    "saturation": "dgmbench.evaluation.quality.saturation",
+    "costs": "dgmbench.evaluation.costs",
+}
+
+
+def all_measures() -> list[Measure]:
+    """Every measure, loaded."""
+    return [getattr(importlib.import_module(module), name) for name, module in MEASURES.items()]

@@ -1,0 +1,104 @@
+"""Answers of measures, remembered: what has not changed is not measured again.
+
+An answer follows from the code of its measure and of the model's family, the settings that the measure
+declares, the run's weights and samples, the data, the classifier, and the versions of libraries. A change to
+one of these asks that measure again, and no other.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dgmbench.evaluation.measure import Measure
+from dgmbench.evaluation.registry import all_measures
+from dgmbench.evaluation.subject import LeftOut, Subject
+from dgmbench.files import replacing, sha256_json
+from dgmbench.models.registry import family_module
+from dgmbench.points import Points
+from dgmbench.provenance import code_key
+from dgmbench.results import Record
+from dgmbench.store import Store
+
+
+def answered(measure: Measure, subject: Subject, folder: Path) -> Iterator[Record]:
+    """The records of a measure, asked now or remembered; its files go into `folder`."""
+    if measure.cheap:
+        subject.lap()
+        yield from subject.attempt(measure.name, lambda: measure(subject, folder))
+        return
+    answer = Store(subject.settings.store).remembered(
+        key_of(measure, subject), lambda: _ask(measure, subject)
+    )
+    for name, content in answer["files"].items():
+        with replacing(folder / name) as aside:
+            aside.write_bytes(content.tobytes())
+    subject.left_out += [LeftOut(**each) for each in answer["left_out"]]
+    subject.kept |= answer["kept"]
+    for metric, unit, images, values in answer["points"]:
+        subject.points[metric, unit] = Points(images, values)
+    yield from (Record(**each) for each in answer["records"])
+
+
+def _ask(measure: Measure, subject: Subject) -> dict[str, Any]:
+    """Everything that a measure leaves, as what a store can hold."""
+    left_out, kept, points = len(subject.left_out), dict(subject.kept), dict(subject.points)
+    subject.lap()
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        records = list(subject.attempt(measure.name, lambda: measure(subject, work)))
+        failed, subject.left_out = subject.left_out[left_out:], subject.left_out[:left_out]
+        paths = sorted(path for path in work.rglob("*") if path.is_file())
+        files = {str(path.relative_to(work)): np.fromfile(path, dtype=np.uint8) for path in paths}
+    return {
+        "records": [asdict(record) for record in records],
+        "files": files,
+        "left_out": [asdict(each) for each in failed],
+        "kept": {key: value for key, value in subject.kept.items() if key not in kept},
+        "points": [
+            [metric, unit, found.images, found.values]
+            for (metric, unit), found in subject.points.items()
+            if (metric, unit) not in points
+        ],
+    }
+
+
+def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
+    """All that an answer follows from, as JSON values."""
+    run = subject.run.info
+    judged = _classifier(subject) if measure.labels else None
+    inception = subject.inception.identity if subject.inception and "inception" in measure.reads else None
+    return {
+        "measure": measure.name,
+        "code": code_key(measure.module, family_module(run["settings"]["family"])),
+        "settings": measure.settings_in_force(subject.settings),
+        "run": {key: run[key] for key in ("dataset", "model", "seed", "settings", "sampling", "schema")},
+        "weights": run["weights_sha256"],
+        "way": subject.way,
+        "data": subject.data.sha256,
+        "data_seed": subject.data_seed,
+        "device": subject.device.type,
+        "classifier": judged,
+        "inception": inception,
+        "after": [
+            sha256_json(key_of(other, subject))
+            for other in all_measures()
+            if other.name in measure.after
+            and other.applies_to(subject.data.schema, subject.view.name, subject.run.model)
+        ],
+    }
+
+
+def hash_code(family: str) -> None:
+    """Hash the code behind every measure, so that processes that are forked later need not."""
+    for each in all_measures():
+        code_key(each.module, family_module(family))
+
+
+def _classifier(subject: Subject) -> str | None:
+    return None if subject.domain is None else subject.domain.identity

@@ -1,0 +1,45 @@
+"""Several processes that train one model, each on its share of every batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from dgmbench.models.base import Model
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of `world` processes this is, from 0; the process group is set up by whoever starts them.
+
+    Every rank shuffles alike and takes every `world`-th example of a batch, so a step sees the same batch as
+    one process would. Each rank has its own stream of noise.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def alone(self) -> bool:
+        """Whether this is the only process."""
+        return self.world == 1
+
+    def share(self, rows: Tensor) -> Tensor:
+        """This rank's part of a batch's rows."""
+        return rows if self.alone else rows[self.rank :: self.world]
+
+    def wrap(self, model: Model) -> nn.Module:
+        """What the loop calls: the model, or a wrapper that averages gradients over the ranks.
+
+        Batch norm then takes its moments over all ranks. Unused parameters are allowed: a phase of an
+        adversarial game moves a part of them.
+        """
+        if self.alone:
+            return model
+        synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(model) if model.is_on_gpu else model
+        return nn.parallel.DistributedDataParallel(synchronised, find_unused_parameters=len(model.phases) > 1)
+
+    def stream(self) -> tuple[int, ...]:
+        """What tells this rank's noise from that of rank 0; nothing for rank 0."""
+        return (self.rank,) * (self.rank > 0)
