@@ -13,6 +13,7 @@ unbiased estimate of p(x), so its log is a bound in expectation as any importanc
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -24,14 +25,18 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.base import Model, Supervision
+from dgmbench.models.latent.decoding import bernoulli_scorer
 from dgmbench.models.parts.bodies import BodySettings, build_decoder, build_encoder
 from dgmbench.models.parts.densities import gaussian_log_prob, standard_normal_log_prob
 from dgmbench.models.parts.observations import (
+    Bernoulli,
     ObservationSettings,
     build_observation,
     full_precision,
     likelihood_of,
 )
+
+Score = Callable[[Tensor], Tensor]
 
 
 class ConditionalVAESettings(BodySettings, ObservationSettings):
@@ -74,10 +79,13 @@ class ConditionalVAE(Model):
         mean, log_variance = raw.chunk(2, -1)
         return mean, log_variance
 
+    def _decoder_input(self, z: Tensor, y: Tensor) -> Tensor:
+        one_hot = self._one_hot(y).expand(*z.shape[:-1], self.classes)
+        return torch.cat([z.to(one_hot.dtype), one_hot], -1)
+
     def decoder_outputs(self, z: Tensor, y: Tensor) -> Tensor:
         """The decoder's raw outputs for ``z [..., n, latent_dim]`` and classes ``y [n]``."""
-        one_hot = self._one_hot(y).expand(*z.shape[:-1], self.classes)
-        return self.decoder(torch.cat([z.to(one_hot.dtype), one_hot], -1))
+        return self.decoder(self._decoder_input(z, y))
 
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative ELBO of log p(x|y) and its two parts, nats per image, batch means.
@@ -103,24 +111,41 @@ class ConditionalVAE(Model):
 
     def log_weights(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:
         """``[k, n]`` logs in nats of unbiased estimates of p(x): the mean over y of p(x, z|y) / q(z|x, y)."""
-        features = self._features(x)
-        each = [
-            self._log_weights_given(x, features, torch.full_like(x.flatten(1)[:, 0], y, dtype=torch.int64), k,
-                                    generator)
-            for y in range(self.classes)
-        ]  # fmt: skip
-        return torch.logsumexp(torch.stack(each), 0) - math.log(self.classes)
+        return self._marginal(x, self._features(x), self._scorer(x), k, generator)
+
+    @torch.no_grad()
+    def log_weights_of(self, x: Tensor) -> Callable[[int, torch.Generator], Tensor]:
+        """`log_weights` of x as a function of k and the generator; what x alone decides is done once."""
+        features, score = self._features(x), self._scorer(x, prepared=True)
+
+        @torch.no_grad()
+        def log_weights(k: int, generator: torch.Generator) -> Tensor:
+            return self._marginal(x, features, score, k, generator)
+
+        return log_weights
 
     def log_weights_given(self, x: Tensor, y: Tensor, k: int, generator: torch.Generator) -> Tensor:
         """``[k, n]`` values of log p(x, z|y) - log q(z|x, y) in nats for classes ``y [n]``."""
-        return self._log_weights_given(x, self._features(x), y, k, generator)
+        return self._given(self._features(x), y, self._scorer(x), k, generator)
 
-    def _log_weights_given(
-        self, x: Tensor, features: Tensor, y: Tensor, k: int, generator: torch.Generator
+    def _scorer(self, x: Tensor, prepared: bool = False) -> Score:
+        """log p(x|z, y) as a function of the decoder's input ``[k, n, latent_dim + classes]``."""
+        fast = None
+        if prepared and isinstance(self.observation, Bernoulli):
+            fast = bernoulli_scorer(self.decoder, x.flatten(1))
+        return fast or (lambda read: self.observation.log_prob(x, self.decoder(read)))
+
+    def _marginal(
+        self, x: Tensor, features: Tensor, score: Score, k: int, generator: torch.Generator
     ) -> Tensor:
+        classes = [torch.full((len(x),), y, device=x.device) for y in range(self.classes)]
+        each = [self._given(features, y, score, k, generator) for y in classes]
+        return torch.logsumexp(torch.stack(each), 0) - math.log(self.classes)
+
+    def _given(self, features: Tensor, y: Tensor, score: Score, k: int, generator: torch.Generator) -> Tensor:
         mean, log_variance = self._posterior(features, y)
         z = self._draw(mean, log_variance, (k,), generator)
-        log_x = self.observation.log_prob(x, self.decoder_outputs(z, y))
+        log_x = score(self._decoder_input(z, y))
         return log_x + standard_normal_log_prob(z) - gaussian_log_prob(z, mean, log_variance)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
