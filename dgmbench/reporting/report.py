@@ -18,6 +18,8 @@ from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdo
 from dgmbench.reporting.page import html
 from dgmbench.reporting.records import load_left_out, load_points, merge_results
 from dgmbench.reporting.run_files import load_manifests, load_runs
+from dgmbench.reporting.sentences import Sentences, sampled_sentences
+from dgmbench.reporting.sentences import to_markdown as sentences_to_markdown
 from dgmbench.results import COLUMNS
 
 _OWNED = ("tables", "figures", "curves")
@@ -43,14 +45,29 @@ def write_report(
     out = Path(out_dir)
     written = write_tables(compared, out / "tables")
     written += _write_findings(findings, out / "tables")
+    texts = sampled_sentences(runs, manifests, data_root)
+    written += _write_sentences(texts, manifests, out / "tables")
     drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)
     written += [picture.path for picture in drawn] + write_curves(runs, out / "curves")
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")
     metrics.write_metrics(frame, out / "metrics.json")
     left_out = load_left_out(results_root, datasets, models)
-    html.write_report(out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out)
+    html.write_report(
+        out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out, texts
+    )
     return frame
+
+
+def _write_sentences(
+    texts: Mapping[str, Sequence[Sentences]], manifests: Mapping[str, Mapping[str, Any]], folder: Path
+) -> list[Path]:
+    """`<data set>-sentences.md` for each data set of sentences."""
+    paths = [folder / f"{dataset}-sentences.md" for dataset in texts]
+    for path, (dataset, found) in zip(paths, texts.items(), strict=True):
+        title = str(manifests[dataset].get("title") or dataset)
+        write_text(path, sentences_to_markdown(f"Sentences: {title}", found))
+    return paths
 
 
 def _write_findings(findings: Sequence[ControlFinding], folder: Path) -> list[Path]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dgmbench.data.text import decode
+from dgmbench.reporting.run_files import Run, first_finished, test_sentences
 
 SHOWN = 15
 TEST = "test data"
@@ -37,6 +40,20 @@ def side_by_side(
     """
     columns = {TEST: test, **samples}
     return [Sentences(source, tuple(decode(ids[:shown], vocabulary))) for source, ids in columns.items()]
+
+
+def sampled_sentences(
+    runs: Sequence[Run], manifests: Mapping[str, Mapping[str, Any]], data_root: Path
+) -> dict[str, list[Sentences]]:
+    """By data set of sentences, those of the test set and of the first run of each model that finished."""
+    found = {}
+    for dataset, manifest in manifests.items():
+        own = first_finished([run for run in runs if run.dataset == dataset and run.view == "tokens"])
+        if own:
+            test, vocabulary = test_sentences(data_root, manifest)
+            drawn = {run.model: samples for run in own if (samples := run.samples()) is not None}
+            found[dataset] = side_by_side(test, drawn, vocabulary)
+    return found
 
 
 def to_markdown(title: str, found: Sequence[Sentences]) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from dgmbench.files import sha256_file, sha256_json
 from dgmbench.metrics import declared
 from dgmbench.reporting.records import merge_results
 from dgmbench.reporting.run_files import Run, load_manifests, load_runs
+from dgmbench.terms import ViewName
 
 _NOTE_LIMIT = 20_000
 
@@ -115,7 +116,7 @@ def note(reports_dir: Path, dataset: str) -> str:
     """The comparison tables of a data set, as the experiment's description; empty without a report."""
     parts = [
         f"### {dataset}, {view} view\n\n{path.read_text(encoding='utf-8')}"
-        for view in ("binary", "gray")
+        for view in get_args(ViewName)
         if (path := reports_dir / "tables" / f"{dataset}-{view}.md").exists()
     ]
     text = "\n".join(parts)

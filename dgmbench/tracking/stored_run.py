@@ -115,17 +115,22 @@ def _curve_points(run: Run, start: int, end: int) -> list[Metric]:
 
 def _log_pictures(client: MlflowClient, identity: str, entry: Entry) -> None:
     run = entry.run
-    levels = levels_of(entry.manifest, run.view)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_json(folder / "run.json", run.info)
-        samples = run.samples()
-        if samples is not None and len(samples):
-            pictures.write_png(pictures.sample_sheet(samples, levels), folder / "samples.png")
-        content = load_neighbours(entry.neighbours_root, run)
-        if content is not None and len(content["samples"]):
-            neighbours.neighbour_figure(run, content, levels, folder / "nearest_neighbours.png")
+        # Sentences are read in the report, which has their vocabulary.
+        if run.view != "tokens":
+            _draw_images(run, entry, folder)
         client.log_artifacts(identity, str(folder))
+
+
+def _draw_images(run: Run, entry: Entry, folder: Path) -> None:
+    levels, samples = levels_of(entry.manifest, run.view), run.samples()
+    if samples is not None and len(samples):
+        pictures.write_png(pictures.sample_sheet(samples, levels), folder / "samples.png")
+    content = load_neighbours(entry.neighbours_root, run)
+    if content is not None and len(content["samples"]):
+        neighbours.neighbour_figure(run, content, levels, folder / "nearest_neighbours.png")
 
 
 def _supersede(client: MlflowClient, others: Sequence[StoredRun]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ from dgmbench.reporting.comparison.published import fits, references
 from dgmbench.reporting.comparison.table import Row, Table
 from dgmbench.reporting.records import CLASSIFIER, FAILURES, RunPoints, headline_records, is_compared
 from dgmbench.reporting.words import view_words
+from dgmbench.terms import ViewName
 
 
 def comparison(
@@ -86,13 +87,14 @@ def comparisons(
     orders: Sequence[Mapping[str, Any]] = (),
     points: RunPoints | None = None,
 ) -> list[Table]:
-    """All tables of a merged frame: data sets in its order, `binary` before `gray`."""
+    """All tables of a merged frame: data sets in its order, views in that of `ViewName`."""
     known = manifests or {}
     names = list(dict.fromkeys(frame.loc[is_compared(frame["model"]), "dataset"]))
     tables = [
         comparison(frame, d, v, models, known.get(d), orders, points)
         for d in names
-        for v in ("binary", "gray")
+        for v in get_args(ViewName)
+        if ((frame["dataset"] == d) & (frame["view"] == v)).any()
     ]
     return [table for table in tables if table.rows]
 

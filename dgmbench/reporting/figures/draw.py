@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ from dgmbench.reporting.figures.spectra import spectra
 from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.records import load_points
 from dgmbench.reporting.run_files import Run, first_finished
+from dgmbench.terms import ViewName
 
 
 def draw_all(
@@ -38,7 +39,7 @@ def draw_all(
     drawn: list[Picture] = []
     points = load_points(results_root, frame)
     for dataset, manifest in manifests.items():
-        for view in ("binary", "gray"):
+        for view in get_args(ViewName):
             own = [run for run in runs if (run.dataset, run.view) == (dataset, view)]
             if not own:
                 continue
@@ -46,16 +47,32 @@ def draw_all(
             table = comparison(frame, dataset, view, models, manifest, points=points)
             drawn += likelihoods.draw(table, folder)
             drawn += convergence.draw(frame, dataset, view, models, folder)
-            drawn += quality.draw(frame, own, dataset, view, results_root, folder)
-            drawn += classes.draw(own, dataset, view, results_root, folder)
-            drawn += sample_grids(own, manifest, data_root, folder, results_root)
-            drawn += neighbours.draw(first_finished(own), manifest, results_root, folder)
-            drawn += completion_sheets(own, results_root, folder)
-            drawn += latent_sheets(own, results_root, folder)
-            drawn += units(own, results_root, folder)
-            drawn += spectra(own, results_root, folder)
+            if view != "tokens":
+                drawn += _of_images(frame, own, manifest, results_root, data_root, folder)
             drawn += learning_curves(own, folder)
         for finding in findings:
             if finding.dataset == dataset:
                 drawn += controls.draw(finding, folder)
     return drawn
+
+
+def _of_images(
+    frame: pd.DataFrame,
+    runs: Sequence[Run],
+    manifest: Mapping[str, Any],
+    results_root: Path,
+    data_root: Path,
+    folder: Path,
+) -> list[Picture]:
+    """What only runs of one view of images have."""
+    dataset, view = runs[0].dataset, runs[0].view
+    return [
+        *quality.draw(frame, runs, dataset, view, results_root, folder),
+        *classes.draw(runs, dataset, view, results_root, folder),
+        *sample_grids(runs, manifest, data_root, folder, results_root),
+        *neighbours.draw(first_finished(runs), manifest, results_root, folder),
+        *completion_sheets(runs, results_root, folder),
+        *latent_sheets(runs, results_root, folder),
+        *units(runs, results_root, folder),
+        *spectra(runs, results_root, folder),
+    ]

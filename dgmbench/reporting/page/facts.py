@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dgmbench.data.schema import Schema, TokenTarget
 from dgmbench.files import sha256_json
-from dgmbench.reporting.run_files import Run
+from dgmbench.reporting.run_files import Run, schema_of
 
 # Ends a commit that there were changes on top of.
 DIRTY = "-dirty"
@@ -34,12 +35,11 @@ def pipeline_facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple
 
 def data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name and value of what a manifest says of a data set."""
-    channels, height, width = manifest["shape"]
     source = ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in manifest["source"].items())
     sizes = sorted(manifest["splits"].items(), key=lambda item: _SPLITS.find(item[0]))
     splits = ", ".join(f"{split} {n:,}" for split, n in sizes)
     facts = [
-        ("Images", f"{channels} × {height} × {width} pixels, {manifest['levels']} levels"),
+        _target(schema_of(manifest)),
         ("Splits", f"{splits} (split seed {manifest['split_seed']})"),
         ("Source", source),
         ("Licence", str(manifest.get("licence") or "unknown")),
@@ -47,6 +47,15 @@ def data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Hash", f"sha256 {manifest['sha256']}"),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _target(schema: Schema) -> tuple[str, str]:
+    """What an example is."""
+    if isinstance(schema.target, TokenTarget):
+        size, length = schema.target.vocabulary, schema.target.length
+        return "Sentences", f"up to {length} tokens, {size:,} words and signs"
+    channels, height, width = schema.image.shape
+    return "Images", f"{channels} × {height} × {width} pixels, {schema.image.levels} levels"
 
 
 def provenance(run: Run) -> dict[str, str]:

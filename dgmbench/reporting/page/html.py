@@ -21,6 +21,7 @@ from dgmbench.reporting.page.facts import data_facts, pipeline_facts, provenance
 from dgmbench.reporting.page.warnings import not_measured, warnings
 from dgmbench.reporting.records import CLASSIFIER, headline_records
 from dgmbench.reporting.run_files import Run
+from dgmbench.reporting.sentences import Sentences
 
 TEMPLATE = "report.html.j2"
 _ROLES = (
@@ -48,6 +49,7 @@ def render(
     pictures: Sequence[Picture],
     findings: Sequence[ControlFinding] = (),
     left_out: Sequence[Mapping[str, Any]] = (),
+    sentences: Mapping[str, Sequence[Sentences]] | None = None,
 ) -> str:
     """The page as text. Everything that comes from files is escaped by the template engine."""
     sources = [provenance(run) for run in runs]
@@ -55,7 +57,11 @@ def render(
         pipeline=params["pipeline"],
         models=list(params["models"]),
         seeds=list(params["seeds"]),
-        datasets=[_dataset(name, m, frame, tables, pictures, findings) for name, m in manifests.items()],
+        datasets=[
+            _dataset(name, m, frame, tables, pictures, findings)
+            | {"sentences": (sentences or {}).get(name, ())}
+            for name, m in manifests.items()
+        ],
         facts=pipeline_facts(params, runs),
         warnings=[*warnings(params, runs, manifests), *not_measured(left_out)],
         settings=yaml.safe_dump(_plain(params), sort_keys=False, allow_unicode=True),
