@@ -17,7 +17,7 @@ OF_SEEDS, IN_BITS = Allowance(Size(0.01)), Allowance(Size(0.0085))
 
 EXACT = Metric(
     "log_likelihood", "log-likelihood", NATS_AND_BITS, "higher", LIKELIHOOD,
-    "mean log-likelihood of a test image; each model's tightest figure (exact, else annealed or "
+    "mean log-likelihood of a test image or sentence; each model's tightest figure (exact, else annealed or "
     "importance-sampled with most draws, else ELBO; of two alike, the one over more images)",
     likelihood=True, tightness=2, over_test_images=True, allowed=OF_SEEDS, allowed_bits=IN_BITS,
 )  # fmt: skip

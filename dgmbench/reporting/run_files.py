@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dgmbench.data.dataset import read_manifest
+from dgmbench.data.schema import Schema
 from dgmbench.errors import CheckpointError, DamagedFileError
 from dgmbench.files import read_object
 from dgmbench.reporting.records import FAILURES
@@ -49,7 +50,7 @@ class Run:
         return pd.read_csv(self.history_path, dtype={"split": str, "name": str})[columns]
 
     def samples(self) -> np.ndarray | None:
-        """Generated images, uint8 levels `[n, C, H, W]`, or None when the run left none."""
+        """Generated images, uint8 levels `[n, C, H, W]`, or token ids `[n, T]`; None if the run left none."""
         path = self.directory / f"samples-{self.seed}.npy"
         return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
@@ -147,9 +148,14 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: content[name] for name in content.files}
 
 
+def schema_of(manifest: Mapping[str, Any]) -> Schema:
+    """What the examples of a data set are."""
+    return Schema.from_json(manifest["schema"])
+
+
 def levels_of(manifest: Mapping[str, Any], view: str) -> int:
-    """How many values a pixel takes in a view: 2 in `binary`, the data set's levels in `gray`."""
-    return 2 if view == "binary" else int(manifest["levels"])
+    """How many values a pixel takes in a view of images: 2 in `binary`, else the data set's levels."""
+    return 2 if view == "binary" else schema_of(manifest).image.levels
 
 
 def held_out_images(data_root: Path, manifest: Mapping[str, Any], view: str, n: int) -> np.ndarray | None:
@@ -166,7 +172,7 @@ def held_out_images(data_root: Path, manifest: Mapping[str, Any], view: str, n: 
     count = min(n, len(kept))
     images = np.array(kept[np.arange(count) * len(kept) // count])
     if view == "binary" and images.max(initial=0) > 1:
-        return (images > (int(manifest["levels"]) - 1) / 2).astype(np.uint8)
+        return (images > (schema_of(manifest).image.levels - 1) / 2).astype(np.uint8)
     return images
 
 

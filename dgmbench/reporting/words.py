@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from dgmbench.data.schema import Schema
 from dgmbench.metrics import declared
 from dgmbench.terms import ViewName
 
@@ -25,7 +26,7 @@ def view_words(view: str, manifest: Mapping[str, Any] | None = None) -> str:
     """A view's name for headings and, in the binary view, how its pixels became 0 or 1."""
     if view != "binary" or manifest is None:
         return f"{view} view"
-    if int(manifest["levels"]) > 2:
+    if Schema.from_json(manifest["schema"]).image.levels > 2:
         return "binary view: binarised afresh in training, fixed by the data seed in validation and test"
     whose = "Larochelle's" if manifest["name"] == "mnist_static" else "its publisher's"
     return f"binary view: {whose} fixed binarisation (static)"

@@ -17,13 +17,8 @@ from dgmbench.errors import TrackingError
 from dgmbench.files import write_json
 from dgmbench.reporting.run_files import load_runs
 from dgmbench.tracking import mlflow_store
-from dgmbench.tracking.mlflow_store import (
-    StoreReport,
-    final_metrics,
-    flatten,
-    sync,
-    tracking_uris,
-)
+from dgmbench.tracking.entries import final_metrics, flatten
+from dgmbench.tracking.mlflow_store import StoreReport, sync, tracking_uris
 from dgmbench.tracking.stores import without_password
 
 

@@ -89,7 +89,7 @@ def nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sync of no run at all, which needs no files; MLflow's import is not its time."""
     import mlflow  # noqa: F401
 
-    monkeypatch.setattr("dgmbench.tracking.mlflow_store._entries", lambda *_: [])
+    monkeypatch.setattr("dgmbench.tracking.mlflow_store.entries", lambda *_: [])
 
 
 @pytest.mark.parametrize(("uri", "expected"), ADDRESSES, ids=lambda value: str(value)[:24])

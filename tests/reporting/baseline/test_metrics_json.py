@@ -8,9 +8,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from places import ROOT
 
-from dgmbench.reporting.baseline.headline import headline_metrics, rounded, write_metrics
+from dgmbench.files import read_object
+from dgmbench.metrics import declared
+from dgmbench.reporting.baseline.headline import (
+    headline_metrics,
+    metric_key,
+    metric_of,
+    rounded,
+    write_metrics,
+)
 from dgmbench.reporting.records import merge_results
+from dgmbench.results import read_records
 
 
 @pytest.fixture
@@ -67,3 +77,20 @@ def test_collapsed_seeds_count_as_failed(frame: pd.DataFrame) -> None:
     collapsed = frame.assign(metric=frame["metric"].replace("diverged", "collapsed"))
     metrics = headline_metrics(collapsed)["digits"]["gan"]
     assert metrics["diverged_seeds"] == 1 and "collapsed" not in metrics
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("reports/*/results.csv")), ids=lambda path: path.parent.name
+)
+def test_a_key_leads_back_to_its_metric_and_unit(path: Path) -> None:
+    columns = ["metric", "unit", "model", "view"]
+    for metric, unit, model, view in read_records(path)[columns].drop_duplicates().itertuples(index=False):
+        assert metric_of(metric_key(metric, unit, model, view), model) == (declared(metric), unit)
+
+
+def test_the_committed_baseline_has_the_declared_directions() -> None:
+    baseline = read_object(ROOT / "reports" / "digits" / "baseline.json")
+    for model, entry in baseline["datasets"]["digits"].items():
+        for key, summary in entry["metrics"].items():
+            metric, unit = metric_of(key, model)
+            assert summary["direction"] == metric.direction(unit), key

@@ -8,6 +8,7 @@ import pytest
 from fabricate import frame_of, row
 
 from dgmbench.claims.inversions import CLAIM
+from dgmbench.data.schema import image_schema
 from dgmbench.reporting.comparison.from_records import comparison
 from dgmbench.reporting.comparison.table import Table
 from dgmbench.reporting.words import view_words
@@ -179,8 +180,9 @@ def test_inversions_below_one_model_share_a_clause_and_columns_that_agree_too() 
     ],
 )
 def test_the_binarisation_is_named(name: str, levels: int, said: str) -> None:
-    assert view_words("binary", {"name": name, "levels": levels}) == said
-    assert view_words("gray", {"name": name, "levels": levels}) == "gray view"
+    manifest = {"name": name, "schema": image_schema((1, 28, 28), levels).to_json()}
+    assert view_words("binary", manifest) == said
+    assert view_words("gray", manifest) == "gray view"
 
 
 def distances(space: str, n: float, floor: float) -> Lines:

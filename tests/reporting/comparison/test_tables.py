@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fabricate import frame_of, plant, row
 
+from dgmbench.data.schema import image_schema
 from dgmbench.errors import CheckpointError
 from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.from_records import comparison, comparisons
@@ -95,7 +96,7 @@ def test_the_headline_is_the_tightest_bound_of_however_many_images() -> None:
 
 
 def test_a_figure_of_fewer_images_than_the_test_split_is_partial_even_alone() -> None:
-    manifest = {"name": "d", "levels": 2, "splits": {"test": 300}}
+    manifest = {"name": "d", "schema": image_schema((1, 8, 8), 2).to_json(), "splits": {"test": 300}}
     frame = frame_of(row("m", 0, "log_likelihood_ais", -60.0, kind="lower_bound", n=100))
     assert comparison(frame, "d", "binary", manifest=manifest).rows[0].cells["log_likelihood [nats]"].partial
     assert not comparison(frame, "d", "binary").rows[0].cells["log_likelihood [nats]"].partial

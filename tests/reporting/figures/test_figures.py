@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from dgmbench.data.schema import image_schema
 from dgmbench.reporting.figures import learning_curves as curves
 from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import Picture
@@ -87,7 +88,9 @@ def test_colour_images_keep_their_channels() -> None:
 
 def test_held_out_images_are_of_the_view(tmp_path: Path) -> None:
     gray, binary = np.full((4, 1, 2, 2), 16, np.uint8), np.eye(4, dtype=np.uint8).reshape(4, 1, 2, 2)
-    manifest: dict[str, Any] = {"name": "d", "levels": 17, "arrays": {"test.npy": "", "labels_test.npy": ""}}
+    schema = image_schema((1, 2, 2), 17).to_json()
+    arrays = {"test.npy": "", "labels_test.npy": ""}
+    manifest: dict[str, Any] = {"name": "d", "schema": schema, "arrays": arrays}
     (tmp_path / "d").mkdir()
     np.save(tmp_path / "d" / "test.npy", gray)
     np.save(tmp_path / "d" / "labels_test.npy", np.zeros(4))
