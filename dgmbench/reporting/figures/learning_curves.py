@@ -43,7 +43,7 @@ def learning_curves(runs: Sequence[Run], folder: Path) -> list[Picture]:
         return []
     dataset, view = runs[0].dataset, runs[0].view
     path = folder / f"{dataset}-{view}-curves.png"
-    _draw_curves(panels, path)
+    _draw_curves(panels, path, "sentence" if view == "tokens" else "image")
     models = ", ".join(dict.fromkeys(model for model, _ in panels))
     alt = f"Training and validation loss over steps of {models}, one thin line per seed"
     if any(name == "discriminator_loss" for _, name in panels):
@@ -59,7 +59,9 @@ def _moves(part: pd.DataFrame) -> bool:
     return bool(part["step"].nunique() > 1)
 
 
-def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]], path: Path) -> None:
+def _draw_curves(
+    panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]], path: Path, what: str
+) -> None:
     from matplotlib.lines import Line2D
 
     columns = min(3, len(panels))
@@ -73,7 +75,7 @@ def _draw_curves(panels: Mapping[tuple[str, str], list[tuple[int, pd.DataFrame]]
             title = model if name == "loss" else f"{model}: {name.replace('_', ' ')}"
             axes.set_title(title, fontsize=10 * scale, loc="left")
             # A GAN's losses are no likelihoods, and not all of them are in nats.
-            axes.set(xlabel="step", ylabel="loss" if name.endswith("_loss") else "nats per image")
+            axes.set(xlabel="step", ylabel="loss" if name.endswith("_loss") else f"nats per {what}")
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_axis_off()
         handles = [Line2D([], [], color=colour, label=split) for split, colour in _SPLIT_COLOURS.items()]
