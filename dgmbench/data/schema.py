@@ -124,6 +124,8 @@ def _target_from(values: Mapping[str, Any]) -> Target:
     kind = fields.pop("kind")
     if kind not in TARGETS:
         raise ValueError(f"target '{kind}' is not one of {', '.join(TARGETS)}")
-    if "shape" in fields:
-        fields["shape"] = tuple(fields["shape"])
-    return TARGETS[kind](**fields)
+    numbers = {
+        name: tuple(map(int, value)) if isinstance(value, list | tuple) else int(value)
+        for name, value in fields.items()
+    }
+    return TARGETS[kind](**numbers)

@@ -97,7 +97,11 @@ def test_what_is_left_out_is_told_once_an_entry_after_everything_else(
     training = TrainingSettings(device="cpu", processes=at_once, threads=1)
     evaluation = EvaluationSettings(inception=InceptionSettings(use=True, weights="none.pth"))
     params: Any = SimpleNamespace(
-        training=training, evaluation=evaluation, data=SimpleNamespace(mirror=None), seeds=[3, 4]
+        models={"m": {"family": "vae"}},
+        training=training,
+        evaluation=evaluation,
+        data=SimpleNamespace(mirror=None),
+        seeds=[3, 4],
     )
     suite.evaluate_entry(params, "d", "m")
     lines = capfd.readouterr().err.splitlines()
@@ -138,6 +142,7 @@ def test_inception_weights_that_cannot_be_had_are_kept_for_the_report(
     monkeypatch.setattr(suite, "run_info", lambda *names: info | {"seed": names[-1]})
     wanted = InceptionSettings(use=True, weights="none.pth")
     params: Any = SimpleNamespace(
+        models={"m": {"family": "vae"}},
         training=TrainingSettings(device="cpu", processes=1),
         evaluation=EvaluationSettings(inception=wanted),
         data=SimpleNamespace(mirror=None),

@@ -40,6 +40,8 @@ models:
   sbn: null
   gaussian_mixture: null
   bernoulli_mixture: null
+  convnet: null
+  conditional_vae: null
   vae: {latent_dim: 4, hidden: [32], training: {epochs: 20}}
 controls:
   parzen_truth: null

@@ -76,9 +76,12 @@ def test_the_committed_settings_are_the_default_pipeline() -> None:
         ({"models__vae__family": "vea"}, r"'models.vae.family' is 'vea': did you mean 'vae'\?"),
         (
             {"models__vae__view": "colour"},
-            r"'models.vae.view' is 'colour': Input should be 'binary' or 'gray'",
+            r"'models.vae.view' is 'colour': Input should be 'binary', 'gray', 'color' or 'tokens'",
         ),
-        ({"models__ppca__view": "binary"}, r"'models.ppca.view' is 'binary', but ppca models gray images"),
+        (
+            {"models__ppca__view": "binary"},
+            r"'models.ppca.view' is 'binary', but ppca models gray or color images",
+        ),
         ({"models__gan__training__select": "best"}, r"'models.gan.training.select' is 'best'"),
         ({"datasets": ["minst"]}, r"unknown data set 'minst' in 'datasets': did you mean 'mnist'\?"),
         ({"datasets": ["mnist_static"]}, r"'models.ppca.view' is 'gray', but mnist_static has only: binary"),

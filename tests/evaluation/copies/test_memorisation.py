@@ -134,7 +134,7 @@ def test_too_few_samples_for_c_t_cost_no_other_row(digits: Dataset, tmp_path: Pa
 
 
 def test_without_labels_there_is_no_feature_space(digits: Dataset) -> None:
-    model, schema = SimpleNamespace(sample=None), image_schema((1, 8, 8), 17)
+    model, schema = SimpleNamespace(sample=print), image_schema((1, 8, 8), 17)
     assert memorisation.applies_to(schema, "gray", model)
     assert not memorisation_domain.applies_to(schema, "gray", model)
     assert memorisation_domain.applies_to(digits.schema, "gray", model)
