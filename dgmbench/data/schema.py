@@ -124,7 +124,7 @@ def _target_from(values: Mapping[str, Any]) -> Target:
     kind = fields.pop("kind")
     if kind not in TARGETS:
         raise ValueError(f"target '{kind}' is not one of {', '.join(TARGETS)}")
-    numbers = {
+    numbers: dict[str, Any] = {
         name: tuple(map(int, value)) if isinstance(value, list | tuple) else int(value)
         for name, value in fields.items()
     }

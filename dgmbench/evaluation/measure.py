@@ -40,6 +40,7 @@ class Measure:
         run: yields records; writes what pictures need into the folder.
         needs: protocols of `dgmbench.models.capabilities` that the model must have, all of them; a tuple
             among them means any one of its members.
+        lacks: protocols that the model must not have, any of them.
         views: the views that it is asked in.
         labels: whether the data set must have labels (those of the domain classifier included).
         samples: whether it judges samples alone, whatever drew them. It is then asked once for every way of
@@ -52,6 +53,7 @@ class Measure:
 
     run: Run
     needs: tuple[Capability, ...] = ()
+    lacks: tuple[Capability, ...] = ()
     views: tuple[ViewName, ...] = IMAGES
     labels: bool = False
     samples: bool = False
@@ -74,7 +76,8 @@ class Measure:
         """Whether a model of this view and data set can be asked."""
         needs = (CanSample, *self.needs) if self.samples else self.needs
         fits = view in self.views and (schema.classes is not None or not self.labels)
-        return fits and all(isinstance(model, capability) for capability in needs)
+        able = all(isinstance(model, capability) for capability in needs)
+        return fits and able and not any(isinstance(model, capability) for capability in self.lacks)
 
     def settings_in_force(self, settings: EvaluationSettings) -> dict[str, Any]:
         """What it reads of the settings, as JSON values."""

@@ -11,14 +11,21 @@ import numpy as np
 from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.spaces.probe import linear_probe
 from dgmbench.evaluation.subject import Subject
-from dgmbench.models.capabilities import CanEncode
+from dgmbench.models.capabilities import CanEncode, CanPredict
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
 
 
-@measure(needs=(CanEncode,), labels=True, reads=("probe_pool", "probe_labels", "probe_draws", "parzen"))
+@measure(
+    needs=(CanEncode,),
+    lacks=(CanPredict,),
+    labels=True,
+    reads=("probe_pool", "probe_labels", "probe_draws", "parzen"),
+)
 def probes(subject: Subject, folder: Path) -> Iterator[Record]:
     """Test accuracy of a linear classifier on the model's features, trained with few labels.
+
+    Of models that saw no label: the features of a classifier were made with labels.
 
     Which training and validation images are labelled is drawn by the data seed.
     """

@@ -86,6 +86,17 @@ class Table:
                 found.append(Section(name, columns, part == 0 and title in topics))
         return found
 
+    def rows_of(self, section: Section) -> list[Row]:
+        """The rows of a section: models with a number in it, and those that have none anywhere (failures)."""
+        keys = {column.key for column in section.columns}
+        return [
+            row
+            for row in self.rows
+            if not row.cells
+            or keys & row.cells.keys()
+            or (section.published and self.published_text(row, section))
+        ]
+
     def published_text(self, row: Row, section: Section | None = None) -> str:
         """The published cell of a row (or of a section of it), e.g. `≥ −86.76 nats [1]`; empty without."""
         numbers = {id(r): i for i, r in enumerate(self.references, start=1)}
@@ -102,7 +113,7 @@ class Table:
     def _markdown_section(self, section: Section) -> list[str]:
         headings = ["model", *(c.heading for c in section.columns)] + ["published"] * section.published
         lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
-        lines += [self._markdown_row(row, section) for row in self.rows]
+        lines += [self._markdown_row(row, section) for row in self.rows_of(section)]
         table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
         return [f"## {section.title}", table]
 

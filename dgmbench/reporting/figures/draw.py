@@ -15,7 +15,7 @@ import pandas as pd
 from dgmbench.reporting.comparison.from_records import comparison
 from dgmbench.reporting.figures import classes, controls, convergence, likelihoods, neighbours, quality
 from dgmbench.reporting.figures.canvas import Picture
-from dgmbench.reporting.figures.latent_sheets import completion_sheets, latent_sheets
+from dgmbench.reporting.figures.latent_sheets import completion_sheets, conditional_sheets, latent_sheets
 from dgmbench.reporting.figures.latent_units import units
 from dgmbench.reporting.figures.learning_curves import learning_curves
 from dgmbench.reporting.figures.samples import sample_grids
@@ -71,6 +71,7 @@ def _of_images(
         *classes.draw(runs, dataset, view, results_root, folder),
         *sample_grids(runs, manifest, data_root, folder, results_root),
         *neighbours.draw(first_finished(runs), manifest, results_root, folder),
+        *conditional_sheets(runs, results_root, folder),
         *completion_sheets(runs, results_root, folder),
         *latent_sheets(runs, results_root, folder),
         *units(runs, results_root, folder),

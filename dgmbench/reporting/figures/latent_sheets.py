@@ -1,7 +1,8 @@
-"""Sheets of decoded images: what a latent space holds, and how masked images are completed.
+"""Sheets of decoded images: what a latent space holds, how masked images are
+completed, and what is drawn given a condition.
 
 Reads what the evaluation left in ``results/<dataset>/<model>/``: `latent-<seed>.npz` with the words for it in
-`latent-<seed>.json`, and `completion-<seed>` likewise.
+`latent-<seed>.json`; `completion-<seed>` and `conditional-<seed>` likewise.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import DPI, Picture, canvas, save
 from dgmbench.reporting.run_files import Run, first_files, named_arrays
 
-ROLE, COMPLETION_ROLE = "latents", "completions"
+ROLE, COMPLETION_ROLE, CONDITIONAL_ROLE = "latents", "completions", "conditional"
 # Width of a sheet's images in pixels, and of the paper around them: labels on the left, the rest elsewhere.
 SHEET_WIDTH, LABEL_WIDTH, MARGIN = 700, 78, 14
 # Pixels that a character of a caption takes on average, and a line of it.
@@ -33,6 +34,11 @@ def latent_sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> list
 def completion_sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
     """The same of masked images that models completed."""
     return _sheets(runs, results_root, folder, "completion", COMPLETION_ROLE)
+
+
+def conditional_sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
+    """The same of samples drawn given a condition, a row for each."""
+    return _sheets(runs, results_root, folder, "conditional", CONDITIONAL_ROLE)
 
 
 def _sheets(runs: Sequence[Run], results_root: Path, folder: Path, stem: str, role: str) -> list[Picture]:

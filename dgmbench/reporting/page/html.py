@@ -32,6 +32,7 @@ _ROLES = (
     "samples",
     "neighbours",
     "spectra",
+    "conditional",
     "completions",
     "latents",
     "curves",
