@@ -21,9 +21,8 @@ from typing import Any
 import torch
 
 from dgmbench.data.dataset import Dataset, load_dataset
-from dgmbench.data.pixels import intensity, to_levels
+from dgmbench.data.pixels import intensity
 from dgmbench.data.prepare import prepare
-from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
 from dgmbench.evaluation.quality.frechet import fid
 from dgmbench.models.capabilities import CanSample
@@ -31,9 +30,9 @@ from dgmbench.models.registry import family_class
 from dgmbench.settings import parse_yaml
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.closed_form import train
+from dgmbench.training.examples import examples_of
 from dgmbench.training.loading import build
 from dgmbench.training.outcome import How
-from dgmbench.training.runs import images_of
 from dgmbench.training.seeding import derive_seed, generator_for
 
 
@@ -77,10 +76,10 @@ def _score(
     own = {key: value for key, value in chosen.items() if key not in TrainingBudget.model_fields}
     block = {"family": options.family, "view": "gray", "objective": options.objective, "training": training}
     settings = schema.model_validate(block | parse_yaml(options.base, "--base") | own)
-    model = build(settings, image_schema(data.shape, data.levels), seed)
+    model, cpu = build(settings, data.schema, seed), torch.device("cpu")
     started = time.process_time()
     outcome = train(
-        model, images_of(data, 0, torch.device("cpu")), settings.training, seed, How(torch.device("cpu"))
+        model, examples_of(data, 0, cpu, settings, model.supervision), settings.training, seed, How(cpu)
     )
     seconds = time.process_time() - started
     if outcome.status != "completed":
@@ -88,8 +87,7 @@ def _score(
     assert isinstance(model, CanSample)
     with torch.no_grad():
         drawn = model.sample(options.samples, generator_for("sample", seed))
-    levels = to_levels(drawn, data.levels, model.domain)
-    features = classifier.features(intensity(levels, data.levels))
+    features = classifier.features(model.view.display(model.view.decode(drawn)))
     return fid(features, classifier.features(_pixels(data, "valid"))), outcome.status, seconds
 
 

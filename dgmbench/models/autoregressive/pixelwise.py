@@ -210,7 +210,7 @@ class Autoregressive(Model):
         """`x` with the pixels where `given` is False drawn in raster order from their conditionals.
 
         Args:
-            x: images ``[n, C, H, W]`` in the model's domain.
+            x: images ``[n, C, H, W]`` as the model takes them.
             given: bool, broadcastable to `x`; True pixels are kept. Pixels that come earlier in raster
                 order than a given one are drawn without looking ahead at it.
             generator: gives one uniform number per sub-pixel, drawn or not.
