@@ -18,11 +18,12 @@ from dgmbench.errors import DamagedFileError, SettingsError
 from dgmbench.files import read_object, write_json
 from dgmbench.settings import Params
 from dgmbench.store import Store
+from dgmbench.training.alone import training_alone
 from dgmbench.training.devices import processes
 from dgmbench.training.finished import keep_run
 from dgmbench.training.loading import RUNS
 from dgmbench.training.replay import FORM, first_difference
-from dgmbench.training.runs import Job, training_alone
+from dgmbench.training.runs import Job
 from dgmbench.training.workers import for_each
 
 State = Literal["current", "accepted", "refused", "to train"]

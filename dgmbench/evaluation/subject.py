@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.dataset import Dataset
-from dgmbench.data.views import ImageView, Reading, View
+from dgmbench.data.view import Reading, View
+from dgmbench.data.views import ImageView
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.features.embed import embedded

@@ -12,7 +12,7 @@ from torch import Tensor
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.dataset import Dataset
 from dgmbench.data.labels import labelled_rows
-from dgmbench.data.views import View
+from dgmbench.data.view import View
 from dgmbench.models.base import ModelSettings, Supervision
 from dgmbench.training.seeding import generator_for
 

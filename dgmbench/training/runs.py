@@ -7,45 +7,39 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
-import os
-import platform
 import shutil
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import dgmbench
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.errors import DamagedFileError
 from dgmbench.files import read_object, replacing, sha256_file, sha256_json, write_json
 from dgmbench.models.base import Model, ModelSettings
-from dgmbench.models.capabilities import CanSample, draw
+from dgmbench.models.capabilities import CanSample
 from dgmbench.models.registry import family_class, family_module
 from dgmbench.provenance import code_hash, git_commit, versions
-from dgmbench.settings import Params, SamplingSettings, model_settings
+from dgmbench.settings import Params, model_settings
 from dgmbench.store import Store
+from dgmbench.training.alone import CHECKPOINTS, training_alone
 from dgmbench.training.closed_form import train
-from dgmbench.training.devices import device_name, processes, set_up, synchronize
-from dgmbench.training.examples import Examples, Part, examples_of
+from dgmbench.training.devices import device_name, processes, set_up
+from dgmbench.training.examples import Examples, examples_of
 from dgmbench.training.finished import bring_back, keep_run, keep_runs
 from dgmbench.training.loading import RUNS, build
 from dgmbench.training.outcome import HISTORY_COLUMNS, How, Outcome
-from dgmbench.training.progress_bar import bar
 from dgmbench.training.replay import replay
-from dgmbench.training.seeding import generator_for
+from dgmbench.training.sampling import draw_conditions, draw_samples
 from dgmbench.training.workers import for_each
 
-CHECKPOINTS = Path("checkpoints")
 DATA = Path("data")
 
 
@@ -173,37 +167,6 @@ def _holds_others(job: Job, folder: Path) -> bool:
     return any(path.name not in own for path in folder.glob("run-*.json"))
 
 
-@contextmanager
-def training_alone(dataset: str, model: str) -> Iterator[bool]:
-    """Hold the entry's lock, which the system frees even if this process is killed.
-
-    If another process trains the same entry here, wait for it and say so on standard error. Yields whether
-    it waited.
-    """
-    path = CHECKPOINTS / dataset / f"{model}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            waited = False
-        except BlockingIOError:
-            waited = True
-            handle.seek(0)
-            other = handle.read().strip() or "another process"
-            print(
-                f"{dataset} {model} is being trained by {other}; waiting until it ends. Ctrl-C stops the "
-                "waiting. If that process is ended instead (`kill` and its number), this one goes on from "
-                "its last checkpoint",
-                file=sys.stderr,
-                flush=True,
-            )
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {platform.node()}\n")
-        handle.flush()
-        yield waited
-
-
 def run_seed(job: Job, examples: Examples, seed: int, folder: Path) -> None:
     """Train one seed (or take it up where it stopped), draw its samples and write its files."""
     training = job.params.training
@@ -236,41 +199,6 @@ def run_seed(job: Job, examples: Examples, seed: int, folder: Path) -> None:
         print(f"{how.label}: {outcome.status}: {outcome.reason}", file=sys.stderr)
     info = _describe(job, network, outcome, seed, (drawn, seconds), folder)
     write_json(folder / f"run-{seed}.json", info | {"replay": job.replay(examples, seed)})
-
-
-def draw_conditions(train: Part, n: int, seed: int) -> Tensor | None:
-    """n conditions, drawn from those of the training examples; None for a model without condition."""
-    if train.condition is None:
-        return None
-    rows = torch.randint(len(train), (n,), generator=generator_for("sample conditions", seed))
-    return train.condition.cpu()[rows]
-
-
-def draw_samples(
-    model: Model,
-    settings: SamplingSettings,
-    seed: int,
-    device: torch.device,
-    conditions: Tensor | None = None,
-) -> tuple[np.ndarray[Any, Any], float]:
-    """``settings.n`` generated examples as the model's view observes them, and the seconds they took.
-
-    conditions: ``[settings.n, ...]``, one for each; None for a model without condition.
-    """
-    assert isinstance(model, CanSample)
-    generator = generator_for("sample", seed, device=device)
-    parts: list[Tensor] = []
-    synchronize(device)
-    started = time.monotonic()
-    with torch.no_grad(), bar(settings.n, "draw samples", unit="sample") as shown:
-        for start in range(0, settings.n, settings.batch_size):
-            size = min(settings.batch_size, settings.n - start)
-            given = None if conditions is None else conditions[start : start + size].to(device)
-            parts.append(draw(model, size, generator, given))
-            shown.update(size)
-        synchronize(device)
-    seconds = time.monotonic() - started
-    return model.view.decode(torch.cat(parts)).cpu().numpy(), seconds
 
 
 def _describe(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dgmbench.data.pixels import bits_per_dim
 from dgmbench.data.schema import ImageTarget, Schema, TokenTarget, image_schema
-from dgmbench.data.views import BinaryView, DequantisedView, DiscreteView, View, view_of
+from dgmbench.data.view import View
+from dgmbench.data.views import BinaryView, DequantisedView, DiscreteView, view_of
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SHAPE = (1, 2, 4)

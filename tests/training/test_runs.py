@@ -21,9 +21,10 @@ from dgmbench.files import read_json, sha256_file, write_json, write_text
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.settings import Params, SamplingSettings, TrainingSettings
 from dgmbench.training import runs
+from dgmbench.training.alone import training_alone
 from dgmbench.training.devices import choose_device, set_up
 from dgmbench.training.loading import build, open_run
-from dgmbench.training.runs import Job, train_entry, training_alone, write_weights
+from dgmbench.training.runs import Job, train_entry, write_weights
 
 SCHEMA = image_schema((1, 2, 2), 17)
 SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dgmbench.data.dataset import Dataset, load_dataset
 from dgmbench.data.schema import ImageTarget
-from dgmbench.data.views import View, view_of
+from dgmbench.data.view import View
+from dgmbench.data.views import view_of
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation.features.classifier import DomainClassifier, train_classifier
 from dgmbench.files import read_object, sha256_file, write_json

@@ -58,7 +58,7 @@ def annealed_log_likelihood(
     """log p(x) of each image by annealed importance sampling: a lower bound in expectation, nats.
 
     Wu et al. 2017, algorithm 1. model: with `prior_sample`, `prior_log_prob`, `decoder_log_prob`
-    (`HasObservationModel`). x: ``[n, ...]`` as the model takes them, on its device. resume: a store from which
+    (`HasObservationModel`). x: ``[n, ...]`` as the model takes it, on its device. resume: a store from which
     an interrupted call goes on. progress: as in `importance_sampled_log_likelihood`.
 
     Raises CapabilityError for a model without a decoder or prior, and ValueError for no data or NaN.
