@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -36,3 +37,8 @@ def kind_mark(metric: str, kind: str, unit: str) -> str:
     """The sign before a likelihood; a lower bound of it is an upper bound where lower is better, hence ≤."""
     upper = kind == "lower_bound" and declared(metric).direction(unit) == "lower"
     return "≤" if upper else KIND_MARKS[kind]
+
+
+def of_examples(text: str, view: str) -> str:
+    """Words about images as they are for the examples of a view: of sentences where those are modelled."""
+    return re.sub(r"\bimage(s?)\b", r"sentence\1", text) if view == "tokens" else text

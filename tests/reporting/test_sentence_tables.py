@@ -6,6 +6,7 @@ import numpy as np
 
 from dgmbench.data.text import SPECIAL, encode
 from dgmbench.reporting.sentences import side_by_side, to_markdown
+from dgmbench.reporting.words import of_examples
 
 VOCABULARY = [*SPECIAL.values(), "a", "b", "|", "*"]
 
@@ -29,3 +30,11 @@ def test_markdown_shows_the_text_as_it_stands() -> None:
         "| b |  |",
         "| \\* |  |",
     ]
+
+
+def test_words_about_images_are_about_sentences_where_those_are_modelled() -> None:
+    said = "mean over 300 test images, image by image (images/s); an imagery"
+    assert of_examples(said, "gray") == said
+    assert of_examples(said, "tokens") == (
+        "mean over 300 test sentences, sentence by sentence (sentences/s); an imagery"
+    )

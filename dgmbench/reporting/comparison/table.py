@@ -12,6 +12,7 @@ from dgmbench.files import write_text
 from dgmbench.metrics import Topic, declared
 from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.published import Reference, reference_text
+from dgmbench.reporting.words import of_examples
 
 
 @dataclass
@@ -108,7 +109,8 @@ class Table:
         tables = [part for section in self.sections for part in self._markdown_section(section)]
         notes = "\n".join(f"- {_escape(note)}" for note in [*self._view_note(), *self.footnotes])
         remarks = [_escape(remark) for remark in self.remarks]
-        return "\n\n".join([_escape(LEGEND), *tables, "## Notes", *remarks, notes]) + "\n"
+        text = "\n\n".join([_escape(LEGEND), *tables, "## Notes", *remarks, notes]) + "\n"
+        return of_examples(text, self.view)
 
     def _markdown_section(self, section: Section) -> list[str]:
         headings = ["model", *(c.heading for c in section.columns)] + ["published"] * section.published

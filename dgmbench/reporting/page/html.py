@@ -22,6 +22,7 @@ from dgmbench.reporting.page.warnings import not_measured, warnings
 from dgmbench.reporting.records import CLASSIFIER, headline_records
 from dgmbench.reporting.run_files import Run
 from dgmbench.reporting.sentences import Sentences
+from dgmbench.reporting.words import of_examples
 
 TEMPLATE = "report.html.j2"
 _ROLES = (
@@ -87,6 +88,7 @@ def _template() -> Any:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["of_examples"] = of_examples
     return environment.from_string(source)
 
 
