@@ -43,6 +43,8 @@ changed.
 
 Exit code: 0 if every replay was equal, 1 if a run was refused."""
 
+FORGET = "remove remembered runs and results that were not asked for lately"
+
 
 def main() -> None:
     """Parse and call."""
@@ -55,7 +57,7 @@ def main() -> None:
     use.add_argument("--name", help="of the report's folder (with --models or --seeds: PIPELINE-selection)")
     commands.add_parser("pipelines", help="list the named pipelines")
     check = commands.add_parser("check", help="validate settings without running anything")
-    check.add_argument("--params", type=Path, default=PARAMS)
+    check.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
     accept = commands.add_parser(
         "accept",
         help="after a change of code alone: keep the runs whose replay is equal to the bit",
@@ -65,7 +67,7 @@ def main() -> None:
     accept.add_argument("--models", nargs="+", metavar="NAME", default=[], help="only runs of these entries")
     accept.add_argument("--dry-run", action="store_true", help="replay and compare; change nothing")
     accept.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
-    forget = commands.add_parser("forget", help="remove remembered results that were not asked for lately")
+    forget = commands.add_parser("forget", help=FORGET, description=f"{FORGET[0].upper()}{FORGET[1:]}.")
     forget.add_argument("--days", type=float, default=30.0, help="how long ago (default: %(default)g)")
     forget.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
     add_parser(commands)
@@ -142,6 +144,8 @@ def _accept(arguments: argparse.Namespace) -> None:
 
 
 def _forget(arguments: argparse.Namespace) -> None:
+    if not arguments.days >= 0:
+        raise SettingsError(f"--days {arguments.days:g}: it should be 0 or more")
     folder = read_params(arguments.params).evaluation.store
     removed, size = Store(folder).trim(arguments.days)
     print(f"{removed} entries of {size / 2**20:.1f} MiB removed from {folder}")

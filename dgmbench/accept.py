@@ -20,7 +20,7 @@ from dgmbench.settings import Params
 from dgmbench.store import Store
 from dgmbench.training.alone import training_alone
 from dgmbench.training.devices import processes
-from dgmbench.training.finished import keep_run
+from dgmbench.training.finished import fault_of, keep_run
 from dgmbench.training.loading import RUNS
 from dgmbench.training.replay import FORM, first_difference
 from dgmbench.training.runs import Job
@@ -83,6 +83,9 @@ def _judged(job: Job, folder: Path, seed: int) -> tuple[Verdict | None, dict[str
         return Verdict(name, "to train", "there is no run"), {}
     except (OSError, DamagedFileError) as error:
         return Verdict(name, "to train", str(error)), {}
+    fault = fault_of(info, folder, seed)
+    if fault:
+        return Verdict(name, "to train", fault), info
     same_sampling = info["sampling"] == job.params.sampling.model_dump(mode="json")
     if info["fingerprint"] == job.fingerprint(seed) and same_sampling:
         return Verdict(name, "current"), info

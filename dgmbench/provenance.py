@@ -151,20 +151,6 @@ def _version(name: str, of: Callable[[str], str]) -> str:
         return "none"
 
 
-def _files_of(module: str, root: Path) -> list[Path]:
-    """The file of a module of ours and its packages' __init__ files; nothing for other people's modules."""
-    parts = module.split(".")
-    if parts[0] not in PACKAGES:
-        return []
-    packages = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
-    return [path for path in [*packages, root.joinpath(*parts).with_suffix(".py")] if path.is_file()]
-
-
-def _resources(package: Path) -> set[Path]:
-    """Files of a package that are not Python: its templates."""
-    return {path for path in package.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc")}
-
-
 def git_commit(root: Path = ROOT) -> str | None:
     """The checked-out commit, with ``-dirty`` if tracked source files differ from it.
 

@@ -43,6 +43,7 @@ class Measure:
         lacks: protocols that the model must not have, any of them.
         views: the views that it is asked in.
         labels: whether the data set must have labels (those of the domain classifier included).
+        classifier: whether it asks the domain classifier where there is one, as one with `labels` may.
         samples: whether it judges samples alone, whatever drew them. It is then asked once for every way of
             sampling.
         reads: keys of `evaluation` in the settings that the answer follows from.
@@ -56,6 +57,7 @@ class Measure:
     lacks: tuple[Capability, ...] = ()
     views: tuple[ViewName, ...] = IMAGES
     labels: bool = False
+    classifier: bool = False
     samples: bool = False
     reads: tuple[str, ...] = ()
     after: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ MEASURES: dict[str, str] = {
     "class_histogram": "dgmbench.evaluation.quality.class_shares",
     "coverage_of_classes": "dgmbench.evaluation.quality.class_coverage",
     "conditional_accuracy": "dgmbench.evaluation.quality.conditional",
+    "samples_by_class": "dgmbench.evaluation.quality.conditional",
     "inception_quality": "dgmbench.evaluation.quality.in_features",
     "memorisation": "dgmbench.evaluation.copies.memorisation",
     "memorisation_domain": "dgmbench.evaluation.copies.memorisation",

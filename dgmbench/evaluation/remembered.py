@@ -2,7 +2,8 @@
 
 An answer follows from the code of its measure and of the model's family, the settings that the measure
 declares, the run's weights and samples, the data, the classifier, and the versions of libraries. A change to
-one of these asks that measure again, and no other.
+one of these asks that measure again, and no other. What a file that is missing or damaged left unmeasured is
+not remembered: the file may be whole the next time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from dgmbench.errors import CheckpointError, DamagedFileError, DataError
 from dgmbench.evaluation.measure import Measure
 from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.subject import LeftOut, Subject
@@ -25,6 +27,17 @@ from dgmbench.provenance import code_key
 from dgmbench.results import Record
 from dgmbench.store import Store
 
+# Errors of files, which may be gone the next time.
+PASSING = (CheckpointError, DataError, DamagedFileError)
+
+
+class _Unfit(Exception):
+    """Carries an answer that is given and not remembered."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
 
 def answered(measure: Measure, subject: Subject, folder: Path) -> Iterator[Record]:
     """The records of a measure, asked now or remembered; its files go into `folder`."""
@@ -32,9 +45,12 @@ def answered(measure: Measure, subject: Subject, folder: Path) -> Iterator[Recor
         subject.lap()
         yield from subject.attempt(measure.name, lambda: measure(subject, folder))
         return
-    answer = Store(subject.settings.store).remembered(
-        key_of(measure, subject), lambda: _ask(measure, subject)
-    )
+    try:
+        answer = Store(subject.settings.store).remembered(
+            key_of(measure, subject), lambda: _ask(measure, subject)
+        )
+    except _Unfit as unfit:
+        answer = unfit.answer
     for name, content in answer["files"].items():
         with replacing(folder / name) as aside:
             aside.write_bytes(content.tobytes())
@@ -46,16 +62,30 @@ def answered(measure: Measure, subject: Subject, folder: Path) -> Iterator[Recor
 
 
 def _ask(measure: Measure, subject: Subject) -> dict[str, Any]:
-    """Everything that a measure leaves, as what a store can hold."""
+    """Everything that a measure leaves, as what a store can hold.
+
+    Raises:
+        _Unfit: with the same, where a file was missing or damaged.
+    """
     left_out, kept, points = len(subject.left_out), dict(subject.kept), dict(subject.points)
+    passing = False
+
+    def asked(folder: Path) -> Iterator[Record]:
+        nonlocal passing
+        try:
+            yield from measure(subject, folder)
+        except PASSING:
+            passing = True
+            raise
+
     subject.lap()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        records = list(subject.attempt(measure.name, lambda: measure(subject, work)))
+        records = list(subject.attempt(measure.name, lambda: asked(work)))
         failed, subject.left_out = subject.left_out[left_out:], subject.left_out[:left_out]
         paths = sorted(path for path in work.rglob("*") if path.is_file())
         files = {str(path.relative_to(work)): np.fromfile(path, dtype=np.uint8) for path in paths}
-    return {
+    answer = {
         "records": [asdict(record) for record in records],
         "files": files,
         "left_out": [asdict(each) for each in failed],
@@ -66,12 +96,15 @@ def _ask(measure: Measure, subject: Subject) -> dict[str, Any]:
             if (metric, unit) not in points
         ],
     }
+    if passing:
+        raise _Unfit(answer)
+    return answer
 
 
 def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
     """All that an answer follows from, as JSON values."""
     run = subject.run.info
-    judged = _classifier(subject) if measure.labels else None
+    judged = _classifier(subject) if measure.labels or measure.classifier else None
     inception = subject.inception.identity if subject.inception and "inception" in measure.reads else None
     return {
         "measure": measure.name,
@@ -79,6 +112,7 @@ def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
         "settings": measure.settings_in_force(subject.settings),
         "run": {key: run[key] for key in ("dataset", "model", "seed", "settings", "sampling", "schema")},
         "weights": run["weights_sha256"],
+        "samples": subject.samples_sha256 if measure.samples else None,
         "way": subject.way,
         "data": subject.data.sha256,
         "data_seed": subject.data_seed,

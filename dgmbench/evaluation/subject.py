@@ -23,6 +23,7 @@ from dgmbench.evaluation.features.embed import embedded
 from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
 from dgmbench.evaluation.subsets import shuffled_rows
+from dgmbench.files import sha256_file
 from dgmbench.models.capabilities import CanEncode, CanSample, SamplesInWays
 from dgmbench.points import Points, points_path, write_points
 from dgmbench.provenance import code_key
@@ -139,6 +140,13 @@ class Subject:
         """The condition of each of the `samples`, ``[n, ...]``; None for a model without condition."""
         conditions = None if self.way is not None else self.run.conditions()
         return None if conditions is None else torch.from_numpy(conditions.copy())[self._order]
+
+    @cached_property
+    def samples_sha256(self) -> list[str | None]:
+        """The hashes of the files of samples and of their conditions; None for a file that is not there."""
+        folder, seed = self.run.folder, self.run.info["seed"]
+        paths = [folder / f"{name}-{seed}.npy" for name in ("samples", "conditions")]
+        return [sha256_file(path) if path.is_file() else None for path in paths]
 
     @cached_property
     def _drawn(self) -> Tensor:

@@ -20,7 +20,7 @@ def check_bounds(params: Params, where: str) -> None:
     Raises:
         SettingsError: one line for each, with the valid range.
     """
-    faults = [*_counts(params), *_neighbours(params), *_cells(params), *_probes(params)]
+    faults = [*_counts(params), *_neighbours(params), *_cells(params), *_probes(params), *_labels(params)]
     _refuse([*faults, *_ranges(params, "")], where)
 
 
@@ -93,6 +93,24 @@ def _probes(params: Params) -> Iterator[str]:
             yield (
                 f"'evaluation.probe_labels.{i}' is {count}: it should be from {classes}, a label for each "
                 f"class, to {pool} ({name})"
+            )
+
+
+def _labels(params: Params) -> Iterator[str]:
+    """A model that is given some labels is given one of each class, of training images that there are."""
+    from dgmbench.data.datasets import get_spec
+
+    classes = max(get_spec(dataset).classes or 1 for dataset in params.datasets)
+    for name, block in params.models.items():
+        count, limit = block.get("labels"), params.data.limit
+        if type(count) is not int or count < 1:
+            # Its family refuses another type, and what is not positive.
+            continue
+        if count < classes or (limit is not None and count > limit):
+            highest = "" if limit is None else f", to {limit} (data.limit)"
+            yield (
+                f"'models.{name}.labels' is {count}: it should be from {classes}, a label for each "
+                f"class{highest}"
             )
 
 

@@ -98,10 +98,11 @@ def _parsed(raw: Any, where: str) -> Params:
 
 def _validated(params: Params, where: str, store: Store) -> Params:
     check_entries(params, params.models, params.controls, where)
-    for name in params.models:
-        _check_shapes(params, name, model_settings(params, name, where), where, store)
     for i, order in enumerate(params.orders):
         _check_order(params, order, f"orders.{i}", where)
+    # Last, as it takes the longest, and leaves files in the store.
+    for name in params.models:
+        _check_shapes(params, name, model_settings(params, name, where), where, store)
     return params
 
 
@@ -199,9 +200,8 @@ def model_settings(params: Params, name: str, where: str = str(PARAMS)) -> Any:
     settings = checked(model.Settings, block, key, where)
     check_ranges(settings, key, where)
     if settings.view not in model.views:
-        possible = " or ".join(model.views)
         raise SettingsError(
-            f"{where}: '{key}.view' is '{settings.view}', but {family} models {possible} images"
+            f"{where}: '{key}.view' is '{settings.view}', but {family} has only: {', '.join(model.views)}"
         )
     return settings
 

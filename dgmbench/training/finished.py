@@ -7,9 +7,11 @@ sampled. DVC empties the folder of a stage before the stage runs; the store brin
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from dgmbench.errors import DamagedFileError
 from dgmbench.files import read_object, sha256_file
@@ -37,13 +39,28 @@ def keep_run(store: Store, folder: Path, seed: int) -> bool:
     key = _key(info["fingerprint"], info["sampling"])
     if store.folder is None or store.holds(key):
         return store.folder is not None
-    weights = folder / f"weights-{seed}.pt"
-    if "weights_sha256" in info and (not weights.exists() or sha256_file(weights) != info["weights_sha256"]):
-        print(f"{weights} is not what run-{seed}.json says; this run is not remembered", file=sys.stderr)
+    fault = fault_of(info, folder, seed)
+    if fault:
+        print(f"{fault}; this run is not remembered", file=sys.stderr)
         return False
     names = [path.name for path in folder.glob(f"*-{seed}.*") if path.is_file()]
     store.keep(key, folder, names=sorted(names))
     return store.holds(key)
+
+
+def fault_of(info: Mapping[str, Any], folder: Path, seed: int) -> str | None:
+    """What is wrong with the files of a run by its description; None if nothing is."""
+    weights = folder / f"weights-{seed}.pt"
+    if "weights_sha256" in info and (not weights.exists() or sha256_file(weights) != info["weights_sha256"]):
+        return f"{weights} is not what run-{seed}.json says"
+    if not info.get("n_samples"):
+        return None
+    samples = folder / f"samples-{seed}.npy"
+    try:
+        drawn = len(np.load(samples, mmap_mode="r"))
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        return f"{samples} cannot be read ({error})"
+    return None if drawn == info["n_samples"] else f"{samples} holds {drawn} samples, not {info['n_samples']}"
 
 
 def keep_runs(store: Store, folder: Path) -> None:

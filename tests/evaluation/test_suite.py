@@ -58,7 +58,7 @@ def subject_of(monkeypatch: pytest.MonkeyPatch, model: Any, measures: list[Measu
     """A finished run, as the suite opens it; returns the settings of its evaluation."""
     info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3, "status": "completed", "n_samples": 2,
             "weights_sha256": "0", "settings": {"family": "vae"}, "sampling": {}, "schema": {}}  # fmt: skip
-    run = SimpleNamespace(info=info, model=model, is_first=True)
+    run = SimpleNamespace(info=info, model=model, folder=Path("runs"), is_first=True)
     data = SimpleNamespace(schema=image_schema((1, 8, 8), 17), sha256="0", classes=None)
     monkeypatch.setattr(suite, "run_info", lambda *_: info)
     monkeypatch.setattr(suite, "open_run", lambda *_, **__: run)

@@ -100,3 +100,16 @@ def test_every_bad_count_has_its_line() -> None:
         "evaluation.prdc_neighbours",
         "evaluation.copy_cells",
     ]
+
+
+@pytest.mark.parametrize("count", [9, 301])
+def test_labels_that_miss_a_class_or_exceed_the_images_are_refused(count: int) -> None:
+    net = {"convnet": {"family": "convnet", "view": "gray"}}
+    message = r"it should be from 10, a label for each class, to 300 \(data.limit\)"
+    refused("models.convnet.labels", count, message, models=net, data={"limit": 300})
+
+
+def test_labels_of_every_class_among_the_images_are_valid() -> None:
+    net = {"convnet": {"family": "convnet", "view": "gray"}}
+    for count in (None, 10, 300):
+        settings("models.convnet.labels", count, models=net, data={"limit": 300})

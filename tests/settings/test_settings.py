@@ -80,7 +80,7 @@ def test_the_committed_settings_are_the_default_pipeline() -> None:
         ),
         (
             {"models__ppca__view": "binary"},
-            r"'models.ppca.view' is 'binary', but ppca models gray or color images",
+            r"'models.ppca.view' is 'binary', but ppca has only: gray, color",
         ),
         ({"models__gan__training__select": "best"}, r"'models.gan.training.select' is 'best'"),
         ({"datasets": ["minst"]}, r"unknown data set 'minst' in 'datasets': did you mean 'mnist'\?"),

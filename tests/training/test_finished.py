@@ -212,3 +212,19 @@ def test_the_first_difference_is_named_by_its_place() -> None:
     found = {"losses": {"a": "1.0", "b": "2.5"}, "scores": {"x": "2" * 64}}
     assert first_difference(recorded, found) == "losses, b: recorded 2.0, now 2.5"
     assert first_difference({"a": {}}, {"a": {"b": "1"}}) == "a, b: recorded nothing, now 1"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"x"])
+def test_a_run_whose_samples_are_lost_is_trained_again(trainings: Trainings, content: bytes | None) -> None:
+    """And neither remembered without them nor accepted."""
+    trainings.train(0)
+    whole = contents()
+    shutil.rmtree("store")
+    samples = FOLDER / "samples-0.npy"
+    samples.unlink()
+    if content is not None:
+        samples.write_bytes(content)
+    (verdict,) = accept_runs(trainings.params(0), ["ppca"])
+    assert verdict.state == "to train" and str(samples) in verdict.reason
+    assert trainings.train(0) == [0]
+    assert contents()["samples-0.npy"] == whole["samples-0.npy"]

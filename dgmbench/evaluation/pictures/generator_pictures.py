@@ -46,7 +46,7 @@ class HasStrip(Protocol):
     moves: Tensor
 
 
-@measure(needs=(CanDecode,), first_seed=True)
+@measure(needs=(CanDecode,), classifier=True, first_seed=True)
 def generator_pictures(subject: Subject, folder: Path) -> Iterator[Record]:
     """Write ``latent-<seed>.npz`` and ``.json`` of the first finished seed; yields no records."""
     model: Any = subject.run.model

@@ -23,8 +23,7 @@ SHOWN = 10
 def conditional_accuracy(subject: Subject, folder: Path) -> Iterator[Record]:
     """`conditional_accuracy`: percent of samples that the domain classifier puts in the class asked for.
 
-    The classifier's own mistakes are in it: test images of its accuracy would score that. Of the first
-    finished seed, ``conditional-<seed>.npz`` holds samples by class.
+    The classifier's own mistakes are in it: test images of its accuracy would score that.
     """
     conditions = subject.conditions
     if conditions is None or subject.classifier is None:
@@ -33,13 +32,21 @@ def conditional_accuracy(subject: Subject, folder: Path) -> Iterator[Record]:
     wanted = conditions[:limit]
     found = subject.classifier.classes_of(subject.sample_features(limit))
     share = 100.0 * float((found == wanted).double().mean())
-    if subject.run.is_first:
-        write_sheets(folder, f"conditional-{subject.run.info['seed']}", [by_class(subject, conditions)])
     error = binomial_std_error(share, len(wanted))
     yield subject.record(
         "conditional_accuracy", share, error,
         n=len(wanted), unit="percent", kind="estimate", seconds=subject.lap(),
     )  # fmt: skip
+
+
+@measure(needs=(SamplesGivenCondition,), labels=True, samples=True, first_seed=True)
+def samples_by_class(subject: Subject, folder: Path) -> Iterator[Record]:
+    """Write ``conditional-<seed>.npz`` and ``.json`` of the first finished seed; yields no records."""
+    if subject.conditions is not None:
+        write_sheets(
+            folder, f"conditional-{subject.run.info['seed']}", [by_class(subject, subject.conditions)]
+        )
+    return iter(())
 
 
 def by_class(subject: Subject, conditions: Tensor) -> LatentSheet:

@@ -1,8 +1,8 @@
 """What the Fréchet distance owes to the number of samples, and its value without that.
 
 The distance of finite samples is too large by about c/n, with c depending on the model: a comparison at one n
-may order models wrongly. It is therefore taken at several n, and a line in 1/n carried on to 1/n = 0 (Chong &
-Forsyth 2020, section 3.2, FID infinity). They shorten the generated set alone and keep 50,000 real images;
+may order models wrongly. It is therefore taken at several n, and a line in 1/n extrapolated to 1/n = 0 (Chong
+& Forsyth 2020, section 3.2, FID infinity). They shorten the generated set alone and keep 50,000 real images;
 held-out sets here are small, so both sets are shortened to n together and the bias of both is removed.
 """
 
