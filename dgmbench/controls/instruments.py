@@ -15,6 +15,7 @@ from torch import Tensor
 from dgmbench.controls.control import Context, ControlSettings
 from dgmbench.data.batch import Batch
 from dgmbench.data.pixels import intensity
+from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
 from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
 from dgmbench.models.baselines.ppca import PPCA, PPCASettings
@@ -53,7 +54,9 @@ def fit_ppca(context: Context, latent_dims: Sequence[int], train: Tensor, valid:
     Raises SettingsError if a candidate of `latent_dims` is not below the number of pixels.
     """
     settings = PPCASettings(family="ppca", view="gray", latent_dims=list(latent_dims))
-    model = PPCA(settings, context.data.schema).to(context.device)
+    channels, height, width = train.shape[1:]
+    schema = image_schema((channels, height, width), context.data.levels)
+    model = PPCA(settings, schema).to(context.device)
     model.fit(Batch(train), Batch(valid), context.generator("ppca"))
     return model
 

@@ -41,6 +41,7 @@ class SearchSettings(Strict):
     samples: PositiveInt = Field(2000, description="generated images behind a domain FID")
     processes: PositiveInt = Field(2, description="entries searched at once")
     entries: dict[str, Entry] = Field(min_length=1)
+    apart: dict[str, str] = Field({}, description="entries that are not searched, and how theirs were chosen")
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Self:
@@ -65,10 +66,13 @@ def check(search: SearchSettings, where: str) -> Params:
         )
     for name in search.entries.keys() - params.models.keys():
         raise SettingsError(f"{where}: 'entries.{name}': no such model: {suggest(name, params.models)}")
-    missing = sorted(params.models.keys() - search.entries.keys())
+    for name in search.apart.keys() - params.models.keys():
+        raise SettingsError(f"{where}: 'apart.{name}': no such model: {suggest(name, params.models)}")
+    missing = sorted(params.models.keys() - search.entries.keys() - search.apart.keys())
     if missing:
         raise SettingsError(
-            f"{where}: 'entries' lacks {', '.join(missing)}: every entry gets the same search"
+            f"{where}: 'entries' lacks {', '.join(missing)}: every entry gets the same search, or stands under "
+            "'apart' with how its settings were chosen"
         )
     reported = {search.trial_seed, *search.confirming_seeds} & set(params.seeds)
     if reported:

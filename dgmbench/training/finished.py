@@ -53,6 +53,10 @@ def fault_of(info: Mapping[str, Any], folder: Path, seed: int) -> str | None:
     weights = folder / f"weights-{seed}.pt"
     if "weights_sha256" in info and (not weights.exists() or sha256_file(weights) != info["weights_sha256"]):
         return f"{weights} is not what run-{seed}.json says"
+    for name in ("samples", "conditions"):
+        expected, path = info.get(f"{name}_sha256"), folder / f"{name}-{seed}.npy"
+        if expected is not None and (not path.exists() or sha256_file(path) != expected):
+            return f"{path} is not what run-{seed}.json says"
     if not info.get("n_samples"):
         return None
     samples = folder / f"samples-{seed}.npy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from dgmbench.models.base import Model
@@ -14,7 +15,7 @@ class Ranks:
     """Which of `world` processes this is, from 0; the process group is set up by whoever starts them.
 
     Every rank shuffles alike and takes every `world`-th example of a batch, so a step sees the same batch as
-    one process would. Each rank has its own stream of noise.
+    one process would (but for a remainder, see `share`). Each rank has its own stream of noise.
     """
 
     rank: int = 0
@@ -26,8 +27,15 @@ class Ranks:
         return self.world == 1
 
     def share(self, rows: Tensor) -> Tensor:
-        """This rank's part of a batch's rows."""
-        return rows if self.alone else rows[self.rank :: self.world]
+        """This rank's part of a batch's rows.
+
+        Shares are of one size, so that means over ranks are means over the batch: where its size is no
+        multiple of `world`, the first rows are taken twice.
+        """
+        if self.alone:
+            return rows
+        each = -(-len(rows) // self.world)
+        return rows[torch.arange(self.rank, each * self.world, self.world, device=rows.device) % len(rows)]
 
     def wrap(self, model: Model) -> nn.Module:
         """What the loop calls: the model, or a wrapper that averages gradients over the ranks.

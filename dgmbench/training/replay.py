@@ -20,11 +20,13 @@ from torch import Tensor
 from dgmbench.data.schema import Schema
 from dgmbench.errors import DgmbenchError
 from dgmbench.models.base import Model, ModelSettings
-from dgmbench.models.capabilities import CanEncode, CanSample, ClosedForm, HasLogProb, HasLogWeights, draw
+from dgmbench.models.capabilities import CanEncode, CanSample, ClosedForm, HasLogProb, HasLogWeights
+from dgmbench.settings import SamplingSettings
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples, Part
 from dgmbench.training.loading import build
 from dgmbench.training.outcome import How
+from dgmbench.training.sampling import draw_conditions, draw_samples
 from dgmbench.training.seeding import generator_for
 
 # Of a digest's form: digests of different forms are not compared.
@@ -109,7 +111,7 @@ def _scores(model: Model, examples: Examples, seed: int, device: torch.device) -
         return generator_for("replay", seed, device=device)
 
     asked: list[tuple[str, type, Callable[[], Tensor]]] = [
-        ("samples", CanSample, lambda: draw(model, SCORED, noise(), batch.condition)),  # type: ignore[arg-type]
+        ("samples", CanSample, lambda: _samples(model, examples, seed, device)),
         ("log_prob", HasLogProb, lambda: model.log_prob(batch.x)),  # type: ignore[operator]
         ("log_weights", HasLogWeights, lambda: model.log_weights(batch.x, 3, noise())),  # type: ignore[operator]
         ("features", CanEncode, lambda: model.encode(batch.x)),  # type: ignore[operator]
@@ -119,6 +121,13 @@ def _scores(model: Model, examples: Examples, seed: int, device: torch.device) -
         for name, capability, compute in asked:
             if isinstance(model, capability):
                 yield name, _hash(compute())
+
+
+def _samples(model: Model, examples: Examples, seed: int, device: torch.device) -> Tensor:
+    """A few samples as a run draws and writes them."""
+    conditions = draw_conditions(examples.train, SCORED, seed)
+    settings = SamplingSettings(n=SCORED, batch_size=SCORED)
+    return torch.from_numpy(draw_samples(model, settings, seed, device, conditions, quiet=True)[0])
 
 
 def _hash(values: Tensor) -> str:

@@ -219,6 +219,8 @@ def _describe(
         "data_sha256": job.data.sha256,
         "code_sha256": job.code_sha256,
         "weights_sha256": sha256_file(folder / f"weights-{seed}.pt"),
+        "samples_sha256": _hash_of(folder / f"samples-{seed}.npy"),
+        "conditions_sha256": _hash_of(folder / f"conditions-{seed}.npy"),
         "commit": job.commit,
         "parameters": model.parameter_count(),
         "steps": outcome.steps,
@@ -229,6 +231,10 @@ def _describe(
         "device": device_name(job.device),
         "versions": versions() | {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
     }
+
+
+def _hash_of(path: Path) -> str | None:
+    return sha256_file(path) if path.exists() else None
 
 
 def _write_history(path: Path, outcome: Outcome) -> None:

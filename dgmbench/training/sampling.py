@@ -32,6 +32,8 @@ def draw_samples(
     seed: int,
     device: torch.device,
     conditions: Tensor | None = None,
+    *,
+    quiet: bool = False,
 ) -> tuple[np.ndarray[Any, Any], float]:
     """``settings.n`` generated examples as the model's view observes them, and the seconds they took.
 
@@ -42,7 +44,7 @@ def draw_samples(
     parts: list[Tensor] = []
     synchronize(device)
     started = time.monotonic()
-    with torch.no_grad(), bar(settings.n, "draw samples", unit="sample") as shown:
+    with torch.no_grad(), bar(settings.n, "draw samples", unit="sample", quiet=quiet) as shown:
         for start in range(0, settings.n, settings.batch_size):
             size = min(settings.batch_size, settings.n - start)
             given = None if conditions is None else conditions[start : start + size].to(device)

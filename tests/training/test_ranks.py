@@ -15,9 +15,13 @@ SCRIPT = Path(__file__).with_name("two_ranks.py")
 
 
 def test_shares_are_a_partition_and_streams_are_each_rank_s_own() -> None:
-    rows = torch.arange(7)
+    rows = torch.arange(6)
     shares = [Ranks(rank, 3).share(rows) for rank in range(3)]
     assert sorted(torch.cat(shares).tolist()) == rows.tolist()
+    # A remainder is filled up, since a rank without rows would have no mean.
+    shares = [Ranks(rank, 3).share(rows[:4]) for rank in range(3)]
+    assert sorted(torch.cat(shares).tolist()) == [0, 0, 1, 1, 2, 3]
+    assert [Ranks(rank, 2).share(rows[:1]).tolist() for rank in range(2)] == [[0], [0]]
     assert torch.equal(Ranks().share(rows), rows)
     assert [Ranks(rank, 3).stream() for rank in range(3)] == [(), (1,), (2,)]
     assert Ranks().alone and not Ranks(0, 2).alone

@@ -16,7 +16,7 @@ from dgmbench.evaluation.likelihood.estimators import (
 from dgmbench.evaluation.likelihood.unfinished import unfinished
 from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.subject import Subject
-from dgmbench.models.capabilities import HasLogWeights
+from dgmbench.models.capabilities import HasLogWeights, SamplesGivenCondition
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
 
@@ -29,8 +29,10 @@ def bounds(subject: Subject, folder: Path) -> Iterator[Record]:
     seed = derive_seed("likelihood", settings.seed) % 2**32
     x = subject.inputs("test")
     weigher = Weigher(model)
-    estimates = elbo(weigher, x, settings.elbo_samples, seed)
-    yield from subject.likelihood("elbo", estimates, "lower_bound", subject.lap())
+    # A weight that is a mean over conditions is no p(x, z) / q(z|x): its mean log is a bound, and no ELBO.
+    if not isinstance(model, SamplesGivenCondition):
+        estimates = elbo(weigher, x, settings.elbo_samples, seed)
+        yield from subject.likelihood("elbo", estimates, "lower_bound", subject.lap())
     rows = subject.held_out_rows(settings.importance_points)
     with unfinished(
         subject, "is", [settings.importance_samples, settings.importance_points], __name__
