@@ -71,8 +71,8 @@ def check(search: SearchSettings, where: str) -> Params:
     missing = sorted(params.models.keys() - search.entries.keys() - search.apart.keys())
     if missing:
         raise SettingsError(
-            f"{where}: 'entries' lacks {', '.join(missing)}: every entry gets the same search, or stands under "
-            "'apart' with how its settings were chosen"
+            f"{where}: 'entries' lacks {', '.join(missing)}: every entry gets the same search, or stands "
+            "under 'apart' with how its settings were chosen"
         )
     reported = {search.trial_seed, *search.confirming_seeds} & set(params.seeds)
     if reported:

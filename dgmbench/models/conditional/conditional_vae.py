@@ -7,8 +7,8 @@ enters encoder and decoder as a one-hot vector beside what they read.
 Training maximises the ELBO of log p(x|y), with the closed-form KL (Kingma & Welling 2013, eq. 10). Held-out
 images are scored without their labels, so that the numbers compare with those of other models:
 p(x) = mean over y of p(x|y), with p(y) uniform. `log_weights` averages one weight per class, which is an
-unbiased estimate of p(x), so its log is a bound in expectation as any importance-sampled one is. K draws are K
-of every class, and K = 1 is no ELBO: none is reported.
+unbiased estimate of p(x), so its log is a bound in expectation as any importance-sampled one is. K draws are
+K of every class, and K = 1 is no ELBO: none is reported.
 """
 
 from __future__ import annotations
