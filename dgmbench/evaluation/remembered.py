@@ -119,6 +119,8 @@ def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
         "device": subject.device.type,
         "classifier": judged,
         "inception": inception,
+        # Whether there were answers to compare with, besides what they follow from.
+        "kept": sorted(subject.kept) if measure.after else [],
         "after": [
             sha256_json(key_of(other, subject))
             for other in all_measures()

@@ -113,3 +113,11 @@ def test_a_measure_that_compares_follows_from_the_other(tmp_path: Path) -> None:
     ]
     # The model of this subject has no exact likelihood, so there is nothing to follow from.
     assert keys[0] == keys[1] and keys[0]["after"] == []
+
+
+def test_a_measure_that_compares_follows_from_whether_there_is_an_answer(tmp_path: Path) -> None:
+    compares, subject = Measure(counted.run, after=("exact",)), subject_of(tmp_path)
+    without = key_of(compares, subject)
+    subject.kept["exact"] = torch.zeros(3)
+    assert key_of(compares, subject) != without
+    assert key_of(counted, subject) == key_of(counted, subject_of(tmp_path))
