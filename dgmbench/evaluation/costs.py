@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from dgmbench.evaluation.measure import measure
+from dgmbench.evaluation.measure import EVERY_VIEW, measure
 from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 
 
-@measure(views=("binary", "gray", "color", "tokens"), cheap=True)
+@measure(views=EVERY_VIEW, cheap=True)
 def costs(subject: Subject, folder: Path) -> Iterator[Record]:
     """Parameters, training time and, of what samples, the sampling rate."""
     info = subject.run.info

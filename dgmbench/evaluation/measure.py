@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from dgmbench.data.schema import Schema
 from dgmbench.evaluation.subject import Subject
@@ -23,6 +23,7 @@ from dgmbench.settings import EvaluationSettings
 from dgmbench.terms import ViewName
 
 IMAGES: tuple[ViewName, ...] = ("binary", "gray", "color")
+EVERY_VIEW: tuple[ViewName, ...] = get_args(ViewName)
 # What every measure may read: seeds, and how the work is done, not what of.
 COMMON = ("seed", "batch_size", "store", "scored_samples")
 # Of those, what a result follows from.

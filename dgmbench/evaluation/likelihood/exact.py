@@ -11,13 +11,13 @@ from dgmbench.evaluation.likelihood.estimators import (
     PointEstimates,
     exact_log_likelihood,
 )
-from dgmbench.evaluation.measure import measure
+from dgmbench.evaluation.measure import EVERY_VIEW, measure
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import HasLogProb
 from dgmbench.results import Kind, Record
 
 
-@measure(needs=(HasLogProb,), reads=("dequantisation_draws",), views=("binary", "gray", "color", "tokens"))
+@measure(needs=(HasLogProb,), reads=("dequantisation_draws",), views=EVERY_VIEW)
 def exact(subject: Subject, folder: Path) -> Iterator[Record]:
     """Log-likelihood of all test images: exact, or for a density of dequantised ones a mean over draws.
 

@@ -15,11 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from dgmbench.data.schema import TokenTarget
-from dgmbench.evaluation.likelihood.estimators import exact_log_likelihood
 from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import HasLogProb
@@ -64,15 +62,13 @@ def nats_per_token(log_probs: Tensor, lengths: Tensor) -> PerToken:
     return PerToken(float(value), value + (nats - value * tokens) / tokens.mean())
 
 
-@measure(needs=(HasLogProb,), views=("tokens",))
+@measure(needs=(HasLogProb,), views=("tokens",), after=("exact",))
 def per_token(subject: Subject, folder: Path) -> Iterator[Record]:
     """Nats per token of all test sentences, and the perplexity, its exponential."""
-    model = subject.run.model
-    assert isinstance(model, HasLogProb)
+    if "exact" not in subject.kept:
+        raise ValueError("it is made of the exact likelihood, which is missing")
     x = subject.inputs("test")
-    with torch.no_grad():
-        log_probs = exact_log_likelihood(model.log_prob, x, subject.settings.batch_size).values
-    nats = nats_per_token(log_probs, (x != TokenTarget.PAD).sum(1))
+    nats = nats_per_token(subject.kept["exact"], (x != TokenTarget.PAD).sum(1))
     seconds = subject.lap()
     for metric, unit, found in (("nats_per_token", "nats", nats), ("perplexity", "1", nats.exp())):
         subject.points[metric, unit] = Points.of(found.influence)
