@@ -34,7 +34,7 @@ from dgmbench.models.parts.observations import (
     ObservationSettings,
     build_observation,
     full_precision,
-    likelihood_of,
+    is_density,
 )
 
 Score = Callable[[Tensor], Tensor]
@@ -67,7 +67,7 @@ class ConditionalVAE(Model):
     @classmethod
     def takes_densities(cls, settings: Any) -> bool:
         """Whether the observation model is a density."""
-        return likelihood_of(settings) != "discretised_logistic"
+        return is_density(settings)
 
     def _one_hot(self, y: Tensor) -> Tensor:
         return F.one_hot(y, self.classes).to(self.posterior_head.weight.dtype)

@@ -31,7 +31,7 @@ from dgmbench.models.parts.observations import (
     ObservationSettings,
     build_observation,
     full_precision,
-    likelihood_of,
+    is_density,
 )
 
 
@@ -72,7 +72,7 @@ class VAE(Model):
     @classmethod
     def takes_densities(cls, settings: Any) -> bool:
         """Whether the observation model is a density."""
-        return likelihood_of(settings) != "discretised_logistic"
+        return is_density(settings)
 
     def posterior(self, x: Tensor) -> Parameters:
         """The parameters of q(z|x), as `self.latents` takes them."""

@@ -235,6 +235,11 @@ def likelihood_of(settings: ObservationSettings) -> Likelihood:
     return settings.likelihood or LIKELIHOODS[settings.view][0]
 
 
+def is_density(settings: ObservationSettings) -> bool:
+    """Whether p(x|z) of gray and coloured images is a density of dequantised values."""
+    return likelihood_of(settings) != "discretised_logistic"
+
+
 def build_observation(
     settings: ObservationSettings, image_shape: tuple[int, int, int], levels: int
 ) -> Observation:
