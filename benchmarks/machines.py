@@ -189,7 +189,7 @@ def scores(params: Params, seed: int) -> Iterator[tuple[str, int, str, float]]:
         run = open_run(DATA, model, 0)
         classifier = load_classifier(DATA, run.model.view, device)
         for split in ("", "valid") if model.startswith("independent") else ("",):
-            subject = Subject(run, data, params.evaluation, params.data.seed, device, classifier)
+            subject = Subject(data, params.evaluation, params.data.seed, device, classifier, run=run)
             if split:
                 subject.samples = subject.raw(split)
             name = f"{split} images, {run.model.view}" if split else model

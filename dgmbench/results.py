@@ -49,6 +49,46 @@ class Record:
         check(self.metric, self.unit)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What all records of one subject have in common."""
+
+    dataset: str
+    view: str
+    model: str
+    seed: int
+    device: str
+
+    def record(
+        self,
+        metric: str,
+        value: float,
+        std_error: float | None = None,
+        *,
+        n: int,
+        unit: str,
+        kind: Kind,
+        split: str = "test",
+        seconds: float = 0.0,
+    ) -> Record:
+        """A record of the subject."""
+        return Record(
+            dataset=self.dataset,
+            view=self.view,
+            model=self.model,
+            seed=self.seed,
+            metric=metric,
+            value=float(value),
+            std_error=None if std_error is None else float(std_error),
+            n=n,
+            unit=unit,
+            kind=kind,
+            split=split,
+            seconds=seconds,
+            device=self.device,
+        )
+
+
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Record))
 
 

@@ -23,7 +23,7 @@ from dgmbench.data.dataset import Dataset
 from dgmbench.data.pixels import dequantise, intensity
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
-from dgmbench.results import Kind, Record
+from dgmbench.results import Kind, Origin, Record
 from dgmbench.settings.block import Strict
 from dgmbench.statistics import Interval
 from dgmbench.terms import ViewName
@@ -102,7 +102,11 @@ class Context:
     data_seed: int
     device: torch.device
     view: ViewName = "gray"
+    # The folder that remembers what measures find of real images; None: it is found anew.
+    store: str | None = None
     clock: float = field(default_factory=time.monotonic)
+    # The classifier's features of real images by split, embedded once for all that measures are asked.
+    kept_features: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def domain(self) -> DomainClassifier:
@@ -165,21 +169,20 @@ class Context:
         """A row under ``control/<control>/<subject>``; `seed` where the control repeats itself."""
         if std_error is not None and not math.isfinite(std_error):
             raise ValueError(f"{subject} {metric}: the standard error is {std_error}")
-        return Record(
-            dataset=self.data.name,
-            view=self.view,
-            model=f"{PREFIX}/{self.control}/{subject}",
-            seed=self.seed if seed is None else seed,
-            metric=metric,
-            value=float(value),
-            std_error=None if std_error is None else float(std_error),
-            n=n,
-            unit=unit,
-            kind=kind,
-            split=split,
-            seconds=seconds,
-            device=device_name(self.device),
+        origin = Origin(
+            self.data.name,
+            self.view,
+            self.named(subject),
+            self.seed if seed is None else seed,
+            device_name(self.device),
         )
+        return origin.record(
+            metric, value, std_error, n=n, unit=unit, kind=kind, split=split, seconds=seconds
+        )
+
+    def named(self, subject: str) -> str:
+        """What records call a subject of this control."""
+        return f"{PREFIX}/{self.control}/{subject}"
 
 
 class ControlSettings(Strict):

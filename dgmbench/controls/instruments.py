@@ -1,10 +1,10 @@
-"""What several controls measure with: a fitted PPCA, noise, k-means, Parzen scores, domain FIDs."""
+"""What several controls measure with: a fitted PPCA, noise, k-means, Parzen scores."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +14,14 @@ from torch import Tensor
 
 from dgmbench.controls.control import Context, ControlSettings
 from dgmbench.data.batch import Batch
-from dgmbench.data.pixels import intensity
 from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
-from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
 from dgmbench.models.baselines.ppca import PPCA, PPCASettings
 from dgmbench.results import Record
 from dgmbench.settings.block import Few, Pair
-from dgmbench.statistics import Interval
 
-# Images on a sheet, and reweightings that measure a domain FID's curvature.
+# Images on a sheet.
 SHOWN = 36
-FID_DRAWS = 20
 # Beyond so many (points x centres), k-means reads mini-batches.
 LARGEST_LLOYD = 4_000_000
 MINI_BATCH = 4096
@@ -163,71 +159,3 @@ def exact_record(context: Context, subject: str, values: Tensor, seed: int | Non
         subject, "log_likelihood", float(values.mean()), standard_error(values),
         n=len(values), unit="nats", kind="exact", seed=seed, seconds=context.lap(),
     )  # fmt: skip
-
-
-# Domain FIDs
-
-
-@dataclass(frozen=True)
-class Fids:
-    """Domain FIDs of several sets of images against the same test images, with their errors.
-
-    fixed: sets that are what they are (the training images); the others could have been other draws.
-    """
-
-    sizes: Mapping[str, int]
-    values: Mapping[str, float]
-    errors: Mapping[str, FidErrors]
-    fixed: Sequence[str] = ()
-
-    def contrast(self, weights: Mapping[str, float]) -> Interval:
-        """Interval of the weighted sum of the named sets' FIDs.
-
-        The test images' part is taken image by image, so that what the sets share cancels; the parts of the
-        sets' own images are independent.
-        """
-        mean = sum(weight * self.values[name] for name, weight in weights.items())
-        by_image = sum(weight * self.errors[name].by_image for name, weight in weights.items())
-        shared = float(np.var(by_image, ddof=1)) / np.size(by_image)
-        own = sum((weight * self._over_own(name)) ** 2 for name, weight in weights.items())
-        return Interval.normal(mean, math.sqrt(shared + own))
-
-    def interval(self, name: str) -> Interval:
-        """Interval of one set's FID."""
-        return self.contrast({name: 1.0})
-
-    def records(self, context: Context) -> list[Record]:
-        """A row per set, under its name."""
-        seconds = context.lap() / len(self.values)
-        return [
-            context.record(
-                name, "fid_domain", value, math.hypot(self.errors[name].over_real, self._over_own(name)),
-                n=self.sizes[name], unit="1", kind="estimate", seconds=seconds,
-            )
-            for name, value in self.values.items()
-        ]  # fmt: skip
-
-    def _over_own(self, name: str) -> float:
-        """Standard error over the set's own images."""
-        errors = self.errors[name]
-        return 0.0 if name in self.fixed else math.sqrt(max(errors.std_error**2 - errors.over_real**2, 0.0))
-
-
-def domain_fids(context: Context, sets: Mapping[str, Tensor], fixed: Sequence[str] = ()) -> Fids | None:
-    """Domain FID of each of `sets` (uint8 ``[n, C, H, W]``) to the test images; None without a classifier.
-
-    Sets named in `fixed` are taken as given (the training images), the others as draws that could be others.
-    """
-    if context.classifier is None:
-        return None
-    real = context.classifier.features(context.pixels("test"))
-    features = {
-        name: context.classifier.features(intensity(images, context.data.levels))
-        for name, images in sets.items()
-    }
-    return Fids(
-        {name: len(images) for name, images in sets.items()},
-        {name: fid(own, real) for name, own in features.items()},
-        {name: fid_errors(own, real, FID_DRAWS, context.rng("fid")) for name, own in features.items()},
-        fixed,
-    )

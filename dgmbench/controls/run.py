@@ -29,7 +29,10 @@ def run_control(params: Params, dataset: str, name: str) -> Path:
     device = set_up(params.training)
     classifier = load_classifier(dataset, "gray", device)
     data = load_dataset(dataset, DATA)
-    context = Context(name, data, classifier, params.evaluation.seed, params.data.seed, device)
+    evaluation = params.evaluation
+    context = Context(
+        name, data, classifier, evaluation.seed, params.data.seed, device, store=evaluation.store
+    )
     control = control_class(name)(control_settings(params, name))
     print(f"control {name} on {dataset}", file=sys.stderr)
     finding = control.run(context)

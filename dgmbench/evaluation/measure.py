@@ -4,8 +4,9 @@
     def exact(subject, folder):
         yield subject.record(...)
 
-A measure is a function of a `Subject` and a folder for its files; it yields records. To add one: a file with
-such a function, and a line in `dgmbench.evaluation.registry`.
+A measure is a function of a `Subject` and a folder for its files; it yields records. A measure of samples
+alone takes any `Judged`: `score` and the controls ask it of images that they are given. To add one: a file
+with such a function, and a line in `dgmbench.evaluation.registry`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from dgmbench.data.schema import Schema
-from dgmbench.evaluation.subject import Subject
+from dgmbench.evaluation.judged import Judged
 from dgmbench.models.capabilities import CanSample
 from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings
@@ -29,7 +30,7 @@ COMMON = ("seed", "batch_size", "store", "scored_samples")
 # Of those, what a result follows from.
 FOLLOWED = ("seed", "batch_size")
 
-Run = Callable[[Subject, Path], Iterator[Record]]
+Run = Callable[[Any, Path], Iterator[Record]]
 Capability = type | tuple[type, ...]
 
 
@@ -50,6 +51,7 @@ class Measure:
         reads: keys of `evaluation` in the settings that the answer follows from.
         after: measures whose answers this one compares with (`Subject.kept`).
         first_seed: whether one run of an entry is enough, the first that was completed (pictures).
+        title: what messages call it; its name where there is none.
         cheap: whether asking again costs less than remembering the answer.
     """
 
@@ -64,6 +66,7 @@ class Measure:
     after: tuple[str, ...] = ()
     cheap: bool = False
     first_seed: bool = False
+    title: str = ""
 
     @property
     def name(self) -> str:
@@ -71,14 +74,28 @@ class Measure:
         return self.run.__name__
 
     @property
+    def words(self) -> str:
+        """What messages call it."""
+        return self.title or self.name
+
+    @property
+    def space(self) -> Literal["domain", "inception", "own"]:
+        """Whose features it sees images in: the domain classifier's, the Inception network's, or none."""
+        if self.labels:
+            return "domain"
+        return "inception" if "inception" in self.reads else "own"
+
+    @property
     def module(self) -> str:
         """Where its function is: the root of the code that its answer follows from."""
         return self.run.__module__
 
-    def applies_to(self, schema: Schema, view: ViewName, model: object) -> bool:
-        """Whether a model of this view and data set can be asked."""
-        needs = (CanSample, *self.needs) if self.samples else self.needs
+    def applies_to(self, schema: Schema, view: ViewName, model: object | None) -> bool:
+        """Whether it fits a model of this view and data set; None: samples without their model."""
         fits = view in self.views and (schema.classes is not None or not self.labels)
+        if model is None:
+            return fits and self.samples and not self.needs
+        needs = (CanSample, *self.needs) if self.samples else self.needs
         able = all(isinstance(model, capability) for capability in needs)
         return fits and able and not any(isinstance(model, capability) for capability in self.lacks)
 
@@ -87,7 +104,7 @@ class Measure:
         values = settings.model_dump(mode="json")
         return {key: values[key] for key in (*FOLLOWED, *self.reads)}
 
-    def __call__(self, subject: Subject, folder: Path) -> Iterator[Record]:
+    def __call__(self, subject: Judged, folder: Path) -> Iterator[Record]:
         """Ask; only the declared settings can be read meanwhile."""
         settings = subject.settings
         subject.settings = DeclaredSettings(settings, self)  # type: ignore[assignment]

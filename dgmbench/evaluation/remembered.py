@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from dgmbench.errors import CheckpointError, DamagedFileError, DataError
+from dgmbench.evaluation.left_out import LeftOut
 from dgmbench.evaluation.measure import Measure
 from dgmbench.evaluation.registry import all_measures
-from dgmbench.evaluation.subject import LeftOut, Subject
+from dgmbench.evaluation.subject import Subject
 from dgmbench.files import replacing, sha256_json
 from dgmbench.models.registry import family_module
 from dgmbench.points import Points
@@ -43,7 +44,7 @@ def answered(measure: Measure, subject: Subject, folder: Path) -> Iterator[Recor
     """The records of a measure, asked now or remembered; its files go into `folder`."""
     if measure.cheap:
         subject.lap()
-        yield from subject.attempt(measure.name, lambda: measure(subject, folder))
+        yield from subject.attempt(measure.words, lambda: measure(subject, folder))
         return
     try:
         answer = Store(subject.settings.store).remembered(
@@ -81,7 +82,7 @@ def _ask(measure: Measure, subject: Subject) -> dict[str, Any]:
     subject.lap()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        records = list(subject.attempt(measure.name, lambda: asked(work)))
+        records = list(subject.attempt(measure.words, lambda: asked(work)))
         failed, subject.left_out = subject.left_out[left_out:], subject.left_out[:left_out]
         paths = sorted(path for path in work.rglob("*") if path.is_file())
         files = {str(path.relative_to(work)): np.fromfile(path, dtype=np.uint8) for path in paths}

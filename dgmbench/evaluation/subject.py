@@ -1,126 +1,62 @@
-"""What an evaluation is about: one trained model, the data it is held against, and how records are made."""
+"""One trained model under evaluation: what it draws, encodes and gives as likelihoods."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dgmbench.data.dataset import Dataset
 from dgmbench.data.view import Reading, View
-from dgmbench.data.views import ImageView
-from dgmbench.errors import DgmbenchError
-from dgmbench.evaluation.features.classifier import DomainClassifier
-from dgmbench.evaluation.features.embed import embedded
-from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
+from dgmbench.evaluation.judged import Judged
 from dgmbench.evaluation.likelihood.estimators import PointEstimates
 from dgmbench.evaluation.subsets import shuffled_rows
 from dgmbench.files import sha256_file
-from dgmbench.models.capabilities import CanEncode, CanSample, SamplesInWays
+from dgmbench.models.capabilities import CanEncode, CanSample, HasObservationModel, SamplesInWays
 from dgmbench.points import Points, points_path, write_points
-from dgmbench.provenance import code_key
-from dgmbench.results import Kind, Record
-from dgmbench.settings import EvaluationSettings
-from dgmbench.store import Store
+from dgmbench.results import Kind, Origin, Record
 from dgmbench.terms import LEVELLED
-from dgmbench.training.devices import device_name, synchronize
+from dgmbench.training.devices import device_name
 from dgmbench.training.loading import Run
-from dgmbench.training.seeding import derive_seed, generator_for
-
-Found = TypeVar("Found")
-Arrays = Mapping[str, np.ndarray[Any, Any]]
-# Real images that are embedded at once.
-EMBEDDED = 1 << 16
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A metric, or a group of them, that a run has not got, and why."""
-
-    model: str
-    seed: int
-    metric: str
-    reason: str
-
-
-def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
-    """A line for each metric and reason, with every model (ways of sampling) and seed that it holds for."""
-    of: dict[tuple[str, str], dict[str, list[int]]] = {}
-    for each in left_out:
-        of.setdefault((each.metric, each.reason), {}).setdefault(each.model, []).append(each.seed)
-    return [
-        f"{metric} left out for {', '.join(_with_seeds(*item) for item in models.items())}: {reason}"
-        for (metric, reason), models in of.items()
-    ]
-
-
-def _with_seeds(model: str, seeds: list[int]) -> str:
-    return f"{model} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
+from dgmbench.training.seeding import generator_for
 
 
 @dataclass
-class Subject:
+class Subject(Judged):
     """One run under evaluation. Held-out examples come in two forms: x, and as the view observes them.
 
-    In the binary view both are the fixed binarisation (of training images, the one that the data seed draws).
-    In other views of images x may be dequantised, with noise fixed by the data seed.
+    In views of images x may be dequantised, with noise fixed by the data seed.
+
+    Args:
+        run: the trained model and its saved samples.
+        kept: log-likelihoods that a later metric compares its own with, by "exact" and "importance": float64
+            of all test images, NaN where there is none.
+        way: a way of sampling other than the entry's own; its records are those of `<model>/<way>`.
+        codes: the model's features of images, by split and limit.
     """
 
-    run: Run
-    data: Dataset
-    settings: EvaluationSettings
-    data_seed: int
-    device: torch.device
-    classifier: DomainClassifier | None
-    clock: float = field(default_factory=time.monotonic)
-    # Log-likelihoods that a later metric compares its own with, by "exact" and "importance": float64 of all
-    # test images, NaN where there is none.
-    kept: dict[str, Tensor] = field(default_factory=dict)
-    # A way of sampling other than the entry's own: its records are those of `<model>/<way>`.
-    way: str | None = None
-    codes: dict[tuple[str, int | None], np.ndarray[Any, Any]] = field(default_factory=dict)
-    # The classifier's features of all real images, by split.
-    kept_features: dict[str, Tensor] = field(default_factory=dict)
-    # The Inception network's space, where it is in use.
-    inception: FeatureSpace | None = None
-    # What could not be measured: `LeftOut` by metric or group of them.
-    left_out: list[LeftOut] = field(default_factory=list)
-    # Values by test image of what has been measured, by metric and unit.
-    points: dict[tuple[str, str], Points] = field(default_factory=dict)
+    run: Run = field(kw_only=True)
+    kept: dict[str, Tensor] = field(default_factory=dict, kw_only=True)
+    way: str | None = field(default=None, kw_only=True)
+    codes: dict[tuple[str, int | None], np.ndarray[Any, Any]] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def origin(self) -> Origin:
+        """What its records have in common."""
+        info = self.run.info
+        model = info["model"] if self.way is None else f"{info['model']}/{self.way}"
+        return Origin(info["dataset"], info["view"], model, info["seed"], device_name(self.device))
 
     @property
     def view(self) -> View:
         """How the model sees the data set."""
         return self.run.model.view
-
-    @property
-    def image_view(self) -> ImageView:
-        """The view of a model of images; TypeError for any other."""
-        if not isinstance(self.view, ImageView):
-            raise TypeError(f"{self.name} sees {self.view.name}, not images")
-        return self.view
-
-    @property
-    def levels(self) -> int:
-        """L of the images as this view sees them: 2 when binary."""
-        return self.image_view.levels
-
-    def raw(self, split: str, limit: int | None = None) -> Tensor:
-        """Examples as the view observes them, ``[n, ...]``; the first `limit` of them."""
-        noise = generator_for("binarise", "train", self.data_seed)
-        return self.view.fixed(self.data, split, noise)[:limit]
-
-    def pixels(self, split: str, limit: int | None = None) -> Tensor:
-        """Images of the view as float32 intensities in [0, 1]."""
-        return self.view.display(self.raw(split, limit))
 
     def inputs(self, split: str, limit: int | None = None, draw: int = 0) -> Tensor:
         """Examples as the model takes them, on the device; `draw` tells one dequantisation from another."""
@@ -185,6 +121,25 @@ class Subject:
                 if way != model.way:
                     yield replace(self, way=way, points={})
 
+    def mean_images(self, n: int) -> Tensor | None:
+        """Mean images ``[n, C, H, W]`` of p(x|z), cut to [0, 1] as samples are, for draws of p(z).
+
+        None in the binary view, without a p(x|z), and for a further way of sampling: they are the model's,
+        whatever way its samples are drawn in.
+        """
+        model = self.run.model
+        if self.way is not None or self.view.is_binary or not isinstance(model, HasObservationModel):
+            return None
+        generator = generator_for("sharpness", self.settings.seed, device=self.device)
+        sizes = [len(block) for block in torch.empty(n).split(self.settings.batch_size)]
+        with torch.no_grad():
+            means = [model.decode(model.prior_sample(size, generator)).cpu() for size in sizes]
+        return torch.cat(means).clamp(0, 1)
+
+    def error_of(self, over_all: float | None, points: Points | None) -> float | None:
+        """Over held-out images alone where that is known: the samples' error is in the spread of seeds."""
+        return over_all if points is None else points.std_error
+
     def features(self, split: str, limit: int | None = None) -> np.ndarray[Any, Any]:
         """The model's codes of the first `limit` images, float64 ``[n, f]``; each split is encoded once."""
         model = self.run.model
@@ -197,123 +152,6 @@ class Subject:
             codes = torch.cat([model.encode(x).double().cpu() for x in batches]).numpy()
         self.codes[split, limit] = codes
         return codes
-
-    def held_out_rows(self, limit: int | None = None, split: str = "test") -> Tensor:
-        """The images of a split that stand for all, int64 ``[min(limit, n)]``, the same for every model.
-
-        Drawn by the data seed, since the first ones are no sample of a data set that lies in some order
-        (MNIST's first 5,000 test images are cleaner than the others). Fewer images are some of the more.
-        """
-        n = self.data.size(split)
-        rng = np.random.default_rng(derive_seed("held out", self.data_seed))
-        return torch.from_numpy(np.sort(rng.permutation(n)[:limit]))
-
-    def held_out(self, limit: int | None = None) -> Tensor:
-        """At most `limit` test images, uint8 ``[n, C, H, W]``, as `held_out_rows` names them."""
-        return self.raw("test")[self.held_out_rows(limit)]
-
-    def held_out_pixels(self, limit: int | None = None) -> Tensor:
-        """The same as float32 intensities in [0, 1]."""
-        return self.view.display(self.held_out(limit))
-
-    def domain_features(self, split: str) -> Tensor:
-        """The domain classifier's features of real images, float32 ``[n, f]``; a split is embedded once."""
-        if split not in self.kept_features:
-            # In blocks: a million images would be large as floats.
-            blocks = self.raw(split).split(EMBEDDED)
-            parts = [self._in_domain(self.view.display(block)) for block in blocks]
-            self.kept_features[split] = torch.cat(parts)
-        return self.kept_features[split]
-
-    def sample_features(self, limit: int | None = None) -> Tensor:
-        """The domain classifier's features of the first `limit` generated images, float32 ``[n, f]``."""
-        return self._sample_features[:limit]
-
-    @cached_property
-    def _sample_features(self) -> Tensor:
-        """Of as many samples as any metric takes, embedded once for all of them."""
-        return self._in_domain(self.sample_pixels(self.settings.scored_samples))
-
-    def _in_domain(self, images: Tensor) -> Tensor:
-        assert self.domain is not None
-        return self.embedded(self.domain, images)
-
-    def of_real_images(self, name: str, *parts: object, compute: Callable[[], Arrays]) -> Arrays:
-        """``compute()``, once for a data set and view whatever the model; see `Store.remembered`.
-
-        `parts` are what it depends on besides the images of this view: limits, seeds, a feature space. The
-        code that counts is that behind this file and the one that defines `compute`.
-        """
-        code = code_key(__name__, compute.__module__)
-        key = (name, code, self.data.sha256, self.view.name, self.data_seed, self.settings.seed, *parts)
-        return Store(self.settings.store).remembered(key, compute)
-
-    def sample_pixels(self, limit: int | None = None) -> Tensor:
-        """Generated images as float32 intensities in [0, 1]."""
-        return self.view.display(self.samples[:limit])
-
-    @cached_property
-    def domain(self) -> FeatureSpace | None:
-        """The domain classifier's feature space; None without a classifier."""
-        return None if self.classifier is None else DomainSpace(self.classifier)
-
-    def embedded(self, space: FeatureSpace, images: Tensor) -> Tensor:
-        """Features [n, f] of images in [0, 1], computed once for a content."""
-        return embedded(space, images, Store(self.settings.store))
-
-    def lap(self) -> float:
-        """Seconds since the last lap; what a metric reports as its cost."""
-        synchronize(self.device)
-        now = time.monotonic()
-        seconds, self.clock = now - self.clock, now
-        return seconds
-
-    @property
-    def name(self) -> str:
-        """What records call the model: the entry, with the way of sampling if it is not the entry's own."""
-        entry = self.run.info["model"]
-        return entry if self.way is None else f"{entry}/{self.way}"
-
-    def leave_out(self, metric: str, reason: object) -> None:
-        """Keep for the end of the evaluation and the report why `metric` is not measured."""
-        self.left_out.append(LeftOut(self.name, self.run.info["seed"], metric, str(reason)))
-
-    def attempt(self, metric: str, found: Callable[[], Iterable[Found]]) -> Iterator[Found]:
-        """What `found` yields until it fails: the failure of one metric must not cost the others."""
-        try:
-            yield from found()
-        except (DgmbenchError, ValueError) as error:
-            self.leave_out(metric, error)
-
-    def record(
-        self,
-        metric: str,
-        value: float,
-        std_error: float | None = None,
-        *,
-        n: int,
-        unit: str,
-        kind: Kind,
-        split: str = "test",
-        seconds: float = 0.0,
-    ) -> Record:
-        """A record of this run."""
-        info = self.run.info
-        return Record(
-            dataset=info["dataset"],
-            view=info["view"],
-            model=self.name,
-            seed=info["seed"],
-            metric=metric,
-            value=float(value),
-            std_error=None if std_error is None else float(std_error),
-            n=n,
-            unit=unit,
-            kind=kind,
-            split=split,
-            seconds=seconds,
-            device=device_name(self.device),
-        )
 
     def likelihood(
         self,

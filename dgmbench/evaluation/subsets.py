@@ -52,12 +52,6 @@ def drawn(sets: Sequence[Tensor], n: int, seed: int) -> list[Tensor]:
     return [features[chosen] for features, chosen in zip(sets, rows, strict=True)]
 
 
-def some_images(images: Tensor, n: int | None, seed: int) -> Tensor:
-    """At most n images (None: all), drawn at random: neither files nor test images need come in any order."""
-    rows = np.random.default_rng(derive_seed("drawn", seed)).permutation(len(images))[:n]
-    return images[torch.from_numpy(np.sort(rows))]
-
-
 def training_rows(count: int, n: int, seed: int) -> Tensor:
     """Which n of `count` training images (or all if there are fewer) the floor is of, ascending int64."""
     generator = torch.Generator().manual_seed(derive_seed("floor", seed))

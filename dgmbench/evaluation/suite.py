@@ -16,14 +16,15 @@ from dgmbench.errors import DataError
 from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.features.domain_classifier import load_classifier
 from dgmbench.evaluation.features.feature_spaces import FeatureSpace
+from dgmbench.evaluation.left_out import LeftOut, left_out_lines
 from dgmbench.evaluation.likelihood.unfinished import store_folder
 from dgmbench.evaluation.measure import Measure
 from dgmbench.evaluation.quality.scores import wanted_inception
 from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.remembered import answered, hash_code
-from dgmbench.evaluation.subject import LeftOut, Subject, left_out_lines
+from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_json
-from dgmbench.results import Record, write_records
+from dgmbench.results import Origin, Record, write_records
 from dgmbench.settings import Params, mirror_of
 from dgmbench.training.devices import device_name, processes, set_up
 from dgmbench.training.loading import open_run, run_info
@@ -104,7 +105,9 @@ def evaluate_seed(
     data = load_dataset(dataset, DATA)
     run = open_run(dataset, model, seed, device=device)
     classifier = load_classifier(dataset, run.model.view.name, device) if data.classes is not None else None
-    subject = Subject(run, data, params.evaluation, params.data.seed, device, classifier, inception=inception)
+    subject = Subject(
+        data, params.evaluation, params.data.seed, device, classifier, run=run, inception=inception
+    )
     records = list(_asked(subject, folder))
     for variant in subject.in_other_ways():
         assert variant.way is not None
@@ -126,18 +129,6 @@ def _asked(subject: Subject, folder: Path) -> Iterator[Record]:
 
 def _failed(info: dict[str, Any], device: torch.device) -> Record:
     """Its metric is the run's status: diverged, or collapsed."""
-    return Record(
-        dataset=info["dataset"],
-        view=info["view"],
-        model=info["model"],
-        seed=info["seed"],
-        metric=info["status"],
-        value=1.0,
-        std_error=None,
-        n=1,
-        unit="1",
-        kind="exact",
-        split="train",
-        seconds=0.0,
-        device=device_name(device),
-    )
+    status = info["status"]
+    origin = Origin(info["dataset"], info["view"], info["model"], info["seed"], device_name(device))
+    return origin.record(status, 1.0, n=1, unit="1", kind="exact", split="train")

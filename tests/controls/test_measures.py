@@ -11,10 +11,9 @@ from finding_checks import context
 from torch import Tensor
 
 from dgmbench.controls import instruments as measures
+from dgmbench.controls.domain_fids import Fids, domain_fids
 from dgmbench.controls.instruments import (
-    Fids,
     GridSettings,
-    domain_fids,
     fit_ppca,
     k_means,
     parzen_score,
@@ -25,8 +24,11 @@ from dgmbench.data.dataset import Dataset
 from dgmbench.errors import SettingsError
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_bandwidth
-from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
+from dgmbench.evaluation.quality.frechet import fid, fid_errors
+from dgmbench.points import Points
+from dgmbench.results import Origin
 from dgmbench.statistics import normal_quantile
+from dgmbench.training.seeding import derive_seed
 
 NORMAL_QUANTILE = normal_quantile(0.975)
 
@@ -113,16 +115,17 @@ def test_fids_are_those_of_the_evaluation(digits: Dataset, classifier: DomainCla
     about = context("any", digits, classifier)
     train, noise = about.raw("train"), torch.randint(17, (500, 1, 8, 8), generator=seeded(0)).byte()
     found = domain_fids(about, {"train": train, "noise": noise})
-    assert found is not None and found.sizes == {"train": 1197, "noise": 500}
+    assert found is not None and {k: r.n for k, r in found.found.items()} == {"train": 1197, "noise": 500}
     real = classifier.features(about.pixels("test"))
     for name, images in (("train", train), ("noise", noise)):
         own = classifier.features(images.float() / 16)
         assert found.values[name] == pytest.approx(fid(own, real))
-        expected = fid_errors(own, real, 20, about.rng("fid")).std_error
+        rng = np.random.default_rng(derive_seed("fid", 0))
+        expected = fid_errors(own, real, 40, rng).std_error
         assert found.interval(name).half == pytest.approx(NORMAL_QUANTILE * expected)
-    errors = {row.model.split("/")[-1]: row.std_error for row in found.records(about)}
+    errors = {row.model.split("/")[-1]: row.std_error for row in found.records()}
     assert errors["noise"] == pytest.approx(expected)
-    assert {row.metric for row in found.records(about)} == {"fid_domain"}
+    assert {row.metric for row in found.records()} == {"fid_domain"}
     assert domain_fids(context("any", digits), {"train": train}) is None
 
 
@@ -140,9 +143,13 @@ def test_a_contrast_cancels_what_sets_share(digits: Dataset, classifier: DomainC
 def test_a_contrast_is_the_weighted_sum() -> None:
     """Its variance over the shared images is that of the sum; over sets' own images variances add."""
     a, b = np.array([1.0, 3.0, 5.0]), np.array([2.0, 8.0, 2.0])
-    errors = {"a": FidErrors(2.0, a), "b": FidErrors(3.0, b), "c": FidErrors(9.0, b)}
-    fids = Fids(dict.fromkeys("abc", 9), {"a": 3.0, "b": 5.0, "c": 1.0}, errors, fixed=["c"])
-    found = fids.contrast({"a": 2.0, "b": -1.0, "c": 1.0})
-    assert found.mean == 2.0
+    origin = Origin("digits", "gray", "control/any/set", 0, "cpu")
+    found = {
+        name: origin.record("fid_domain", value, error, n=9, unit="1", kind="estimate")
+        for name, value, error in (("a", 3.0, 2.0), ("b", 5.0, 3.0), ("c", 1.0, 9.0))
+    }
+    fids = Fids(found, {"a": Points.of(a), "b": Points.of(b), "c": Points.of(b)}, fixed=["c"])
+    contrast = fids.contrast({"a": 2.0, "b": -1.0, "c": 1.0})
+    assert contrast.mean == 2.0
     own = 4 * (4.0 - a.var(ddof=1) / 3) + (9.0 - b.var(ddof=1) / 3)
-    assert found.half == pytest.approx(NORMAL_QUANTILE * ((2 * a).var(ddof=1) / 3 + own) ** 0.5)
+    assert contrast.half == pytest.approx(NORMAL_QUANTILE * ((2 * a).var(ddof=1) / 3 + own) ** 0.5)

@@ -68,7 +68,7 @@ def subject_of(model: nn.Module, folder: Path, view: str = "gray", **data: Any) 
     info = {"dataset": "invented", "view": view, "model": "m", "seed": 3, "status": "completed"}
     run = SimpleNamespace(model=model, info=info, folder=folder, conditions=lambda: None, is_first=True)
     settings = SimpleNamespace(batch_size=8, probe_pool=40, seed=5, store=None)
-    return CodedSubject(run, invented, settings, 0, torch.device("cpu"), None)  # type: ignore[arg-type]
+    return CodedSubject(invented, settings, 0, torch.device("cpu"), None, run=run)  # type: ignore[arg-type]
 
 
 class Coder(nn.Module):

@@ -52,7 +52,7 @@ def subject_of(tmp_path: Path, weights: str = "0", **settings: Any) -> Subject:
     run: Any = SimpleNamespace(info=info, model=SimpleNamespace(view=view_of("gray", SCHEMA)))
     data: Any = SimpleNamespace(schema=SCHEMA, sha256="0")
     chosen = EvaluationSettings(store=str(tmp_path / "store"), **settings)
-    return Subject(run, data, chosen, 0, torch.device("cpu"), None)
+    return Subject(data, chosen, 0, torch.device("cpu"), None, run=run)
 
 
 def answer(subject: Subject, folder: Path, of: Measure = counted) -> list[Record]:

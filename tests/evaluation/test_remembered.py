@@ -42,7 +42,7 @@ def subject(tmp_path: Path) -> Any:
 
     def fresh(**changes: Any) -> Subject:
         values: dict[str, Any] = {"classifier": None, **changes}
-        found: Any = Subject(run, data, settings, 0, torch.device("cpu"), **values)  # type: ignore[arg-type]
+        found: Any = Subject(data, settings, 0, torch.device("cpu"), **values, run=run)  # type: ignore[arg-type]
         return found
 
     return fresh

@@ -41,7 +41,7 @@ def subject_of(tmp_path: Path) -> Subject:
     info = {"dataset": "digits", "view": "gray", "model": "ae", "seed": 1, "n_samples": 7}
     run: Any = SimpleNamespace(model=model, info=info)
     data = load_dataset("digits", tmp_path)
-    return Subject(run, data, EvaluationSettings(batch_size=3), 0, torch.device("cpu"), None)
+    return Subject(data, EvaluationSettings(batch_size=3), 0, torch.device("cpu"), None, run=run)
 
 
 def test_a_split_is_encoded_once_and_a_shorter_request_is_its_head(tmp_path: Path) -> None:

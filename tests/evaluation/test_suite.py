@@ -15,8 +15,9 @@ from dgmbench.data.schema import image_schema
 from dgmbench.data.views import view_of
 from dgmbench.errors import CheckpointError
 from dgmbench.evaluation import suite
+from dgmbench.evaluation.left_out import LeftOut
 from dgmbench.evaluation.measure import Measure, measure
-from dgmbench.evaluation.subject import LeftOut, Subject
+from dgmbench.evaluation.subject import Subject
 from dgmbench.reporting.records import load_left_out
 from dgmbench.results import Record, read_records
 from dgmbench.settings import EvaluationSettings, InceptionSettings, TrainingSettings

@@ -19,16 +19,20 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from dgmbench.claims.claim import judge
-from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
+from dgmbench.controls.asking import found_by, given
+from dgmbench.controls.control import (
+    Context,
+    Control,
+    ControlSettings,
+    Curve,
+    Finding,
+    Panel,
+    Sheet,
+)
 from dgmbench.controls.instruments import SHOWN
-from dgmbench.data.pixels import intensity
-from dgmbench.evaluation.copies.copying import auth_pct
-from dgmbench.evaluation.copies.neighbour_search import nearest
-from dgmbench.evaluation.copies.neighbours import mean_ratio
-from dgmbench.evaluation.copies.ties import all_nearest
-from dgmbench.evaluation.quality.class_coverage import class_coverage
-from dgmbench.evaluation.quality.frechet import fid
-from dgmbench.evaluation.quality.prdc import fidelity
+from dgmbench.evaluation.copies.memorisation import memorisation
+from dgmbench.evaluation.quality.class_coverage import coverage_of_classes
+from dgmbench.evaluation.quality.in_features import domain_fid, domain_fidelity
 from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.results import Record
 from dgmbench.statistics import Interval, student_interval
@@ -39,15 +43,8 @@ from dgmbench.training.seeding import initialising
 
 UNSEEN, MEMORISED, TRAINED = "unseen", "memorised", "gan"
 TITLES = {UNSEEN: "unseen images", MEMORISED: "repeats what it knows", TRAINED: "GAN on the same images"}
-# Each measure with its unit and whether it says overfit or underfit where it falls.
-MEASURES = {
-    "nn_distance_ratio": "1",
-    "auth_pct": "percent",
-    "precision": "1",
-    "recall": "1",
-    "effective_classes": "1",
-    "fid_domain": "1",
-}
+METRICS = ("nn_distance_ratio", "auth_pct", "precision", "recall", "effective_classes", "fid_domain")
+ASKED = (memorisation, domain_fidelity, coverage_of_classes, domain_fid)
 # Those that have to fall below what unseen images score.
 OVERFIT, UNDERFIT = ("nn_distance_ratio", "auth_pct"), ("recall", "effective_classes")
 
@@ -90,7 +87,7 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
     def run(self, context: Context) -> Finding:
         """Measure all sets `repetitions` times; one is judged by its differences to unseen images."""
         context.lap()
-        values: dict[str, dict[str, list[float]]] = {name: {m: [] for m in MEASURES} for name in TITLES}
+        values: dict[str, dict[str, list[float]]] = {name: {m: [] for m in METRICS} for name in TITLES}
         records: list[Record] = []
         sheets: list[Sheet] = []
         failures: list[str] = []
@@ -101,10 +98,10 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
             failures += [failure] if failure else []
             sets |= {} if drawn is None else {TRAINED: drawn}
             for name, images in sets.items():
-                found = self._measure(context, images, halves)
-                records += self._records(context, name, found, len(images), repetition)
-                for metric, value in found.items():
-                    values[name][metric].append(value)
+                found = self._measure(context, images, halves, name, repetition)
+                records += found
+                for record in found:
+                    values[name][record.metric].append(record.value)
             sheets = sheets or [
                 Sheet(_titled(name, halves), images[:SHOWN].numpy(), context.data.levels)
                 for name, images in sets.items()
@@ -113,7 +110,7 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
         if len(next(iter(values[TRAINED].values()))) < 2:
             # Of fewer there is no interval; it is not what is judged.
             del values[TRAINED]
-        panels = [_panel(metric, values) for metric in MEASURES]
+        panels = [_panel(metric, values) for metric in METRICS]
         sentence = _sentence(values) + "".join(f" A GAN {failure}." for failure in failures)
         return Finding(judge(list(falls.values())), sentence, records, panels, sheets)
 
@@ -163,34 +160,13 @@ class OverfitUnderfit(Control[OverfitUnderfitSettings]):
             return None, failure or "drew what is not finite"
         return model.view.decode(drawn).cpu(), failure
 
-    def _measure(self, context: Context, images: Tensor, halves: _Halves) -> dict[str, float]:
-        """Distances are to all training images, as in the comparison of models; the rest to test images."""
-        classifier, levels = context.domain, context.data.levels
-        train_images = context.raw("train")
-        ours = all_nearest(images, train_images)
-        theirs, _ = nearest(halves.reference, train_images)
-        pixels = [intensity(each, levels) for each in (images, halves.reference)]
-        features = [classifier.features(each) for each in pixels]
-        classes = [classifier.classes_of(each) for each in features]
-        found = fidelity(features[0], features[1])
-        return {
-            "nn_distance_ratio": mean_ratio(ours.distances, theirs)[0],
-            "auth_pct": auth_pct(ours, train_images).value,
-            "precision": found.precision,
-            "recall": found.recall,
-            "effective_classes": class_coverage(classes[0], classes[1], classifier.classes).effective,
-            "fid_domain": fid(*features),
-        }
-
-    def _records(
-        self, context: Context, name: str, found: Mapping[str, float], n: int, repetition: int
+    def _measure(
+        self, context: Context, images: Tensor, halves: _Halves, name: str, repetition: int
     ) -> list[Record]:
-        seconds = context.lap() / len(found)
-        return [
-            context.record(name, metric, value, n=n, unit=MEASURES[metric], kind="estimate",
-                           seed=context.seed + repetition, seconds=seconds)
-            for metric, value in found.items()
-        ]  # fmt: skip
+        """Distances are to all training images, as in the comparison of models; the rest to test images."""
+        seed = context.seed + repetition
+        asked = given(context, images, name, seed=seed, real={"test": halves.reference})
+        return found_by(asked, METRICS, *ASKED)
 
 
 def _titled(name: str, halves: _Halves) -> str:

@@ -20,8 +20,7 @@ import math
 import shutil
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,17 +29,39 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from dgmbench.claims.claim import Verdict, judge
-from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
+from dgmbench.controls.asking import found_by, given
+from dgmbench.controls.control import (
+    Context,
+    Control,
+    ControlSettings,
+    Curve,
+    Finding,
+    Panel,
+)
+from dgmbench.controls.gans.trainings import (
+    OUTCOMES,
+    SCORES,
+    Training,
+    difference,
+    fid_panel,
+    measured,
+    mixed,
+    rate_panel,
+    sheets,
+    successes,
+    table,
+    title,
+)
 from dgmbench.controls.instruments import fit_ppca
-from dgmbench.data.pixels import intensity, quantise
-from dgmbench.evaluation.quality.class_coverage import class_coverage
-from dgmbench.evaluation.quality.frechet import fid
+from dgmbench.data.pixels import quantise
+from dgmbench.evaluation.quality.class_coverage import coverage_of_classes
+from dgmbench.evaluation.quality.in_features import domain_fid
 from dgmbench.files import sha256_json
 from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.models.adversarial.objectives import Objective
 from dgmbench.results import Record
 from dgmbench.settings.block import Distinct, FirstSeed
-from dgmbench.statistics import Interval, rate_difference, wilson_interval
+from dgmbench.statistics import wilson_interval
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples
 from dgmbench.training.outcome import How
@@ -50,15 +71,11 @@ from dgmbench.training.seeding import initialising
 # What is claimed to succeed more often than what, and what else is told of: the losses of one game.
 CLAIMED: tuple[Objective, Objective] = ("wasserstein_gp", "non_saturating")
 TOLD: tuple[Objective, Objective] = ("non_saturating", "minimax")
-# What fails, or succeeds, more rarely than this is no mixture of both.
-SELDOM = 0.05
-OUTCOMES = ("success", "poor", "classes dropped", "collapsed", "diverged")
 # What belongs to an objective.
 OWN: dict[Objective, dict[str, Any]] = {
     "hinge": {"discriminator_norm": "spectral"},
 }
 REFERENCE = "ppca"
-SHOWN = 6
 # Sample sets of the reference, which has a spread of its own.
 DRAWS = 10
 
@@ -82,18 +99,6 @@ class GANInstabilitySettings(ControlSettings):
     latent_dims: list[PositiveInt] = Field([10, 20, 30, 40, 50], min_length=1, description="of the PPCA")
 
 
-@dataclass(frozen=True)
-class _Run:
-    """How one training ended; FID, classes and samples are missing where its parameters are not finite."""
-
-    outcome: str
-    fid: float | None
-    effective_classes: float | None
-    coverage: float | None
-    samples: Tensor | None
-    seconds: float
-
-
 class GANInstability(Control[GANInstabilitySettings]):
     """The same GAN from many seeds."""
 
@@ -115,16 +120,16 @@ class GANInstability(Control[GANInstabilitySettings]):
         folder = CHECKPOINTS / context.data.name / f"control-{context.control}"
         examples = context.examples()
         reference = self._reference(context)
-        found: dict[Objective, list[_Run]] = {name: [] for name in self.settings.objectives}
+        found: dict[Objective, list[Training]] = {name: [] for name in self.settings.objectives}
         first = self.settings.first_seed
         for objective, runs in found.items():
             for seed in range(first, first + self.settings.seeds):
                 runs.append(self._train(context, examples, objective, seed, reference, folder))
         shutil.rmtree(folder, ignore_errors=True)
         outcome = self._judge(found)
-        panels = [self._outcome_panel(found), _rate_panel(found), _fid_panel(found, reference)]
+        panels = [self._outcome_panel(found), rate_panel(found), fid_panel(found, reference)]
         return Finding(outcome, self._sentence(found, reference), self._records(context, found, reference),
-                       panels, _sheets(found, context.data.levels), _table(found))  # fmt: skip
+                       panels, sheets(found, context.data.levels), table(found))  # fmt: skip
 
     # Trainings
 
@@ -135,15 +140,11 @@ class GANInstability(Control[GANInstabilitySettings]):
         noise = context.generator("sample", REFERENCE)
         drawn = [model.sample(self.settings.samples, noise) for _ in range(DRAWS)]
         levels = [quantise(images, context.data.levels).cpu() for images in drawn]
-        return statistics.fmean(self._fid(context, images) for images in levels)
-
-    def _fid(self, context: Context, samples: Tensor) -> float:
-        return fid(*self._features(context, samples))
-
-    def _features(self, context: Context, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """The domain classifier's features of samples and of validation images."""
-        images = intensity(samples, context.data.levels), context.pixels("valid")
-        return context.domain.features(images[0]), context.domain.features(images[1])
+        return statistics.fmean(
+            record.value
+            for images in levels
+            for record in found_by(given(context, images, REFERENCE, against="valid"), SCORES[:1], domain_fid)
+        )
 
     def _train(
         self,
@@ -153,7 +154,7 @@ class GANInstability(Control[GANInstabilitySettings]):
         seed: int,
         reference: float,
         folder: Path,
-    ) -> _Run:
+    ) -> Training:
         settings = self._settings(objective)
         with initialising("control", context.control, context.seed, objective, seed):
             model = GAN(settings, context.data.schema)
@@ -171,8 +172,9 @@ class GANInstability(Control[GANInstabilitySettings]):
         with torch.no_grad():
             drawn = model.sample(self.settings.samples, context.generator("sample", objective, seed))
         if not bool(torch.isfinite(drawn).all()):
-            return _Run("diverged", None, None, None, None, seconds)
-        return self._score(context, model.view.decode(drawn).cpu(), ended.status, reference, seconds)
+            return Training("diverged", None, None, None, None, seconds)
+        samples = model.view.decode(drawn).cpu()
+        return self._score(context, objective, samples, ended.status, reference, seconds)
 
     def _settings(self, objective: Objective) -> GANSettings:
         settings = self.settings
@@ -186,29 +188,35 @@ class GANInstability(Control[GANInstabilitySettings]):
         )  # fmt: skip
 
     def _score(
-        self, context: Context, samples: Tensor, status: str, reference: float, seconds: float
-    ) -> _Run:
+        self,
+        context: Context,
+        objective: Objective,
+        samples: Tensor,
+        status: str,
+        reference: float,
+        seconds: float,
+    ) -> Training:
         """Even of a training that failed, as far as it can be drawn from."""
-        features = self._features(context, samples)
-        predicted, real = (context.domain.classes_of(each) for each in features)
-        classes, distance = class_coverage(predicted, real, context.domain.classes), fid(*features)
+        asked = given(context, samples, objective, against="valid")
+        found = found_by(asked, SCORES, domain_fid, coverage_of_classes)
+        distance, effective, coverage = (record.value for record in found)
         outcome = status
         if status == "completed":
             outcome = "success" if distance < reference else "poor"
-            if classes.coverage < self.settings.least_classes:
+            if coverage < self.settings.least_classes:
                 outcome = "classes dropped"
-        return _Run(outcome, distance, classes.effective, classes.coverage, samples, seconds)
+        return Training(outcome, distance, effective, coverage, samples, seconds)
 
     # What comes of it
 
-    def _judge(self, found: Mapping[Objective, Sequence[_Run]]) -> Verdict:
+    def _judge(self, found: Mapping[Objective, Sequence[Training]]) -> Verdict:
         """Under some objective trainings both succeed and fail, and the claimed one succeeds more often."""
-        parts = [max((_mixed(runs) for runs in found.values()), key=lambda part: part.low)]
+        parts = [max((mixed(runs) for runs in found.values()), key=lambda part: part.low)]
         if found.keys() >= set(CLAIMED):
-            parts.append(_difference(found, CLAIMED))
+            parts.append(difference(found, CLAIMED))
         return judge(parts)
 
-    def _sentence(self, found: Mapping[Objective, Sequence[_Run]], reference: float) -> str:
+    def _sentence(self, found: Mapping[Objective, Sequence[Training]], reference: float) -> str:
         told = (
             f"With {self.settings.discriminator_steps} discriminator steps to one of the generator, of "
             f"{self.settings.seeds} seeds succeed (drawing all but a few classes, with a domain FID to "
@@ -217,32 +225,32 @@ class GANInstability(Control[GANInstabilitySettings]):
         )
         for pair in (CLAIMED, TOLD):
             if found.keys() >= set(pair):
-                share = _difference(found, pair)
+                share = difference(found, pair)
                 told += (
-                    f" {_title(pair[0]).capitalize()} less {_title(pair[1])}: {100 * share.mean:+z.0f} ± "
+                    f" {title(pair[0]).capitalize()} less {title(pair[1])}: {100 * share.mean:+z.0f} ± "
                     f"{100 * share.half:.0f} percentage points."
                 )
         return told
 
-    def _told(self, objective: Objective, runs: Sequence[_Run]) -> str:
-        rate = wilson_interval(_successes(runs), len(runs))
+    def _told(self, objective: Objective, runs: Sequence[Training]) -> str:
+        rate = wilson_interval(successes(runs), len(runs))
         ends = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
         values = [run.fid for run in runs if run.fid is not None]
         others = Counter(run.outcome for run in runs if run.outcome != "success")
-        told = f"{_title(objective)} {_successes(runs)} (95 % over runs: {ends})"
+        told = f"{title(objective)} {successes(runs)} (95 % over runs: {ends})"
         if values:
             told += f", FID {min(values):.1f} to {max(values):.1f}, median {statistics.median(values):.1f}"
         return told + "".join(f", {count} {name}" for name, count in others.items())
 
     def _records(
-        self, context: Context, found: Mapping[Objective, Sequence[_Run]], reference: float
+        self, context: Context, found: Mapping[Objective, Sequence[Training]], reference: float
     ) -> list[Record]:
         """For each training what was measured of it; for each objective the rate of every outcome."""
         n = self.settings.samples
         rows = [context.record(REFERENCE, "fid_domain", reference, n=n, unit="1", kind="estimate")]
         for objective, runs in found.items():
             for seed, run in enumerate(runs, self.settings.first_seed):
-                rows += _measured(context, objective, context.seed + seed, run, n)
+                rows += measured(context, objective, context.seed + seed, run, n)
             for outcome in OUTCOMES:
                 rate = sum(run.outcome == outcome for run in runs) / len(runs)
                 error = math.sqrt(rate * (1 - rate) / len(runs))
@@ -252,7 +260,7 @@ class GANInstability(Control[GANInstabilitySettings]):
                 )
         return rows
 
-    def _outcome_panel(self, found: Mapping[Objective, Sequence[_Run]]) -> Panel:
+    def _outcome_panel(self, found: Mapping[Objective, Sequence[Training]]) -> Panel:
         places = [float(place) for place in range(len(found))]
         curves = [
             Curve(
@@ -263,85 +271,4 @@ class GANInstability(Control[GANInstabilitySettings]):
             for outcome in OUTCOMES
         ]
         return Panel("How trainings ended", "", f"trainings of {self.settings.seeds}", curves,
-                     x_names=[_title(name) for name in found])  # fmt: skip
-
-
-def _successes(runs: Sequence[_Run]) -> int:
-    return sum(run.outcome == "success" for run in runs)
-
-
-def _mixed(runs: Sequence[_Run]) -> Interval:
-    """Of the rarer of success and failure, how far its rate is above `SELDOM`; both ends are Wilson's."""
-    rates = [wilson_interval(count, len(runs)) for count in (_successes(runs), len(runs) - _successes(runs))]
-    return Interval.between(min(rate.low for rate in rates), min(rate.high for rate in rates)).less(SELDOM)
-
-
-def _difference(found: Mapping[Objective, Sequence[_Run]], pair: tuple[Objective, Objective]) -> Interval:
-    """Of the rates of success."""
-    first, second = (found[name] for name in pair)
-    return rate_difference(_successes(first), len(first), _successes(second), len(second))
-
-
-def _title(objective: Objective) -> str:
-    return "non-saturating" if objective == "non_saturating" else objective.replace("_", " ")
-
-
-def _measured(context: Context, objective: str, seed: int, run: _Run, n: int) -> Iterator[Record]:
-    values = {
-        "fid_domain": run.fid,
-        "effective_classes": run.effective_classes,
-        "class_coverage": run.coverage,
-    }
-    for metric, value in values.items():
-        if value is not None:
-            yield context.record(objective, metric, value, n=n, unit="1", kind="estimate", seed=seed)
-    succeeded = float(run.outcome == "success")
-    yield context.record(objective, "training_succeeded", succeeded, n=1, unit="1", kind="exact", seed=seed,
-                         seconds=run.seconds)  # fmt: skip
-
-
-def _rate_panel(found: Mapping[Objective, Sequence[_Run]]) -> Panel:
-    ends = [wilson_interval(_successes(runs), len(runs)) for runs in found.values()]
-    rates = [_successes(runs) / len(runs) for runs in found.values()]
-    curve = Curve("rate, 95 % over runs", [float(place) for place in range(len(found))], rates,
-                  [rate.low for rate in ends], [rate.high for rate in ends])  # fmt: skip
-    return Panel("Success", "", "share of trainings", [curve], x_names=[_title(name) for name in found])
-
-
-def _fid_panel(found: Mapping[Objective, Sequence[_Run]], reference: float) -> Panel:
-    """Over the seeds that can be drawn from, failed ones included."""
-    drawn = {name: [run.fid for run in runs if run.fid is not None] for name, runs in found.items()}
-    kept = {name: values for name, values in drawn.items() if values}
-    curve = Curve(
-        "median, and range over seeds", [float(place) for place in range(len(kept))],
-        [statistics.median(values) for values in kept.values()],
-        [min(values) for values in kept.values()], [max(values) for values in kept.values()],
-    )  # fmt: skip
-    names = [_title(name) for name in kept]
-    return Panel("Spread over seeds", "", "domain FID", [curve], {"PPCA": reference}, x_names=names)
-
-
-def _table(found: Mapping[Objective, Sequence[_Run]]) -> list[list[str]]:
-    """Objective against the share of each outcome, and the spread of FID."""
-    lines = [["objective", *(f"{outcome} (%)" for outcome in OUTCOMES), "FID: median", "least", "most"]]
-    for objective, runs in found.items():
-        counts = Counter(run.outcome for run in runs)
-        shares = [f"{100 * counts[outcome] / len(runs):.0f}" for outcome in OUTCOMES]
-        values = [run.fid for run in runs if run.fid is not None]
-        spread = [f"{of(values):.1f}" if values else "–" for of in (statistics.median, min, max)]
-        lines.append([_title(objective), *shares, *spread])
-    return lines
-
-
-def _sheets(found: Mapping[Objective, Sequence[_Run]], levels: int) -> list[Sheet]:
-    """A row for each objective: the first sample of its first seeds."""
-    rows = []
-    for runs in found.values():
-        drawn = [run.samples[:1] for run in runs if run.samples is not None][:SHOWN]
-        if len(drawn) == SHOWN:
-            rows.append(torch.cat(drawn))
-    if not rows:
-        return []
-    return [
-        Sheet("A sample of each of the first seeds, objective by objective", torch.cat(rows).numpy(), levels)
-    ]
+                     x_names=[title(name) for name in found])  # fmt: skip

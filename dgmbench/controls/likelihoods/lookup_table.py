@@ -17,11 +17,10 @@ from torch import Tensor
 
 from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, Curve, Finding, Panel, Sheet
+from dgmbench.controls.domain_fids import Fids, domain_fids
 from dgmbench.controls.instruments import (
     SHOWN,
-    Fids,
     GridSettings,
-    domain_fids,
     exact_record,
     fit_ppca,
     replace_by_noise,
@@ -112,7 +111,7 @@ class LookupTable(Control[LookupTableSettings]):
         parts = [mean_interval((log_prob - values)[None]) for values in last.values.values()]
         panels = [_likelihood_panel(tables, log_prob)]
         if fids is not None:
-            records += fids.records(context)
+            records += fids.records()
             parts.append(_at_floor(fids, last, settings.near))
             panels.append(_fid_panel(tables, fids))
         sentence = self._sentence(last, log_prob, fids)

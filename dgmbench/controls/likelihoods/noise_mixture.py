@@ -16,10 +16,9 @@ from torch import Tensor
 
 from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
+from dgmbench.controls.domain_fids import Fids, domain_fids
 from dgmbench.controls.instruments import (
     SHOWN,
-    Fids,
-    domain_fids,
     exact_record,
     fit_ppca,
     replace_by_noise,
@@ -117,7 +116,7 @@ class NoiseMixture(Control[NoiseMixtureSettings]):
         parts = [found.spared(share) for share in found.mixtures] + [found.lead(judged)]
         panels = [_loss_panel(found)]
         if fids is not None:
-            records += fids.records(context)
+            records += fids.records()
             parts.append(_worse(fids, judged))
             panels += _rank_panels(found, fids, judged)
         return Finding(

@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.copies.copying import Cells, Placed, auth_pct, c_t
 from dgmbench.evaluation.copies.neighbour_search import nearest_under_shifts
 from dgmbench.evaluation.copies.neighbours import NeighbourReport, compared, mean_ratio
 from dgmbench.evaluation.copies.ties import Neighbours, all_nearest
+from dgmbench.evaluation.judged import Judged
 from dgmbench.evaluation.measure import measure
-from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
 
@@ -46,7 +45,7 @@ class _Space:
 
 
 @measure(samples=True, reads=("neighbour_samples", "copy_cells"))
-def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
+def memorisation(subject: Judged, folder: Path) -> Iterator[Record]:
     """In pixels: ratio of distances, plain and under shifts, AuthPct and C_T; the closest pairs on file."""
     limit = subject.settings.neighbour_samples
     # As bytes, whose distances are exact; reported in intensities from 0 to 1.
@@ -61,17 +60,18 @@ def memorisation(subject: Subject, folder: Path) -> Iterator[Record]:
 
 
 @measure(labels=True, samples=True, reads=("neighbour_samples", "copy_cells"))
-def memorisation_domain(subject: Subject, folder: Path) -> Iterator[Record]:
+def memorisation_domain(subject: Judged, folder: Path) -> Iterator[Record]:
     """In the domain classifier's features: ratio of distances, AuthPct and C_T."""
     assert subject.domain is not None
     limit = subject.settings.neighbour_samples
-    heldout = subject.domain_features("test")[subject.held_out_rows(limit)]
+    heldout = subject.domain_features(subject.against)[subject.held_out_rows(limit)]
     features = subject.sample_features(limit), heldout, subject.domain_features("train")
     space = _Space(DOMAIN, *features, 1.0, subject.domain.identity)
     sides = _sides(subject, space)
     report = _report(space, sides)
-    save_arrays(
-        folder / f"neighbours-domain-{subject.run.info['seed']}.npz",
+    subject.save(
+        folder,
+        "neighbours-domain",
         generated_distances=report.generated_distances.float().numpy(),
         heldout_distances=report.heldout_distances.float().numpy(),
     )
@@ -84,7 +84,7 @@ def memorisation_domain(subject: Subject, folder: Path) -> Iterator[Record]:
 _Sides = tuple[Neighbours, Neighbours]
 
 
-def _sides(subject: Subject, space: _Space) -> _Sides:
+def _sides(subject: Judged, space: _Space) -> _Sides:
     def compute() -> dict[str, np.ndarray[Any, Any]]:
         found = all_nearest(space.heldout, space.train)
         return {name: getattr(found, name).numpy() for name in ("distances", "owners", "indices")}
@@ -99,19 +99,19 @@ def _report(space: _Space, sides: _Sides) -> NeighbourReport:
 
 
 def _of_held_out(
-    subject: Subject, space: _Space, name: str, compute: Callable[[], dict[str, np.ndarray[Any, Any]]]
+    subject: Judged, space: _Space, name: str, compute: Callable[[], dict[str, np.ndarray[Any, Any]]]
 ) -> dict[str, Tensor]:
     """What a search for held-out images finds, whichever model is on trial."""
     kept = subject.of_real_images(name, space.identity, len(space.heldout), compute=compute)
     return {key: torch.from_numpy(array) for key, array in kept.items()}
 
 
-def _ratio(subject: Subject, metric: str, ratio: float, std_error: float | None, n: int) -> Record:
+def _ratio(subject: Judged, metric: str, ratio: float, std_error: float | None, n: int) -> Record:
     seconds = subject.lap()
     return subject.record(metric, ratio, std_error, n=n, unit="1", kind="heuristic", seconds=seconds)
 
 
-def _authentic(subject: Subject, space: _Space, sides: _Sides) -> Iterator[Record]:
+def _authentic(subject: Judged, space: _Space, sides: _Sides) -> Iterator[Record]:
     """AuthPct of samples, and of held-out images for comparison."""
     for metric, neighbours in zip(("auth_pct", "auth_pct_heldout"), sides, strict=True):
         score = auth_pct(neighbours, space.train)
@@ -121,8 +121,8 @@ def _authentic(subject: Subject, space: _Space, sides: _Sides) -> Iterator[Recor
         )  # fmt: skip
 
 
-def _copy_test(subject: Subject, space: _Space) -> Iterator[Record]:
-    """C_T; told and left out where too few samples share a cell."""
+def _copy_test(subject: Judged, space: _Space) -> Iterator[Record]:
+    """C_T; left out where too few samples share a cell."""
     settings, metric = subject.settings, f"c_t{space.suffix}"
     try:
         cells, heldout = _cells(subject, space)
@@ -137,7 +137,7 @@ def _copy_test(subject: Subject, space: _Space) -> Iterator[Record]:
     )  # fmt: skip
 
 
-def _cells(subject: Subject, space: _Space) -> tuple[Cells, Placed]:
+def _cells(subject: Judged, space: _Space) -> tuple[Cells, Placed]:
     """The cells of the training images, and the held-out images in them."""
     settings = subject.settings
 
@@ -153,7 +153,7 @@ def _cells(subject: Subject, space: _Space) -> tuple[Cells, Placed]:
     return known, Placed(kept["cells"], kept["distances"])
 
 
-def _under_shifts(subject: Subject, space: _Space, report: NeighbourReport, folder: Path) -> Record:
+def _under_shifts(subject: Judged, space: _Space, report: NeighbourReport, folder: Path) -> Record:
     """The ratio under shifts of a pixel; writes the pairs that are closest so, and both distributions."""
     ours, index, _ = nearest_under_shifts(space.generated, space.train)
     theirs = _of_held_out(
@@ -164,8 +164,9 @@ def _under_shifts(subject: Subject, space: _Space, report: NeighbourReport, fold
     )["distances"]
     ratio, std_error = mean_ratio(ours, theirs)
     closest = torch.sort(ours, stable=True).indices[:PICTURED]
-    save_arrays(
-        folder / f"neighbours-{subject.run.info['seed']}.npz",
+    subject.save(
+        folder,
+        "neighbours",
         samples=space.generated[closest].numpy(),
         neighbours=space.train[report.generated_indices[closest]].numpy(),
         distances=report.generated_distances[closest].float().numpy(),

@@ -16,6 +16,7 @@ from dgmbench.evaluation.likelihood.parzen import parzen_log_likelihood, select_
 from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.subject import Subject
 from dgmbench.kernel_density import gaussian_kernel_log_density
+from dgmbench.models.capabilities import CanSample
 from dgmbench.results import Record
 from dgmbench.terms import LEVELLED
 from dgmbench.training.seeding import generator_for
@@ -24,7 +25,7 @@ from dgmbench.training.seeding import generator_for
 STREAMED = 4000
 
 
-@measure(samples=True, views=LEVELLED, reads=("parzen",))
+@measure(needs=(CanSample,), samples=True, views=LEVELLED, reads=("parzen",))
 def parzen(subject: Subject, folder: Path) -> Iterator[Record]:
     """Parzen window estimate on gray images; the bandwidth maximises the validation likelihood.
 
@@ -53,7 +54,7 @@ def _streamed_parzen(subject: Subject, count: int, valid: Tensor) -> Iterator[Re
 
 def fresh_centres(subject: Subject, count: int) -> Iterator[Tensor]:
     """`count` new samples as dequantised images, some thousands at a time, the same ones every time."""
-    seeds = subject.settings.seed, subject.run.info["seed"], subject.way or ""
+    seeds = subject.settings.seed, subject.seed, subject.way or ""
     draws = generator_for("fresh samples", *seeds, device=subject.device)
     noise = generator_for("fresh noise", *seeds, device=subject.device)
     size = subject.settings.batch_size

@@ -1,4 +1,4 @@
-"""Which classes a model draws, told by the domain classifier: what it has given up on shows here first."""
+"""Which classes a model draws, by the domain classifier. Dropped classes show here first."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgmbench.evaluation.judged import Judged
 from dgmbench.evaluation.measure import measure
-from dgmbench.evaluation.subject import Subject
 from dgmbench.results import Record
 
 # A class counts as drawn if its share of samples is at least one in so many of its share of test images.
@@ -52,11 +52,11 @@ def class_coverage(predicted: Tensor, real: Tensor, classes: int) -> ClassCovera
 
 
 @measure(labels=True, samples=True, reads=("fid_samples",))
-def coverage_of_classes(subject: Subject, folder: Path) -> Iterator[Record]:
+def coverage_of_classes(subject: Judged, folder: Path) -> Iterator[Record]:
     """Class coverage and the effective number of classes; nothing without a classifier."""
     assert subject.classifier is not None
     limit = subject.settings.fid_samples
-    features = subject.sample_features(limit), subject.domain_features("test")
+    features = subject.sample_features(limit), subject.domain_features(subject.against)
     predicted, real = (subject.classifier.classes_of(each) for each in features)
     found = class_coverage(predicted, real, subject.classifier.classes)
     seconds = subject.lap()

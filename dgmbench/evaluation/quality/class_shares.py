@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.features.classifier import DomainClassifier
+from dgmbench.evaluation.judged import Judged
 from dgmbench.evaluation.measure import measure
+from dgmbench.evaluation.quality.in_features import recorded
 from dgmbench.evaluation.quality.scores import Score
-from dgmbench.evaluation.subject import Subject
 from dgmbench.evaluation.subsets import training_rows
 from dgmbench.results import Record
 from dgmbench.training.seeding import derive_seed
@@ -63,17 +63,14 @@ def class_histogram_scores(
     yield Score(f"{metric}_floor", histogram_distance(floor, theirs), None, len(train))
 
 
-@measure(labels=True, samples=True, reads=("fid_samples",))
-def class_histogram(subject: Subject, folder: Path) -> Iterator[Record]:
+@measure(title="class histogram", labels=True, samples=True, reads=("fid_samples",))
+def class_histogram(subject: Judged, folder: Path) -> Iterator[Record]:
     """The same of a run, whose counts it leaves in ``classes-<seed>.npz``."""
     assert subject.classifier is not None
     generated = subject.sample_features(subject.settings.fid_samples)
     train, seed = subject.domain_features("train"), subject.settings.seed
-    sets = generated, subject.domain_features("test"), train[training_rows(len(train), len(generated), seed)]
-    for score in class_histogram_scores(subject.classifier, *sets, seed):
+    real, rows = subject.domain_features(subject.against), training_rows(len(train), len(generated), seed)
+    for score in class_histogram_scores(subject.classifier, generated, real, train[rows], seed):
         if score.arrays:
-            save_arrays(folder / f"classes-{subject.run.info['seed']}.npz", **score.arrays)
-        yield subject.record(
-            score.metric, score.value, score.std_error,
-            n=score.n, unit="1", kind=score.kind, seconds=subject.lap(),
-        )  # fmt: skip
+            subject.save(folder, "classes", **score.arrays)
+        yield recorded(subject, score)

@@ -1,108 +1,145 @@
-"""Sample quality of a run: its samples against held-out images, in every feature space there is."""
+"""Sample quality: samples against held-out images, in every feature space there is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.features.feature_spaces import FeatureSpace
+from dgmbench.evaluation.judged import Judged
 from dgmbench.evaluation.measure import measure
-from dgmbench.evaluation.quality.scores import (
-    Floor,
-    Score,
-    diversity_score,
-    space_scores,
-)
-from dgmbench.evaluation.subject import Subject
+from dgmbench.evaluation.quality.diversity import pairwise_distance_ratio
+from dgmbench.evaluation.quality.scores import Floor, Score, fid_scores, fidelity_scores, kernel_scores
 from dgmbench.evaluation.subsets import training_rows
 from dgmbench.results import Record
 
+Scores = Callable[..., Iterator[Score]]
+# A floor holds all scores of training images, so each measure that shows one follows from these.
+FLOORED = ("kid_samples", "prdc_samples", "prdc_neighbours")
+IN_DOMAIN = ("fid_samples", *FLOORED)
+IN_INCEPTION = ("inception", *FLOORED)
 
-@measure(labels=True, samples=True, reads=("fid_samples", "kid_samples", "prdc_samples", "prdc_neighbours"))
-def domain_quality(subject: Subject, folder: Path) -> Iterator[Record]:
-    """FID, KID, precision, recall, density and coverage in the domain classifier's feature space."""
+
+@measure(title="FID (domain)", labels=True, samples=True, reads=IN_DOMAIN)
+def domain_fid(subject: Judged, folder: Path) -> Iterator[Record]:
+    """Fréchet distance in the domain classifier's features, its floor, and its value without bias."""
+    return _scored(subject, domain(subject), fid_scores, folder)
+
+
+@measure(title="KID (domain)", labels=True, samples=True, reads=IN_DOMAIN)
+def domain_kid(subject: Judged, folder: Path) -> Iterator[Record]:
+    """Kernel distance in the domain classifier's features, and its floor."""
+    return _scored(subject, domain(subject), kernel_scores, folder)
+
+
+@measure(title="precision, recall, density and coverage (domain)", labels=True, samples=True, reads=IN_DOMAIN)
+def domain_fidelity(subject: Judged, folder: Path) -> Iterator[Record]:
+    """Precision, recall, density and coverage in the domain classifier's features, and their floors."""
+    return _scored(subject, domain(subject), fidelity_scores, folder)
+
+
+@measure(title="FID (Inception)", samples=True, reads=IN_INCEPTION)
+def inception_fid(subject: Judged, folder: Path) -> Iterator[Record]:
+    """As `domain_fid` in the Inception network's features, where that is in use."""
+    return _scored(subject, inception(subject), fid_scores, folder)
+
+
+@measure(title="KID (Inception)", samples=True, reads=IN_INCEPTION)
+def inception_kid(subject: Judged, folder: Path) -> Iterator[Record]:
+    """As `domain_kid` in the Inception network's features, where that is in use."""
+    return _scored(subject, inception(subject), kernel_scores, folder)
+
+
+@measure(title="precision, recall, density and coverage (Inception)", samples=True, reads=IN_INCEPTION)
+def inception_fidelity(subject: Judged, folder: Path) -> Iterator[Record]:
+    """As `domain_fidelity` in the Inception network's features, where that is in use."""
+    return _scored(subject, inception(subject), fidelity_scores, folder)
+
+
+@measure(samples=True, reads=("diversity_samples",))
+def diversity(subject: Judged, folder: Path) -> Iterator[Record]:
+    """Mean pairwise distance of samples over that of held-out images, in pixels."""
+    limit = subject.settings.diversity_samples
+    images = subject.sample_pixels(limit)
+    found = pairwise_distance_ratio(images, subject.held_out_pixels(limit))
+    yield recorded(subject, Score("pairwise_distance_ratio", found.ratio, found.std_error, len(images)))
+
+
+@dataclass(frozen=True)
+class InSpace:
+    """Features of samples [n, f] and of held-out images [m, f], and `train`, which gives those of the floor.
+
+    rows: which held-out images the real ones are, int64 [m]; None: all.
+    """
+
+    space: FeatureSpace
+    generated: Tensor
+    real: Tensor
+    train: Callable[[], Tensor]
+    rows: np.ndarray[Any, Any] | None = None
+
+
+def domain(subject: Judged) -> InSpace:
+    """In the domain classifier's features: all held-out images."""
     assert subject.domain is not None
     generated = subject.sample_features(subject.settings.fid_samples)
-    real = subject.domain_features("test")
 
     def train() -> Tensor:
         features = subject.domain_features("train")
         return features[training_rows(len(features), len(generated), subject.settings.seed)]
 
-    yield from _in_space(subject, subject.domain, (generated, real), train, folder)
+    return InSpace(subject.domain, generated, subject.domain_features(subject.against), train)
 
 
-@measure(samples=True, reads=("inception", "kid_samples", "prdc_samples", "prdc_neighbours"))
-def inception_quality(subject: Subject, folder: Path) -> Iterator[Record]:
-    """The same in the Inception network's, where that is in use, of as many test images as samples."""
-    space, limit = subject.inception, subject.settings.inception.samples
+def inception(subject: Judged) -> InSpace | None:
+    """In the Inception network's: as many held-out images as samples at most; None where it is not in use."""
+    space = subject.inception
     if space is None:
-        return
+        return None
+    limit = subject.settings.inception.samples
     generated = subject.embedded(space, subject.sample_pixels(limit))
     real = subject.embedded(space, subject.held_out_pixels(limit))
-    rows = subject.held_out_rows(limit).numpy()
 
     def train() -> Tensor:
         images = subject.raw("train")
         chosen = images[training_rows(len(images), len(generated), subject.settings.seed)]
         return subject.embedded(space, subject.view.display(chosen))
 
-    yield from _in_space(subject, space, (generated, real), train, folder, rows)
+    return InSpace(space, generated, real, train, subject.held_out_rows(limit).numpy())
 
 
-@measure(samples=True, reads=("diversity_samples",))
-def diversity(subject: Subject, folder: Path) -> Iterator[Record]:
-    """Mean pairwise distance of samples over that of test images, in pixels."""
-    limit = subject.settings.diversity_samples
-    score = diversity_score(subject.sample_pixels(limit), subject.held_out_pixels(limit), subject.settings)
-    yield _record(subject, score)
-
-
-def _in_space(
-    subject: Subject,
-    space: FeatureSpace,
-    sets: tuple[Tensor, Tensor],
-    train: Callable[[], Tensor],
-    folder: Path,
-    rows: np.ndarray[Any, Any] | None = None,
-) -> Iterator[Record]:
-    """Records of features generated [n, f] against real [m, f]; `train` gives those of the floor.
-
-    rows: which test images the real ones are, int64 [m]; None: all.
-    """
-    generated, real = sets
-    sizes = len(generated), len(real)
-    settings = subject.settings
-    # What the floor is made with besides the images.
-    made_with = settings.kid_samples, settings.prdc_samples, settings.prdc_neighbours
+def _scored(subject: Judged, sets: InSpace | None, scores: Scores, folder: Path) -> Iterator[Record]:
+    """Records of the scores in a space; none where the space is not in use."""
+    if sets is None:
+        return
+    space, settings = sets.space, subject.settings
     kept = subject.of_real_images(
         "floor",
         space.identity,
-        *sizes,
-        *made_with,
-        compute=lambda: Floor.of(space.name, train(), real, settings).arrays,
+        *(len(sets.generated), len(sets.real)),
+        # What the floor is made with besides the images.
+        *(settings.kid_samples, settings.prdc_samples, settings.prdc_neighbours),
+        compute=lambda: Floor.of(space.name, sets.train(), sets.real, settings).arrays,
     )
-    floor = Floor.from_arrays(kept)
-    for name, scores in space_scores(space.name, generated, real, floor, settings):
-        for score in subject.attempt(name, scores.__iter__):
-            if score.arrays:
-                save_arrays(folder / f"fid-{space.name}-{subject.run.info['seed']}.npz", **score.arrays)
-            yield _record(subject, score, rows)
+    for score in scores(space.name, sets.generated, sets.real, Floor.from_arrays(kept), settings):
+        if score.arrays:
+            subject.save(folder, f"fid-{space.name}", **score.arrays)
+        yield recorded(subject, score, sets.rows)
 
 
-def _record(subject: Subject, score: Score, rows: np.ndarray[Any, Any] | None = None) -> Record:
-    """Its error is over test images alone where that is known: the samples' is in the spread of seeds."""
+def recorded(subject: Judged, score: Score, rows: np.ndarray[Any, Any] | None = None) -> Record:
+    """The record of a score; its points become the subject's."""
     if score.points is not None:
         subject.points[score.metric, "1"] = score.points if rows is None else score.points.placed(rows)
     return subject.record(
         score.metric,
         score.value,
-        score.over_test,
+        subject.error_of(score.std_error, score.points),
         n=score.n,
         unit="1",
         kind=score.kind,

@@ -21,7 +21,7 @@ SATURATED = 0.99
 @measure(cheap=True)
 def saturation(subject: Subject, folder: Path) -> Iterator[Record]:
     """`discriminator_saturated`: percent of epochs with a saturated discriminator; nothing without."""
-    seed = subject.run.info["seed"]
+    seed = subject.seed
     accuracies = training_curve(subject.run.folder / f"history-{seed}.csv", "discriminator_accuracy")
     if accuracies:
         share = sum(accuracy > SATURATED for accuracy in accuracies) / len(accuracies)

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.features.inception import InceptionSpace, load_weights
-from dgmbench.evaluation.quality.diversity import pairwise_distance_ratio
 from dgmbench.evaluation.quality.fid_bias import fid_curve, rows_needed
 from dgmbench.evaluation.quality.frechet import FidErrors, fid, fid_errors
 from dgmbench.evaluation.quality.kernel_distance import kernel_distance
 from dgmbench.evaluation.quality.prdc import NAMES, FidelityErrors, fidelity, fidelity_errors
-from dgmbench.evaluation.subsets import drawn, drawn_rows, some_images
+from dgmbench.evaluation.subsets import drawn, drawn_rows
 from dgmbench.points import Points
 from dgmbench.results import Kind
 from dgmbench.settings import EvaluationSettings, InceptionSettings
@@ -49,11 +48,6 @@ class Score:
     kind: Kind = "estimate"
     arrays: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     points: Points | None = None
-
-    @property
-    def over_test(self) -> float | None:
-        """Standard error over test images alone, as far as it is known apart from the samples'."""
-        return self.std_error if self.points is None else self.points.std_error
 
 
 @dataclass(frozen=True)
@@ -115,20 +109,6 @@ class Floor:
             "others": np.array([value for value, _ in self.others.values()], dtype=float),
             "others_n": np.array([n for _, n in self.others.values()], dtype=int),
         }
-
-
-def space_scores(
-    space: str, generated: Tensor, real: Tensor, floor: Floor, settings: EvaluationSettings
-) -> Iterator[tuple[str, Iterator[Score]]]:
-    """All scores in a feature space, each under a name to call it by where it fails.
-
-    Args:
-        generated: features [n, f] in `shuffled`'s order; real: held-out ones [m, f].
-    """
-    sets = generated, real, floor, settings
-    yield f"FID ({space})", fid_scores(space, *sets)
-    yield f"KID ({space})", kernel_scores(space, *sets)
-    yield f"precision, recall, density and coverage ({space})", fidelity_scores(space, *sets)
 
 
 def fid_scores(
@@ -214,15 +194,6 @@ def _beside_floor(
     if name in floor.others:
         theirs, count = floor.others[name]
         yield Score(f"{name}{suffix}_floor", theirs, None, count)
-
-
-def diversity_score(generated: Tensor, real: Tensor, settings: EvaluationSettings) -> Score:
-    """`pairwise_distance_ratio` of images [n, C, H, W]."""
-    limit = settings.diversity_samples
-    found = pairwise_distance_ratio(
-        *(some_images(images, limit, settings.seed) for images in (generated, real))
-    )
-    return Score("pairwise_distance_ratio", found.ratio, found.std_error, min(limit, len(generated)))
 
 
 def wanted_inception(

@@ -24,14 +24,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dgmbench.evaluation.arrays import save_arrays
+from dgmbench.evaluation.judged import Judged
 from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.quality.edges import edge_sharpness
-from dgmbench.evaluation.subject import Subject
-from dgmbench.models.capabilities import HasObservationModel
 from dgmbench.results import Record
 from dgmbench.terms import ViewName
-from dgmbench.training.seeding import generator_for
 
 NYQUIST = 0.5
 # Images that are transformed at once: 32 MiB of complex numbers at 32x32.
@@ -159,18 +156,17 @@ def ratios(view: ViewName) -> dict[str, Ratio]:
 
 
 @measure(samples=True)
-def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
+def sharpness(subject: Judged, folder: Path) -> Iterator[Record]:
     """High-frequency energy and, in gray, edge sharpness over those of test images: the samples', and the
     mean images' of a density.
 
     Leaves the spectra in ``spectrum-<seed>.npz``.
     """
-    real = subject.pixels("test")
+    real = subject.pixels(subject.against)
     spectrum = radial_spectrum(real)
     arrays = {"frequency": spectrum.frequency.numpy(), "real": spectrum.power.numpy()}
     sets = {"generated": ("", subject.sample_pixels())}
-    # The mean images are the model's, whatever way its samples are drawn in.
-    means = prior_means(subject, len(sets["generated"][1])) if subject.way is None else None
+    means = subject.mean_images(len(sets["generated"][1]))
     if means is not None:
         sets["means"] = ("_mean", means)
     for name, (suffix, images) in sets.items():
@@ -181,19 +177,4 @@ def sharpness(subject: Subject, folder: Path) -> Iterator[Record]:
                 metric + suffix, result.ratio, result.std_error,
                 n=len(images), unit="1", kind="estimate", seconds=subject.lap(),
             )  # fmt: skip
-    save_arrays(folder / f"spectrum-{subject.run.info['seed']}.npz", **arrays)
-
-
-def prior_means(subject: Subject, n: int) -> Tensor | None:
-    """Mean images ``[n, C, H, W]`` of p(x|z), cut to [0, 1] as samples are, for draws of p(z).
-
-    None in the binary view, or without a p(x|z).
-    """
-    model = subject.run.model
-    if subject.view.is_binary or not isinstance(model, HasObservationModel):
-        return None
-    generator = generator_for("sharpness", subject.settings.seed, device=subject.device)
-    sizes = [len(block) for block in torch.empty(n).split(subject.settings.batch_size)]
-    with torch.no_grad():
-        means = [model.decode(model.prior_sample(size, generator)).cpu() for size in sizes]
-    return torch.cat(means).clamp(0, 1)
+    subject.save(folder, "spectrum", **arrays)

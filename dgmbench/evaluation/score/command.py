@@ -5,9 +5,10 @@
 
 Samples are compared with the held-out test images: Fréchet and kernel distance, precision, recall, density
 and coverage in the features of the data set's own classifier and, with --inception or on a GPU, of the
-Inception network; sharpness and diversity in pixels. The data set is prepared if it is not there yet; its
-classifier is trained by the pipeline (`python -m stages.classifier --dataset NAME`). Scores are comparable
-where data and classifier are the same: the classifier's accuracy and both SHA-256 stand beside the scores.
+Inception network; class shares; sharpness and diversity in pixels; memorisation of training images. The data
+set is prepared if it is not there yet; the pipeline trains its classifier (`python -m stages.classifier
+--dataset NAME`). Scores are comparable where data and classifier are the same: the classifier's accuracy and
+both SHA-256 are printed beside the scores.
 
 Image files: those of a folder and all folders in it; names that begin with a dot are skipped. They are turned
 upright (EXIF). Colour becomes gray against a gray data set (.299 R + .587 G + .114 B); palettes are looked
@@ -84,12 +85,12 @@ def score_command(arguments: argparse.Namespace) -> None:
     images = shuffled(samples.images)[: arguments.limit]
     decisions = [*samples.decisions, *_check_view(images, view, spec.views)]
     reference = load_reference(spec.name, view, device, mirror)
-    found, notes = all_scores(images, reference, settings, mirror)
+    found, notes = all_scores(images, reference, settings, mirror, _model(arguments.images))
     few = too_few(found, len(images), len(reference.real))
     cautions = [*few, *samples.cautions, *reference.cut_data()]
     if any(scored.space == "domain" for scored in found):
         cautions += reference.poor_judge()
-    scored = rows(found, _model(arguments.images), reference, cautions, bool(few))
+    scored = rows(found, reference, cautions, bool(few))
     if target is not None:
         write_csv(target, scored)
     title = (
@@ -97,16 +98,16 @@ def score_command(arguments: argparse.Namespace) -> None:
         f"{reference.data.sha256[:8]})"
     )
     lines = [
-        *_told("caution", cautions),
+        *_said("caution", cautions),
         title,
-        *_told("read", decisions),
+        *_said("read", decisions),
         *table(scored),
-        *_told("note", notes),
+        *_said("note", notes),
     ]
     print("\n".join(lines), flush=True)
 
 
-def _told(what: str, sentences: Sequence[str]) -> list[str]:
+def _said(what: str, sentences: Sequence[str]) -> list[str]:
     return [f"{what}: {sentence}" for sentence in sentences]
 
 

@@ -1,140 +1,112 @@
-"""All scores of samples against a reference; what cannot be had is told and costs no other score."""
+"""The measures of samples, asked of images that somebody drew; what cannot be had costs no other score."""
 
 from __future__ import annotations
 
+import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
 
+from dgmbench.data.views import view_of
 from dgmbench.errors import DgmbenchError
-from dgmbench.evaluation.features.classifier import FEATURES
-from dgmbench.evaluation.features.embed import embedded
-from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpace
+from dgmbench.evaluation.features.classifier import FEATURES, DomainClassifier
+from dgmbench.evaluation.features.feature_spaces import FeatureSpace
 from dgmbench.evaluation.features.inception import WIDTH
-from dgmbench.evaluation.quality.class_shares import class_histogram_scores
-from dgmbench.evaluation.quality.scores import Floor, Score, diversity_score, space_scores, wanted_inception
-from dgmbench.evaluation.quality.sharpness import ratios
+from dgmbench.evaluation.given import Given
+from dgmbench.evaluation.measure import Measure
+from dgmbench.evaluation.quality.scores import wanted_inception
+from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.score.reference import Reference
-from dgmbench.evaluation.subsets import some_images, training_rows
+from dgmbench.results import Record
 from dgmbench.settings import EvaluationSettings
-from dgmbench.store import Store
 
-Space = Literal["domain", "inception", "pixels"]
-TITLES = {"domain": "domain", "inception": "Inception"}
+Space = Literal["domain", "inception", "own"]
 WIDTHS = {"domain": FEATURES, "inception": WIDTH}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A score, the space it was measured in, and what is to be said of it."""
+    """A record, the space that its images are seen in, and what there is to say of it."""
 
-    score: Score
+    record: Record
     space: Space
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Group:
-    """Scores that are had or left out together."""
-
-    name: str
-    space: Space
-    scores: Callable[[], Iterable[Score]]
-
-
 def all_scores(
-    samples: Tensor, reference: Reference, settings: EvaluationSettings, mirror: Path | None
+    samples: Tensor, reference: Reference, settings: EvaluationSettings, mirror: Path | None, name: str
 ) -> tuple[list[Scored], list[str]]:
-    """All scores that can be had, and a note on each group that cannot, or not as it should be.
+    """All scores that can be had, and a note on each measure that cannot, or not as it should be.
 
-    samples: [n, C, H, W] in `shuffled`'s order.
+    Args:
+        samples: intensities [n, C, H, W] in `shuffled`'s order.
+        name: what records call the model.
     """
     found: list[Scored] = []
     notes: list[str] = []
-    for group in _groups(samples, reference, settings, mirror):
-        scores: list[Score] = []
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                scores += group.scores()
-            except (DgmbenchError, ValueError) as error:
-                notes.append(f"{group.name} left out: {error}")
-        said = tuple(dict.fromkeys(str(w.message) for w in caught))
-        found += [Scored(score, group.space, said) for score in scores]
-        notes += [f"{group.name}: {text}" for text in said]
+    classifier, inception = None, None
+    with _noted("domain features", notes):
+        classifier = reference.judge.classifier
+    with _noted("Inception features", notes):
+        inception = wanted_inception(settings.inception, reference.device, mirror)
+    given = _given(samples, reference, settings, name, classifier, inception)
+    with tempfile.TemporaryDirectory() as figures:
+        for each in all_measures():
+            if not each.applies_to(given.data.schema, given.view.name, None):
+                continue
+            if each.space != "domain" or classifier is not None:
+                scored, said = _asked(each, given, Path(figures))
+                found += scored
+                notes += said
     return found, notes
 
 
-def _groups(
-    samples: Tensor, reference: Reference, settings: EvaluationSettings, mirror: Path | None
-) -> Iterator[Group]:
-    @cache
-    def domain() -> tuple[Tensor, Tensor, Tensor]:
-        return _features(DomainSpace(reference.judge.classifier), samples, reference, None, settings)
-
-    @cache
-    def inception() -> tuple[Tensor, Tensor, Tensor] | None:
-        space = wanted_inception(settings.inception, reference.device, mirror)
-        if space is None:
-            return None
-        return _features(space, samples, reference, settings.inception.samples, settings)
-
-    def histogram() -> Iterable[Score]:
-        return class_histogram_scores(reference.judge.classifier, *domain(), settings.seed)
-
-    yield from _in_space("domain", domain, settings)
-    yield Group("class histogram", "domain", histogram)
-    yield from _in_space("inception", inception, settings)
-    yield Group("diversity", "pixels", lambda: [diversity_score(samples, reference.real, settings)])
-    yield Group("sharpness", "pixels", lambda: _sharpness(samples, reference))
+@contextmanager
+def _noted(what: str, notes: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except (DgmbenchError, ValueError) as error:
+        notes.append(f"{what} left out: {error}")
 
 
-def _features(
-    space: FeatureSpace,
+def _given(
     samples: Tensor,
     reference: Reference,
-    limit: int | None,
     settings: EvaluationSettings,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Those of at most `limit` samples and test images, and of as many training images as samples."""
-    store = Store(settings.store)
-    generated, real = (some_images(images, limit, settings.seed) for images in (samples, reference.real))
-    train = reference.train[training_rows(len(reference.train), len(generated), settings.seed)]
-    first, second, third = (embedded(space, images, store) for images in (generated, real, train))
-    return first, second, third
+    name: str,
+    classifier: DomainClassifier | None,
+    inception: FeatureSpace | None,
+) -> Given:
+    # Whoever scores decides how many samples there are.
+    settings = settings.model_copy(update={"fid_samples": len(samples)})
+    return Given(
+        reference.data,
+        settings,
+        0,
+        reference.device,
+        classifier,
+        inception=inception,
+        images=samples,
+        own_view=view_of(reference.view, reference.data.schema),
+        called=name,
+    )
 
 
-def _in_space(
-    space: Literal["domain", "inception"],
-    features: Callable[[], tuple[Tensor, Tensor, Tensor] | None],
-    settings: EvaluationSettings,
-) -> Iterator[Group]:
-    """Each score of a space by itself; where its features cannot be had, that alone."""
-    try:
-        found = features()
-        if found is None:
-            return
-        generated, real, train = found
-        groups = list(space_scores(space, generated, real, Floor.of(space, train, real, settings), settings))
-    except (DgmbenchError, ValueError) as error:
-        yield Group(f"{TITLES[space]} features", space, partial(_refuse, error))
-        return
-    yield from (Group(name, space, scores.__iter__) for name, scores in groups)
-
-
-def _refuse(error: Exception) -> Iterator[Score]:
-    raise error
-
-
-def _sharpness(samples: Tensor, reference: Reference) -> Iterator[Score]:
-    for metric, measure in ratios(reference.view).items():
-        found = measure(samples, reference.real)
-        yield Score(metric, found.ratio, found.std_error, len(samples))
+def _asked(measure: Measure, given: Given, folder: Path) -> tuple[list[Scored], list[str]]:
+    """What a measure finds, and notes: its warnings, and what it had to leave out."""
+    before = len(given.left_out)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        records = list(given.attempt(measure.words, lambda: measure(given, folder)))
+    said = tuple(dict.fromkeys(str(w.message) for w in caught))
+    notes = [f"{each.metric} left out: {each.reason}" for each in given.left_out[before:]]
+    notes += [f"{measure.words}: {text}" for text in said]
+    return [Scored(record, measure.space, said) for record in records], notes
 
 
 def too_few(found: list[Scored], samples: int, real: int) -> list[str]:
@@ -142,7 +114,7 @@ def too_few(found: list[Scored], samples: int, real: int) -> list[str]:
 
     samples, real: numbers of images.
     """
-    widths = [WIDTHS[scored.space] for scored in found if scored.score.metric.startswith("fid_")]
+    widths = [WIDTHS[scored.space] for scored in found if scored.record.metric.startswith("fid_")]
     width = min(widths, default=FEATURES)
     if min(samples, real) > width:
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dgmbench.errors import SettingsError
@@ -29,30 +29,15 @@ class Row:
     cells: dict[str, object]
 
 
-def rows(
-    found: Iterable[Scored], model: str, reference: Reference, cautions: Sequence[str], few: bool
-) -> list[Row]:
+def rows(found: Iterable[Scored], reference: Reference, cautions: Sequence[str], few: bool) -> list[Row]:
     """A row for each score; `cautions` concern all of them, `few` makes each a heuristic."""
-    return [_row(scored, model, reference, cautions, few) for scored in found]
+    return [_row(scored, reference, cautions, few) for scored in found]
 
 
-def _row(scored: Scored, model: str, reference: Reference, cautions: Sequence[str], few: bool) -> Row:
-    score = scored.score
-    record = Record(
-        dataset=reference.data.name,
-        view=reference.view,
-        model=model,
-        seed=0,
-        metric=score.metric,
-        value=score.value,
-        std_error=score.std_error,
-        n=score.n,
-        unit="1",
-        kind="heuristic" if few and score.kind != "exact" else score.kind,
-        split="test",
-        seconds=0.0,
-        device=reference.device.type,
-    )
+def _row(scored: Scored, reference: Reference, cautions: Sequence[str], few: bool) -> Row:
+    record = scored.record
+    if few and record.kind != "exact":
+        record = replace(record, kind="heuristic")
     judge = reference.judge if scored.space == "domain" else None
     more = (
         reference.data.sha256,
@@ -86,6 +71,7 @@ def table(found: Sequence[Row]) -> list[str]:
             continue
         error = "" if record.std_error is None else f"{record.std_error:.2g}"
         words = [
+            "percent" if record.unit == "percent" else "",
             "what real images score" if floor else SIGNS[metric.direction(record.unit)],
             "heuristic" if record.kind == "heuristic" else "",
             row.judged_by,

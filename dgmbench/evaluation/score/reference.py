@@ -46,7 +46,7 @@ class Judge:
 
     @property
     def words(self) -> str:
-        """What it is told by beside a score."""
+        """What names it beside a score."""
         return f"classifier {self.accuracy:.1f} % {self.sha256[:8]}"
 
 
@@ -61,16 +61,9 @@ class Reference:
     @cached_property
     def real(self) -> Tensor:
         """The test images."""
-        return self._shown("test")
-
-    @cached_property
-    def train(self) -> Tensor:
-        """The training images, of which floors are; binarised by seed 0."""
-        return self._shown("train")
-
-    def _shown(self, split: str) -> Tensor:
         view = view_of(self.view, self.data.schema)
-        return view.display(view.fixed(self.data, split, torch.Generator().manual_seed(0)))
+        # The generator binarises training images; test images have a fixed binarisation.
+        return view.display(view.fixed(self.data, "test", torch.Generator()))
 
     @cached_property
     def judge(self) -> Judge:

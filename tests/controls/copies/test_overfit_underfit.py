@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from dgmbench.controls.copies.overfit_underfit import (
-    MEASURES,
+    METRICS,
     OverfitUnderfit,
     OverfitUnderfitSettings,
     _Halves,
@@ -55,7 +55,7 @@ def test_the_claim_is_borne_out_on_digits(digits: Dataset, classifier: DomainCla
     check(finding)
     assert finding.outcome == "supported"
     values = table(finding)
-    assert {metric for _, metric in values} == set(MEASURES)
+    assert {metric for _, metric in values} == set(METRICS)
     assert max(values["memorised", "nn_distance_ratio"]) < 0.8 < min(values["unseen", "nn_distance_ratio"])
     assert max(values["memorised", "effective_classes"]) < 9.5
     assert len(finding.sheets) == 3

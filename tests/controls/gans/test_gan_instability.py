@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dgmbench.controls.control import Context
 from dgmbench.controls.gans import instability as gan_instability
-from dgmbench.controls.gans.instability import GANInstability, GANInstabilitySettings, _Run
+from dgmbench.controls.gans.instability import GANInstability, GANInstabilitySettings
+from dgmbench.controls.gans.trainings import Training
 from dgmbench.data.dataset import Dataset
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
@@ -116,9 +117,9 @@ class Fabricated(GANInstability):
 
     ends: dict[str, list[str]]
 
-    def _train(self, context: Context, images: Any, objective: str, seed: int, *rest: Any) -> _Run:  # type: ignore[override]
+    def _train(self, context: Context, images: Any, objective: str, seed: int, *rest: Any) -> Training:  # type: ignore[override]
         outcome = self.ends[objective][seed]
-        return _Run(outcome, 5.0 + seed, 9.0, 1.0, torch.zeros(3, 1, 8, 8, dtype=torch.uint8), 0.0)
+        return Training(outcome, 5.0 + seed, 9.0, 1.0, torch.zeros(3, 1, 8, 8, dtype=torch.uint8), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def subject_of(data: Dataset, samples: np.ndarray, view: str = "gray", **setting
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
     limits = {"neighbour_samples": 200, "copy_cells": 4, "store": None} | settings
-    return Subject(run, data, EvaluationSettings(**limits), 0, torch.device("cpu"), classifier)
+    return Subject(data, EvaluationSettings(**limits), 0, torch.device("cpu"), classifier, run=run)
 
 
 def measured(subject: Subject, folder: Path) -> dict[str, Record]:

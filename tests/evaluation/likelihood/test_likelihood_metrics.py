@@ -33,7 +33,7 @@ def subject_of(data: Dataset, continuous: bool, data_seed: int = 0, **model: Any
     made = SimpleNamespace(view=view_of("gray", data.schema, continuous=continuous), **model)
     run: Any = SimpleNamespace(model=made, info=info | {"settings": {"family": "vae"}})
     settings = EvaluationSettings(importance_samples=[100, 200], importance_points=40, store=None)
-    return Subject(run, data, settings, data_seed, torch.device("cpu"), None)
+    return Subject(data, settings, data_seed, torch.device("cpu"), None, run=run)
 
 
 def by_unit(records: list[Record]) -> dict[str, Record]:

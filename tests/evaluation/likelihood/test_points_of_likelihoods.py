@@ -74,7 +74,7 @@ def subject(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Subject:
     info = {"dataset": "d", "view": "gray", "model": "m", "seed": 4, "weights_sha256": "0"}
     run: Any = SimpleNamespace(model=Model(), info=info | {"settings": {"family": "vae"}})
     settings = EvaluationSettings(importance_samples=[2, 5], importance_points=4, ais={"points": 3})  # type: ignore[arg-type]
-    return Subject(run, Data(), settings, 0, torch.device("cpu"), None)  # type: ignore[arg-type]
+    return Subject(Data(), settings, 0, torch.device("cpu"), None, run=run)  # type: ignore[arg-type]
 
 
 def test_bounds_of_some_images_say_which(subject: Subject, tmp_path: Path) -> None:

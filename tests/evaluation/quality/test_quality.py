@@ -20,8 +20,22 @@ from dgmbench.evaluation.copies import memorisation
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.features.feature_spaces import DomainSpace
 from dgmbench.evaluation.quality.frechet import fid
-from dgmbench.evaluation.quality.in_features import diversity, domain_quality, inception_quality
-from dgmbench.evaluation.quality.scores import Floor, space_scores, wanted_inception
+from dgmbench.evaluation.quality.in_features import (
+    diversity,
+    domain_fid,
+    domain_fidelity,
+    domain_kid,
+    inception_fid,
+    inception_fidelity,
+    inception_kid,
+)
+from dgmbench.evaluation.quality.scores import (
+    Floor,
+    fid_scores,
+    fidelity_scores,
+    kernel_scores,
+    wanted_inception,
+)
 from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.subject import Subject
 from dgmbench.evaluation.subsets import shuffled, training_rows
@@ -39,6 +53,14 @@ class Pixels:
 
     def features(self, images: Tensor) -> Tensor:
         return images[:, 0, 2:4, 2:5].flatten(1).contiguous()
+
+
+def in_space(subject: Subject, folder: Path, space: str = "domain") -> list[Record]:
+    measures = {
+        "domain": (domain_fid, domain_kid, domain_fidelity),
+        "inception": (inception_fid, inception_kid, inception_fidelity),
+    }
+    return [record for each in measures[space] for record in each(subject, folder)]
 
 
 def load_digits(tmp_path: Path) -> Dataset:
@@ -60,7 +82,7 @@ def subject_of(tmp_path: Path, samples: Tensor | None = None, **settings: Any) -
         torch.manual_seed(0)
         classifier = DomainClassifier((1, 8, 8), 10).eval()
     chosen = EvaluationSettings(store=str(tmp_path / "features"), **settings)
-    return Subject(run, data, chosen, 0, torch.device("cpu"), classifier, inception=Pixels())
+    return Subject(data, chosen, 0, torch.device("cpu"), classifier, inception=Pixels(), run=run)
 
 
 def by_metric(records: list[Record]) -> dict[str, Record]:
@@ -70,9 +92,9 @@ def by_metric(records: list[Record]) -> dict[str, Record]:
 
 def test_held_out_data_are_near_the_floor_and_noise_is_not(tmp_path: Path) -> None:
     subject = subject_of(tmp_path)
-    ideal = by_metric(list(domain_quality(subject, tmp_path)))
+    ideal = by_metric(in_space(subject, tmp_path))
     noise = torch.randint(0, 17, (300, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    awful = by_metric(list(domain_quality(subject_of(tmp_path, noise), tmp_path)))
+    awful = by_metric(in_space(subject_of(tmp_path, noise), tmp_path))
     expected = {"fid_domain", "fid_domain_floor", "fid_domain_infinity", "kid_domain"}
     floors = {f"{name}_floor" for name in SHARED | {"kid_domain"}}
     assert set(ideal) == expected | SHARED | floors | {"n_generated_domain", "n_real_domain"}
@@ -93,7 +115,7 @@ def test_held_out_data_are_near_the_floor_and_noise_is_not(tmp_path: Path) -> No
 
 def test_the_distance_is_that_of_the_samples_to_the_test_images(tmp_path: Path) -> None:
     subject = subject_of(tmp_path, fid_samples=200)
-    records = by_metric(list(domain_quality(subject, tmp_path)))
+    records = by_metric(in_space(subject, tmp_path))
     assert subject.domain is not None
     sets = subject.sample_pixels(200), subject.pixels("test")
     expected = fid(*(subject.domain.features(images) for images in sets))
@@ -105,7 +127,7 @@ def test_the_distance_is_that_of_the_samples_to_the_test_images(tmp_path: Path) 
 
 def test_the_inception_space_has_rows_and_sizes_of_its_own(tmp_path: Path) -> None:
     subject = subject_of(tmp_path, inception={"samples": 120, "resamples": 3}, prdc_neighbours=3)
-    records = by_metric(list(inception_quality(subject, tmp_path)))
+    records = by_metric(in_space(subject, tmp_path, "inception"))
     assert {f"{name}_inception" for name in SHARED} < set(records)
     assert records["fid_inception"].n == 120 == records["n_real_inception"].value
     with np.load(tmp_path / "fid-inception-1.npz") as arrays:
@@ -116,12 +138,12 @@ def test_the_inception_space_has_rows_and_sizes_of_its_own(tmp_path: Path) -> No
 def test_features_are_computed_once_for_all_who_need_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = list(domain_quality(subject_of(tmp_path), tmp_path))
+    first = in_space(subject_of(tmp_path), tmp_path)
     kept = sorted((tmp_path / "features").rglob("*.value"))
     assert len(kept) == 4  # features of generated, test and training images, and the floor
     embedded: list[int] = []
     monkeypatch.setattr(DomainSpace, "features", lambda _, images: embedded.append(len(images)))
-    again = list(domain_quality(subject_of(tmp_path), tmp_path))
+    again = in_space(subject_of(tmp_path), tmp_path)
     assert sorted((tmp_path / "features").rglob("*.value")) == kept and embedded == []
     assert [(r.metric, r.value, r.std_error) for r in again] == [
         (r.metric, r.value, r.std_error) for r in first
@@ -135,9 +157,7 @@ def test_quality_and_memorisation_share_the_features_of_samples(
     embedded: list[int] = []
     features = DomainSpace.features
     monkeypatch.setattr(DomainSpace, "features", lambda s, x: (embedded.append(len(x)), features(s, x))[1])
-    rows = by_metric(
-        [*domain_quality(subject, tmp_path), *memorisation.memorisation_domain(subject, tmp_path)]
-    )
+    rows = by_metric([*in_space(subject, tmp_path), *memorisation.memorisation_domain(subject, tmp_path)])
     sizes = subject.data.size("test"), subject.data.size("train")
     assert sorted(embedded) == sorted([250, *sizes])
     assert rows["fid_domain"].n == 250 and rows["auth_pct_domain"].n == 200
@@ -163,7 +183,7 @@ def test_what_concerns_real_images_alone_is_found_once_for_all_models(
     rows = []
     for samples in (None, torch.full((300, 1, 8, 8), 3, dtype=torch.uint8), None):
         subject = subject_of(tmp_path, samples, copy_cells=3)
-        all_of_it = [*domain_quality(subject, tmp_path), *memorisation.memorisation_domain(subject, tmp_path)]
+        all_of_it = [*in_space(subject, tmp_path), *memorisation.memorisation_domain(subject, tmp_path)]
         rows.append({(record.metric, record.value, record.std_error) for record in all_of_it})
     assert found == {"floors": 1, "cells": 1}
     assert rows[0] == rows[2] != rows[1]
@@ -206,8 +226,12 @@ def test_rounding_of_features_changes_scores_by_rounding_alone(tmp_path: Path) -
     for scale in (0.0, 2e-6):
         noisy = [x + scale * torch.randn(x.shape, generator=generator) for x in (generated, real)]
         floor = Floor.of("domain", noisy[1][:700], noisy[1][700:], settings)
-        groups = space_scores("domain", *noisy, floor, settings)
-        found.append({s.metric: (s.value, s.std_error or 0) for _, scores in groups for s in scores})
+        scores = [
+            score
+            for of in (fid_scores, kernel_scores, fidelity_scores)
+            for score in of("domain", *noisy, floor, settings)
+        ]
+        found.append({score.metric: (score.value, score.std_error or 0) for score in scores})
     assert len(found[0]) == 15
     for metric, values in found[0].items():
         assert found[1][metric] == pytest.approx(values, rel=1e-4, abs=1e-6), metric
@@ -233,10 +257,10 @@ def test_a_collapsed_generator_has_no_diversity(tmp_path: Path) -> None:
 def test_without_labels_or_inception_there_is_no_space(tmp_path: Path) -> None:
     subject = subject_of(tmp_path)
     subject.inception = None
-    assert list(inception_quality(subject, tmp_path)) == []
+    assert in_space(subject, tmp_path, "inception") == []
     sampler = SimpleNamespace(sample=print)
-    assert not domain_quality.applies_to(image_schema((1, 8, 8), 17), "gray", sampler)
-    assert domain_quality.applies_to(subject.data.schema, "gray", sampler)
+    assert not domain_fid.applies_to(image_schema((1, 8, 8), 17), "gray", sampler)
+    assert domain_fid.applies_to(subject.data.schema, "gray", sampler)
 
 
 def test_the_floor_has_the_same_images_for_every_model() -> None:

@@ -26,7 +26,7 @@ HISTORY = """step,epoch,split,name,value
 def subject_of(tmp_path: Path) -> Subject:
     info = {"dataset": "d", "view": "gray", "model": "m", "seed": 3}
     run: Any = SimpleNamespace(info=info, folder=tmp_path, model=SimpleNamespace(view="gray"))
-    return Subject(run, None, EvaluationSettings(), 0, torch.device("cpu"), None)  # type: ignore[arg-type]
+    return Subject(None, EvaluationSettings(), 0, torch.device("cpu"), None, run=run)  # type: ignore[arg-type]
 
 
 def test_epochs_of_training_above_the_limit_are_counted(tmp_path: Path) -> None:

@@ -11,8 +11,14 @@ from asking import BYTES, SHAPE, rows, score
 
 from dgmbench.data.dataset import load_dataset
 from dgmbench.data.prepare import prepare
+from dgmbench.data.views import view_of
+from dgmbench.evaluation.features.domain_classifier import load_classifier
+from dgmbench.evaluation.given import Given
+from dgmbench.evaluation.quality.in_features import domain_fid
 from dgmbench.evaluation.score import reference
+from dgmbench.evaluation.subsets import shuffled
 from dgmbench.files import sha256_file
+from dgmbench.settings import EvaluationSettings
 
 Printed = pytest.CaptureFixture[str]
 
@@ -37,7 +43,7 @@ def test_a_folder_of_pictures_scores_as_the_array_of_their_pixels(place: Path, c
     wanted = {"fid_domain", "fid_domain_floor", "kid_domain", "precision", "recall", "density", "coverage"}
     wanted |= {"class_histogram_distance", "class_histogram_distance_floor", "edge_sharpness_ratio"}
     assert wanted | {"pairwise_distance_ratio", "high_frequency_ratio"} < set(array)
-    assert array["fid_domain"]["n"] == "60" and array["n_real_domain"]["value"] == "300"
+    assert array["fid_domain"]["n"] == "60" and float(array["n_real_domain"]["value"]) == 300
     assert "FID (domain)" in printed and "lower is better" in printed
     # Too few samples: a note beside the number, and the number.
     note = "60 samples for 64 features: the covariance is rank-deficient"
@@ -54,6 +60,30 @@ def test_held_out_images_score_better_than_noise(place: Path) -> None:
     assert float(valid["coverage"]["value"]) > 0.7 > float(noise["coverage"]["value"])
     assert float(valid["pairwise_distance_ratio"]["value"]) == pytest.approx(1.0, abs=0.05)
     assert valid["fid_domain"]["kind"] == "estimate" and noise["fid_domain"]["kind"] == "heuristic"
+
+
+def test_scores_are_those_of_the_evaluation(place: Path) -> None:
+    """Training images as samples, in whole levels: memorisation is measured too, and finds them copied."""
+    score("--images", "samples.npy")
+    data = load_dataset("digits")
+    np.save("copies.npy", data.images("train")[:250])
+    score("--images", "copies.npy", "--levels", "17", "--csv", "copies.csv")
+    found = rows(place / "copies.csv")
+    assert float(found["nn_distance_ratio"]["value"]) == 0.0 == float(found["auth_pct"]["value"])
+    assert (
+        found["nn_distance_ratio"]["classifier_sha256"] == "" != found["auth_pct_domain"]["classifier_sha256"]
+    )
+    given = Given(
+        data,
+        EvaluationSettings(store=None, fid_samples=250),
+        0,
+        torch.device("cpu"),
+        load_classifier("digits", "gray", torch.device("cpu")),
+        images=shuffled(torch.from_numpy(data.images("train")[:250] / np.float32(16))),
+        own_view=view_of("gray", data.schema),
+    )
+    (fid,) = (record for record in domain_fid(given, place) if record.metric == "fid_domain")
+    assert float(found["fid_domain"]["value"]) == pytest.approx(fid.value)
 
 
 @pytest.mark.parametrize("n", [2, 60])

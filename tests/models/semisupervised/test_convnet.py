@@ -143,7 +143,7 @@ def test_the_test_error_is_counted(tmp_path: Path) -> None:
 
     info = {"dataset": "d", "view": "gray", "model": "m", "seed": 0}
     run: Any = SimpleNamespace(model=model, info=info)
-    subject = Subject(run, data, EvaluationSettings(store=None), 0, torch.device("cpu"), None)
+    subject = Subject(data, EvaluationSettings(store=None), 0, torch.device("cpu"), None, run=run)
     subject.inputs = lambda split: torch.zeros(5, *SHAPE)  # type: ignore[method-assign,assignment,misc]
     error, entropy = classification(subject, tmp_path)
     assert (error.metric, error.unit, error.value, error.n) == ("test_error", "percent", 60.0, 5)
