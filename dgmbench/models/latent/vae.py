@@ -26,13 +26,8 @@ from dgmbench.models.latent.decoding import bernoulli_scorer
 from dgmbench.models.latent.latent_family import Parameters
 from dgmbench.models.latent.posteriors import PosteriorSettings, build_family
 from dgmbench.models.parts.bodies import BodySettings, build_decoder, build_encoder
-from dgmbench.models.parts.observations import (
-    Bernoulli,
-    ObservationSettings,
-    build_observation,
-    full_precision,
-    is_density,
-)
+from dgmbench.models.parts.observation_settings import ObservationSettings, is_density
+from dgmbench.models.parts.observations import Bernoulli, build_observation, full_precision
 
 
 class VAESettings(BodySettings, ObservationSettings, PosteriorSettings):
