@@ -12,8 +12,9 @@ from dgmbench.search.rows import Row
 from dgmbench.search.settings import SearchSettings
 from dgmbench.search.study import EntrySearch
 from dgmbench.settings import Params, model_settings
+from dgmbench.training.alone import CHECKPOINTS
 from dgmbench.training.examples import examples_of
-from dgmbench.training.runs import CHECKPOINTS, DATA
+from dgmbench.training.runs import DATA
 from dgmbench.training.workers import for_each
 
 
