@@ -34,7 +34,8 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from torch import Tensor, nn
 
 from dgmbench.data.schema import image_schema
-from dgmbench.evaluation.likelihood.estimators import Weigher, importance_sampled_log_likelihood
+from dgmbench.evaluation.likelihood.estimators import importance_sampled_log_likelihood
+from dgmbench.evaluation.likelihood.noise_blocks import Weigher
 from dgmbench.models.latent.vae import VAE, VAESettings
 
 SHAPE = (1, 28, 28)

@@ -56,8 +56,8 @@ from dgmbench.reporting.baseline.regression import compare, format_findings, mak
 from dgmbench.reporting.records import CLASSIFIER, headline_records, merge_results
 from dgmbench.results import read_records
 from dgmbench.settings import Params, compose, load_params, render_params, select
+from dgmbench.training.entry import train_entry
 from dgmbench.training.loading import open_run
-from dgmbench.training.runs import train_entry
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "digits"

@@ -7,7 +7,7 @@ that the store remembers are not trained again: `evaluation.store: null` trains 
 from __future__ import annotations
 
 from dgmbench.commands import guarded, stage_parser, stage_settings
-from dgmbench.training.runs import train_entry
+from dgmbench.training.entry import train_entry
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgmbench.files import replacing
+from dgmbench.search.rows import Row, key_of
 from dgmbench.search.settings import SearchSettings
-from dgmbench.search.study import Row, key_of
 
 if TYPE_CHECKING:
     from dgmbench.search.table import Choice

@@ -8,11 +8,13 @@ from dgmbench.data.dataset import load_dataset
 from dgmbench.evaluation.features.domain_classifier import load_classifier
 from dgmbench.models.registry import family_class
 from dgmbench.search.objective import Ground
+from dgmbench.search.rows import Row
 from dgmbench.search.settings import SearchSettings
-from dgmbench.search.study import EntrySearch, Row
+from dgmbench.search.study import EntrySearch
 from dgmbench.settings import Params, model_settings
+from dgmbench.training.alone import CHECKPOINTS
 from dgmbench.training.examples import examples_of
-from dgmbench.training.runs import CHECKPOINTS, DATA
+from dgmbench.training.runs import DATA
 from dgmbench.training.workers import for_each
 
 

@@ -13,10 +13,8 @@ Three steps, the same for every entry:
 from __future__ import annotations
 
 import math
-import statistics
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from dgmbench.errors import SettingsError
-from dgmbench.files import sha256_json
 from dgmbench.models.base import ModelSettings
 from dgmbench.provenance import git_commit
 from dgmbench.search.objective import Ground, Scored, candidate, score
+from dgmbench.search.rows import Row, chosen_key, key_of
 from dgmbench.search.settings import Entry, SearchSettings
 from dgmbench.search.space import value_at, with_settings
 from dgmbench.training.seeding import derive_seed
@@ -36,28 +34,6 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 STEPS = ("trial", "confirm", "longer")
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One training of the search; `value` is None for one that was stopped at a rung.
-
-    Its columns are those of the committed table; `committed` settings are those that the pipeline had.
-    """
-
-    entry: str
-    step: str
-    number: int
-    seed: int
-    epochs: int | None
-    committed: bool
-    settings: dict[str, Any]
-    value: float | None
-    status: str
-    best_epoch: int | None
-    rungs: dict[int, float]
-    cpu_seconds: float
-    commit: str | None
 
 
 class EntrySearch:
@@ -232,23 +208,3 @@ def _storage(folder: Path | None, name: str) -> optuna.storages.BaseStorage:
         return optuna.storages.InMemoryStorage()
     folder.mkdir(parents=True, exist_ok=True)
     return optuna.storages.RDBStorage(f"sqlite:///{folder.resolve() / f'{name}.db'}")
-
-
-def key_of(settings: dict[str, Any]) -> str:
-    """One key for equal settings."""
-    return sha256_json(settings)
-
-
-def scores_by_settings(rows: list[Row]) -> dict[str, list[float]]:
-    """Scores from the confirming seeds at the search's length, by `key_of` their settings."""
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        if row.value is not None and row.step == "confirm":
-            found.setdefault(key_of(row.settings), []).append(row.value)
-    return found
-
-
-def chosen_key(rows: list[Row]) -> str:
-    """`key_of` the settings of the least mean over the confirming seeds."""
-    scores = scores_by_settings(rows)
-    return min(scores, key=lambda key: statistics.fmean(scores[key]))

@@ -13,8 +13,9 @@ from typing import Any
 
 from dgmbench.files import replacing, write_json, write_text
 from dgmbench.search.figure import draw_search
+from dgmbench.search.rows import Row, chosen_key, key_of, scores_by_settings
 from dgmbench.search.settings import SearchSettings
-from dgmbench.search.study import STEPS, Row, chosen_key, key_of, scores_by_settings
+from dgmbench.search.study import STEPS
 
 OBJECTIVES = {"loss": "validation bound ↓ (nats)", "fid_domain": "validation FID (domain) ↓"}
 

@@ -25,8 +25,8 @@ from dgmbench.evaluation.suite import evaluate_entry
 from dgmbench.reporting.report import write_report
 from dgmbench.results import read_records
 from dgmbench.settings import compose, validate
+from dgmbench.training.entry import train_entry
 from dgmbench.training.loading import open_run
-from dgmbench.training.runs import train_entry
 
 SCHEMA = Schema(TokenTarget(length=21, vocabulary=30))
 NOUNS, VERBS = ("dog", "cat", "bird", "fish"), ("saw", "heard", "met")

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dgmbench.search.rows import Row
 from dgmbench.search.settings import SearchSettings
-from dgmbench.search.study import Row
 from dgmbench.search.table import choice_of, write_search
 
 RATE = "training.learning_rate"

@@ -10,8 +10,9 @@ import torch
 from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.search.objective import Ground, Scored, candidate, score
+from dgmbench.search.rows import Row
 from dgmbench.search.settings import Entry, SearchSettings
-from dgmbench.search.study import EntrySearch, Row
+from dgmbench.search.study import EntrySearch
 from dgmbench.training.examples import Examples, Part
 
 SHAPE, LEVELS = (1, 4, 4), 17

@@ -17,7 +17,7 @@ from dgmbench.files import read_json
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.settings import Params, validate
 from dgmbench.store import Store
-from dgmbench.training import runs
+from dgmbench.training import entry, runs
 from dgmbench.training.finished import keep_all_runs
 from dgmbench.training.replay import first_difference
 
@@ -51,7 +51,7 @@ class Trainings:
     def train(self, *seeds: int, model: str = "ppca", **changes: Any) -> list[int]:
         """The seeds that were trained for it."""
         self.trained.clear()
-        runs.train_entry(self.params(*seeds, **changes), "digits", model)
+        entry.train_entry(self.params(*seeds, **changes), "digits", model)
         return list(self.trained)
 
 
@@ -66,13 +66,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trainings(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(data, tmp_path / "data" / "digits")
-    made, original = Trainings(), runs.run_seed
+    made, original = Trainings(), entry.run_seed
 
     def counted(job: Any, examples: Any, seed: int, folder: Path) -> None:
         made.trained.append(seed)
         original(job, examples, seed, folder)
 
-    monkeypatch.setattr(runs, "run_seed", counted)
+    monkeypatch.setattr(entry, "run_seed", counted)
     return made
 
 

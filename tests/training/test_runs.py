@@ -20,11 +20,12 @@ from dgmbench.errors import CheckpointError, SettingsError
 from dgmbench.files import read_json, sha256_file, write_json, write_text
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.settings import Params, SamplingSettings, TrainingSettings
-from dgmbench.training import runs
+from dgmbench.training import entry, runs
 from dgmbench.training.alone import training_alone
 from dgmbench.training.devices import choose_device, set_up
+from dgmbench.training.entry import train_entry
 from dgmbench.training.loading import build, open_run
-from dgmbench.training.runs import Job, train_entry, write_weights
+from dgmbench.training.runs import Job, write_weights
 
 SCHEMA = image_schema((1, 2, 2), 17)
 SETTINGS = VAESettings.model_validate({"family": "vae", "view": "binary", "hidden": [4]})
@@ -127,7 +128,7 @@ def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     monkeypatch.chdir(tmp_path)
     fake = Trainings([])
     monkeypatch.setattr(Job, "of", fake.job)
-    monkeypatch.setattr(runs, "run_seed", fake.run_seed)
+    monkeypatch.setattr(entry, "run_seed", fake.run_seed)
     monkeypatch.setattr(runs, "examples_of", lambda *arguments: None)
     return fake
 

@@ -7,10 +7,7 @@ k-means centres, whose likelihood is known as well: far worse in truth, better b
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -18,27 +15,14 @@ from torch import Tensor
 
 from dgmbench.claims.claim import judge
 from dgmbench.controls.control import Context, Control, Curve, Finding, Panel, Sheet
-from dgmbench.controls.instruments import (
-    SHOWN,
-    GridSettings,
-    ParzenScore,
-    exact_record,
-    fit_ppca,
-    k_means,
-    parzen_score,
-    standard_error,
-)
+from dgmbench.controls.instruments import SHOWN, GridSettings, ParzenScore, exact_record, fit_ppca, k_means
+from dgmbench.controls.likelihoods.parzen_duel import RIVAL, TRUTH, Duel, Mixture, Points, Scorer
 from dgmbench.data.pixels import quantise
 from dgmbench.errors import SettingsError
-from dgmbench.kernel_density import gaussian_kernel_log_density
 from dgmbench.models.baselines.ppca import PPCA
 from dgmbench.models.capabilities import CanSample
-from dgmbench.results import Record
 from dgmbench.statistics import Interval, mean_interval
 
-# Samples drawn at once: a million of them never lie in memory together.
-CHUNK = 10_000
-TRUTH, RIVAL = "truth", "rival"
 TITLES = {TRUTH: "truth (PPCA)", RIVAL: "k-means mixture"}
 
 
@@ -59,80 +43,6 @@ class ParzenTruthSettings(GridSettings):
     rival_samples: PositiveInt = Field(10_000, description="samples of truth and rival in their comparison")
     iterations: PositiveInt = Field(20, description="passes of k-means")
     repetitions: PositiveInt = Field(3, description="draws of those samples")
-
-
-class _Mixture:
-    """Isotropic Gaussians of one width and equal weight at ``centres [k, C, H, W]``."""
-
-    def __init__(self, centres: Tensor, width: float) -> None:
-        self.centres, self.width = centres, width
-
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        device = self.centres.device
-        rows = torch.randint(len(self.centres), (n,), generator=generator, device=device)
-        shape = (n, *self.centres.shape[1:])
-        noise = torch.randn(shape, generator=generator, device=device, dtype=self.centres.dtype)
-        return self.centres[rows] + self.width * noise
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        return gaussian_kernel_log_density(self.centres, x, [self.width])[:, 0]
-
-
-@dataclass(frozen=True)
-class _Points:
-    """Draws of the truth that stand for data, and its log-likelihood of the test points (float64 [n])."""
-
-    valid: Tensor
-    test: Tensor
-    log_prob: Tensor
-
-
-class _Scorer:
-    """Parzen scores by model, number of samples and repetition, each made once; and their records."""
-
-    def __init__(self, context: Context, models: dict[str, CanSample], points: _Points, grid: list[float]):
-        self.context, self.models, self.points, self.grid = context, models, points, grid
-        self.scores: dict[tuple[str, int, int], ParzenScore] = {}
-        self.records: list[Record] = []
-
-    def score(self, name: str, size: int, repetition: int = 0) -> ParzenScore:
-        """The score of model `name` from `size` of its samples."""
-        key = name, size, repetition
-        if key not in self.scores:
-            stream = functools.partial(_stream, self.models[name], self.context, *key)
-            found = parzen_score(self.context, stream, self.points.valid, self.points.test, self.grid)
-            self.scores[key] = found
-            seed = self.context.seed + repetition
-            self.records += found.records(self.context, f"{name}_{size}", seed)
-            if name == TRUTH:
-                self.records.append(self._gap(f"{name}_{size}", found, seed))
-        return self.scores[key]
-
-    def _gap(self, subject: str, score: ParzenScore, seed: int) -> Record:
-        """How far the estimate is from the truth on the same test points."""
-        gap = score.values - self.points.log_prob
-        return self.context.record(
-            subject, "parzen_gap", float(gap.mean()), standard_error(gap),
-            n=len(gap), unit="nats", kind="estimate", seed=seed,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Duel:
-    """Truth and rival: exact log-likelihoods ``[n]`` and Parzen scores ``[repetitions, n]``."""
-
-    exact: dict[str, Tensor]
-    parzen: dict[str, Tensor]
-
-    @property
-    def truly_behind(self) -> Interval:
-        """Nats by which the rival's log-likelihood is below the truth's."""
-        return mean_interval((self.exact[TRUTH] - self.exact[RIVAL])[None])
-
-    @property
-    def parzen_ahead(self) -> Interval:
-        """Nats by which the rival's Parzen score is above the truth's."""
-        return mean_interval(self.parzen[RIVAL] - self.parzen[TRUTH])
 
 
 class ParzenTruth(Control[ParzenTruthSettings]):
@@ -160,9 +70,9 @@ class ParzenTruth(Control[ParzenTruthSettings]):
         exact = {TRUTH: points.log_prob, RIVAL: rival.log_prob(points.test)}
         records.append(exact_record(context, RIVAL, exact[RIVAL]))
         models: dict[str, CanSample] = {TRUTH: truth, RIVAL: rival}
-        scorer = _Scorer(context, models, points, settings.grid)
+        scorer = Scorer(context, models, points, settings.grid)
         curve = {size: scorer.score(TRUTH, size) for size in self._sizes()}
-        duel = _Duel(exact, {name: self._repeated(scorer, name) for name in models})
+        duel = Duel(exact, {name: self._repeated(scorer, name) for name in models})
         short = mean_interval((points.log_prob - curve[settings.largest].values)[None])
         return Finding(
             judge(
@@ -174,7 +84,7 @@ class ParzenTruth(Control[ParzenTruthSettings]):
             _sheets(context, models),
         )
 
-    def _repeated(self, scorer: _Scorer, name: str) -> Tensor:
+    def _repeated(self, scorer: Scorer, name: str) -> Tensor:
         scores = [
             scorer.score(name, self.settings.rival_samples, repetition)
             for repetition in range(self.settings.repetitions)
@@ -200,19 +110,19 @@ class ParzenTruth(Control[ParzenTruthSettings]):
         top, left = (height - edge) // 2, (width - edge) // 2
         return images[..., top : top + edge, left : left + edge]
 
-    def _points(self, context: Context, truth: PPCA) -> _Points:
+    def _points(self, context: Context, truth: PPCA) -> Points:
         valid = truth.sample(self.settings.valid_points, context.generator("valid"))
         test = truth.sample(self.settings.test_points, context.generator("test"))
-        return _Points(valid, test, truth.log_prob(test).cpu())
+        return Points(valid, test, truth.log_prob(test).cpu())
 
-    def _rival(self, context: Context, truth: PPCA) -> _Mixture:
+    def _rival(self, context: Context, truth: PPCA) -> Mixture:
         draws = truth.sample(self.settings.rival_points, context.generator("rival"))
         k, seed = self.settings.rival_components, context.sklearn_seed("rival")
         # k-means in float32: half the time, and its rounding moves no centre by a pixel's level.
         centres = k_means(draws.flatten(1).float(), k, seed, self.settings.iterations).double()
-        return _Mixture(centres.reshape(-1, *draws.shape[1:]), self.settings.rival_width)
+        return Mixture(centres.reshape(-1, *draws.shape[1:]), self.settings.rival_width)
 
-    def _sentence(self, truth: PPCA, short: Interval, true_mean: float, duel: _Duel) -> str:
+    def _sentence(self, truth: PPCA, short: Interval, true_mean: float, duel: Duel) -> str:
         settings = self.settings
         return (
             f"In {truth.dims} dimensions, {settings.largest:,} samples of the truth give a Parzen estimate "
@@ -223,21 +133,14 @@ class ParzenTruth(Control[ParzenTruthSettings]):
         )
 
 
-def _stream(model: CanSample, context: Context, name: str, size: int, repetition: int) -> Iterator[Tensor]:
-    """`size` draws in chunks; the same ones each time, and not a part of those of a larger `size`."""
-    generator = context.generator("samples", name, size, repetition)
-    for start in range(0, size, CHUNK):
-        yield model.sample(min(CHUNK, size - start), generator)
-
-
-def _curve_panel(curve: dict[int, ParzenScore], points: _Points) -> Panel:
+def _curve_panel(curve: dict[int, ParzenScore], points: Points) -> Panel:
     intervals = [mean_interval(score.values[None]) for score in curve.values()]
     line = Curve.of("Parzen estimate (95 % over test points)", [float(size) for size in curve], intervals)
     levels = {"true log-likelihood": float(points.log_prob.mean())}
     return Panel("Parzen from samples of the truth", "samples", "nats", [line], levels, log_x=True)
 
 
-def _duel_panels(duel: _Duel, size: int) -> list[Panel]:
+def _duel_panels(duel: Duel, size: int) -> list[Panel]:
     """Both models under both measures, each on its own scale."""
     names, places = list(TITLES.values()), [0.0, 1.0]
     measures = {"Exact log-likelihood": duel.exact, f"Parzen score at {size:,} samples": duel.parzen}

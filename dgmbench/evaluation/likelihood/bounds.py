@@ -7,12 +7,8 @@ from pathlib import Path
 
 import torch
 
-from dgmbench.evaluation.likelihood.estimators import (
-    PointEstimates,
-    Weigher,
-    elbo,
-    importance_sampled_log_likelihood,
-)
+from dgmbench.evaluation.likelihood.estimators import PointEstimates, elbo, importance_sampled_log_likelihood
+from dgmbench.evaluation.likelihood.noise_blocks import Weigher
 from dgmbench.evaluation.likelihood.unfinished import unfinished
 from dgmbench.evaluation.measure import measure
 from dgmbench.evaluation.subject import Subject

@@ -1,15 +1,6 @@
 """Log-likelihoods of held-out images: exact, the ELBO, and importance-sampled (all in nats per image).
 
-**Where the noise comes from.** A random estimate must not change when the memory limit does. The
-(point, draw) plane is therefore cut into *noise blocks* of fixed size (`NoiseBlock`), and each block has a
-generator of its own, seeded by (seed, index of the point block, index of the draw block). One block is one
-call of `log_weights`; `max_evaluations` caps the size of that call but never moves the cuts. It follows that
-
-- the result depends on the data, the seed and the block size alone;
-- `elbo` and `importance_sampled_log_likelihood` with one seed see the same draws, so that over K draws
-  ELBO <= L_K holds for every single image, not only on average (Jensen).
-
-The price is that whole blocks are drawn: an ELBO of one draw costs what 100 do.
+The draws come in blocks: see `noise_blocks`.
 """
 
 from __future__ import annotations
@@ -19,55 +10,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Never
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from dgmbench.blocks import BlockStore
 from dgmbench.errors import CapabilityError
-from dgmbench.models.capabilities import HasLogWeights, PreparesLogWeights
+from dgmbench.evaluation.likelihood.noise_blocks import (
+    LogWeights,
+    NoiseBlock,
+    check_call,
+    check_data,
+    checked,
+    keep_freed_memory,
+    progress_bar,
+    weight_blocks,
+)
 
 LogProb = Callable[[Tensor], Tensor]
-# log_weights(x [n, ...], k, generator) -> log p(x, z) - log q(z|x) of k draws, [k, n], in nats.
-LogWeights = Callable[[Tensor, int, torch.Generator], Tensor]
-
-
-class Weigher:
-    """The `LogWeights` of a model; one that can prepare for images does so once for each block of points.
-
-    Args:
-        model: has `log_weights`, and perhaps `log_weights_of` (`PreparesLogWeights`).
-    """
-
-    def __init__(self, model: HasLogWeights) -> None:
-        self.model = model
-        self.images: Tensor | None = None
-        self.prepared: Callable[[int, torch.Generator], Tensor]
-
-    def __call__(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:
-        """``[k, n]`` log weights in nats, without gradients."""
-        if not isinstance(self.model, PreparesLogWeights):
-            return self.model.log_weights(x, k, generator)
-        if x is not self.images:
-            self.images, self.prepared = x, self.model.log_weights_of(x)
-        return self.prepared(k, generator)
-
-
-@dataclass(frozen=True)
-class NoiseBlock:
-    """The part of the (point, draw) plane that shares one generator, and one call of the model.
-
-    The default's 3200 rows keep a CPU busy in spite of what each call costs by itself, at some 10 MB for each
-    784-dimensional tensor; larger blocks, with `max_evaluations` to match, suit a GPU.
-    """
-
-    points: int = 32
-    draws: int = 100
-
-    def __post_init__(self) -> None:
-        if self.points < 1 or self.draws < 1:
-            raise ValueError("a noise block holds at least one point and one draw")
 
 
 @dataclass(frozen=True)
@@ -101,13 +61,13 @@ def exact_log_likelihood(log_prob: LogProb, x: Tensor, batch_size: int = 256) ->
 
     Accumulated in float64. Raises ValueError on no data, a batch size below 1, a wrong shape or NaN.
     """
-    _check_data(x)
+    check_data(x)
     if batch_size < 1:
         raise ValueError(f"batch_size is at least 1, not {batch_size}")
     parts = []
     with torch.no_grad():
         for batch in x.split(batch_size):
-            parts.append(_checked(log_prob(batch), (len(batch),), "log_prob"))
+            parts.append(checked(log_prob(batch), (len(batch),), "log_prob"))
     return PointEstimates(torch.cat(parts))
 
 
@@ -129,13 +89,13 @@ def elbo(
     """
     block = noise_block or NoiseBlock()
     _check_draws(n_samples)
-    _check_call(x, block, max_evaluations)
-    _keep_freed_memory()
+    check_call(x, block, max_evaluations)
+    keep_freed_memory()
     parts = []
-    with _bar(len(x), n_samples, block, "ELBO", progress) as bar, torch.no_grad():
+    with progress_bar(len(x), n_samples, block, "ELBO", progress) as bar, torch.no_grad():
         for index, points in enumerate(x.split(block.points)):
             total = torch.zeros(len(points), dtype=torch.float64)
-            for start, weights in _weight_blocks(log_weights, points, index, n_samples, seed, block):
+            for start, weights in weight_blocks(log_weights, points, index, n_samples, seed, block):
                 total += weights[: n_samples - start].sum(0)
                 bar.update()
             parts.append(total / n_samples)
@@ -172,15 +132,15 @@ def importance_sampled_log_likelihood(
     """
     block = noise_block or NoiseBlock()
     wanted = _check_ks(ks)
-    _check_call(x, block, max_evaluations)
-    _keep_freed_memory()
+    check_call(x, block, max_evaluations)
+    keep_freed_memory()
     call = torch.tensor([seed % 2**63, block.points, block.draws, *wanted])
     parts = []
-    with _bar(len(x), wanted[-1], block, f"L_{wanted[-1]}", progress) as bar, torch.no_grad():
+    with progress_bar(len(x), wanted[-1], block, f"L_{wanted[-1]}", progress) as bar, torch.no_grad():
         for index, points in enumerate(x.split(block.points)):
             sums = _resumed(resume, index, call, len(points))
             if sums is None:
-                blocks = _weight_blocks(log_weights, points, index, wanted[-1], seed, block)
+                blocks = weight_blocks(log_weights, points, index, wanted[-1], seed, block)
                 sums = torch.stack(list(_prefix_sums(blocks, wanted, len(points), bar)))
                 if resume is not None:
                     resume.put(index, {"call": call, "log_sums": sums})
@@ -229,38 +189,6 @@ def _estimate(log_sums: Tensor, k: int) -> PointEstimates:
     return PointEstimates(first - math.log(k), size)
 
 
-def _weight_blocks(
-    log_weights: LogWeights, points: Tensor, index: int, n_draws: int, seed: int, block: NoiseBlock
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield (first draw, log weights [block.draws, n]) for each noise block of one block of points."""
-    for draw_index, start in enumerate(range(0, n_draws, block.draws)):
-        generator = _block_generator(seed, index, draw_index, points.device)
-        weights = log_weights(points, block.draws, generator)
-        yield start, _checked(weights, (block.draws, len(points)), "log_weights")
-
-
-def _block_generator(seed: int, point_block: int, draw_block: int, device: torch.device) -> torch.Generator:
-    """The generator of one noise block; SeedSequence keeps neighbouring blocks independent."""
-    entropy = np.random.SeedSequence([seed, point_block, draw_block]).generate_state(1, np.uint64)
-    return torch.Generator(device=device).manual_seed(int(entropy[0] >> np.uint64(1)))
-
-
-def _checked(values: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
-    """`values` on the CPU in float64, after checking their shape and that none is NaN."""
-    if tuple(values.shape) != shape:
-        raise ValueError(f"{name} gave shape {tuple(values.shape)} where {shape} was due")
-    # To the CPU first: not every accelerator has float64.
-    values = values.detach().cpu().to(torch.float64)
-    if bool(torch.isnan(values).any()):
-        raise ValueError(f"{name} gave NaN for {int(torch.isnan(values).sum())} of {values.numel()} values")
-    return values
-
-
-def _check_data(x: Tensor) -> None:
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError("there are no images to evaluate; give at least one along the first dimension")
-
-
 def _check_draws(n_samples: int) -> None:
     if n_samples < 1:
         raise CapabilityError(f"an ELBO needs at least 1 draw of z, not {n_samples}; 1 is unbiased already")
@@ -273,29 +201,3 @@ def _check_ks(ks: Sequence[int]) -> list[int]:
     if min(ks) < 1:
         raise CapabilityError(f"L_K averages K >= 1 importance weights, not {min(ks)}; K = 1 gives the ELBO")
     return sorted(set(ks))
-
-
-def _check_call(x: Tensor, block: NoiseBlock, max_evaluations: int) -> None:
-    _check_data(x)
-    size = min(block.points, len(x)) * block.draws
-    if max_evaluations < size:
-        raise CapabilityError(
-            f"max_evaluations={max_evaluations} is below one noise block of {min(block.points, len(x))} "
-            f"points x {block.draws} draws; {size} works, or a smaller noise_block (which changes the draws)"
-        )
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed, rather than map and clear pages anew for every block's tensors.
-
-    It hands back freed memory beyond limits that follow the largest block freed so far, up to 32 MiB. Without
-    this a fifth to a third of an estimate's time can go there; elsewhere than under glibc it does nothing.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
-
-
-def _bar(n_points: int, n_draws: int, block: NoiseBlock, title: str, progress: bool | None) -> tqdm[Never]:
-    calls = math.ceil(n_points / block.points) * math.ceil(n_draws / block.draws)
-    # tqdm itself writes to standard error, and `disable=None` means "unless that is a terminal".
-    disable = None if progress is None else not progress
-    return tqdm(total=calls, desc=title, unit="block", delay=2.0, disable=disable, leave=False)

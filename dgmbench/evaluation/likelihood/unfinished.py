@@ -12,7 +12,7 @@ from dgmbench.evaluation.subject import Subject
 from dgmbench.files import sha256_json
 from dgmbench.models.registry import family_module
 from dgmbench.provenance import code_key
-from dgmbench.training.runs import CHECKPOINTS
+from dgmbench.training.alone import CHECKPOINTS
 
 
 def store_folder(dataset: str, model: str) -> Path:

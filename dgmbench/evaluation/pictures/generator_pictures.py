@@ -17,14 +17,8 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.measure import measure
-from dgmbench.evaluation.pictures.latent_pictures import (
-    CLASS_PAIRS,
-    PAIRS,
-    STEPS,
-    STRENGTHS,
-    LatentSheet,
-    write_sheets,
-)
+from dgmbench.evaluation.pictures.latent_pictures import CLASS_PAIRS, PAIRS, STEPS, STRENGTHS
+from dgmbench.evaluation.pictures.sheets import LatentSheet, write_sheets
 from dgmbench.evaluation.spaces.latent_geometry import Codes, linear, spherical
 from dgmbench.evaluation.spaces.latents import has_codes
 from dgmbench.evaluation.subject import Subject

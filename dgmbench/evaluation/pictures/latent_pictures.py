@@ -9,17 +9,21 @@ that the probes use, so that no image is encoded twice.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from dgmbench.evaluation.arrays import save_arrays
 from dgmbench.evaluation.measure import measure
+from dgmbench.evaluation.pictures.sheets import (
+    LatentSheet,
+    decoded_images,
+    for_model,
+    levels_of,
+    sheet_levels,
+    write_sheets,
+)
 from dgmbench.evaluation.spaces.latent_geometry import (
     Codes,
     Quantiles,
@@ -28,9 +32,8 @@ from dgmbench.evaluation.spaces.latent_geometry import (
     plane,
     spherical,
 )
-from dgmbench.evaluation.spaces.latents import INFERS, Decoder, codes_of
+from dgmbench.evaluation.spaces.latents import INFERS, codes_of
 from dgmbench.evaluation.subject import Subject
-from dgmbench.files import write_json
 from dgmbench.models.capabilities import CanDecode, CanEncode
 from dgmbench.models.parts.densities import standard_normal_log_prob
 from dgmbench.results import Record
@@ -41,27 +44,6 @@ GRID = 20
 PAIRS, STEPS = 5, 10
 CLASS_PAIRS = 5
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-# Latents that are decoded at once.
-BLOCK = 500
-
-
-@dataclass(frozen=True)
-class LatentSheet:
-    """Images in rows, and the words around them.
-
-    images: uint8 ``[rows * columns, C, H, W]`` of 0..levels-1, row by row. row_labels, column_labels: one
-    each, or none at all.
-    """
-
-    role: str
-    title: str
-    caption: str
-    images: np.ndarray[Any, np.dtype[np.uint8]]
-    rows: int
-    columns: int
-    levels: int
-    row_labels: tuple[str, ...] = ()
-    column_labels: tuple[str, ...] = ()
 
 
 @measure(needs=(CanEncode, INFERS), reads=("probe_pool", "parzen"), first_seed=True)
@@ -74,17 +56,6 @@ def pictures(subject: Subject, folder: Path) -> Iterator[Record]:
     if sheets:
         write_sheets(folder, f"latent-{subject.run.info['seed']}", sheets)
     return iter(())
-
-
-def write_sheets(folder: Path, stem: str, sheets: Sequence[LatentSheet]) -> None:
-    """``<stem>.npz``, the images by role, and ``<stem>.json``, the words around them."""
-    save_arrays(folder / f"{stem}.npz", **{sheet.role: sheet.images for sheet in sheets})
-    write_json(folder / f"{stem}.json", [_words(sheet) for sheet in sheets])
-
-
-def _words(sheet: LatentSheet) -> dict[str, Any]:
-    words = asdict(sheet)
-    return {field.name: words[field.name] for field in fields(sheet) if field.name != "images"}
 
 
 def latent_sheets(subject: Subject) -> Iterator[LatentSheet]:
@@ -109,7 +80,7 @@ def reconstructions(subject: Subject, codes: Codes) -> LatentSheet:
     columns = min(SHOWN, len(codes))
     bands = min(BANDS, len(codes) // columns)
     n = bands * columns
-    above, below = _levels_of(subject, subject.pixels("test", n)), _decoded(subject, codes[:n])
+    above, below = levels_of(subject, subject.pixels("test", n)), decoded_images(subject, codes[:n])
     parts = [images[i * columns : (i + 1) * columns] for i in range(bands) for images in (above, below)]
     return LatentSheet(
         "reconstructions",
@@ -118,7 +89,7 @@ def reconstructions(subject: Subject, codes: Codes) -> LatentSheet:
         np.concatenate(parts),
         rows=2 * bands,
         columns=columns,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
         row_labels=("test", "decoded") * bands,
     )
 
@@ -135,10 +106,10 @@ def manifold(subject: Subject) -> LatentSheet:
         "The latent plane",
         f"Mean images on a grid of {GRID}x{GRID} codes, evenly spaced on the unit square and taken through "
         f"{how}; the first latent grows to the right, the second upwards.",
-        _decoded(subject, plane(GRID, quantiles)),
+        decoded_images(subject, plane(GRID, quantiles)),
         rows=GRID,
         columns=GRID,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
     )
 
 
@@ -147,10 +118,10 @@ def interpolation(subject: Subject, codes: Codes) -> LatentSheet:
     pairs = min(PAIRS, len(codes) // 2)
     starts, ends = codes[0 : 2 * pairs : 2], codes[1 : 2 * pairs : 2]
     routes = np.stack([linear(starts, ends, STEPS), spherical(starts, ends, STEPS)], axis=1)
-    between = _decoded(subject, routes.reshape(-1, codes.shape[1])).reshape(
+    between = decoded_images(subject, routes.reshape(-1, codes.shape[1])).reshape(
         pairs, 2, STEPS, *subject.data.shape
     )
-    real = _levels_of(subject, subject.pixels("test", 2 * pairs)).reshape(pairs, 2, 1, 1, *subject.data.shape)
+    real = levels_of(subject, subject.pixels("test", 2 * pairs)).reshape(pairs, 2, 1, 1, *subject.data.shape)
     left, right = (np.broadcast_to(real[:, i], (pairs, 2, 1, *subject.data.shape)) for i in range(2))
     return LatentSheet(
         "interpolation",
@@ -161,7 +132,7 @@ def interpolation(subject: Subject, codes: Codes) -> LatentSheet:
         np.concatenate([left, between, right], axis=2).reshape(-1, *subject.data.shape),
         rows=2 * pairs,
         columns=STEPS + 2,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
         row_labels=("straight", "arc") * pairs,
     )
 
@@ -180,10 +151,10 @@ def arithmetic(subject: Subject, codes: Codes) -> Iterator[LatentSheet]:
     chosen = [int(np.flatnonzero(labels["test"] == source)[0]) for source, _ in pairs]
     vectors = np.stack([attribute_vector(train, train_labels, *pair) for pair in pairs])
     moved = codes[chosen][:, None] + np.array(STRENGTHS)[:, None] * vectors[:, None]
-    decoded = _decoded(subject, moved.reshape(-1, codes.shape[1])).reshape(
+    decoded = decoded_images(subject, moved.reshape(-1, codes.shape[1])).reshape(
         len(pairs), len(STRENGTHS), *subject.data.shape
     )
-    real = _levels_of(subject, subject.pixels("test")[chosen])[:, None]
+    real = levels_of(subject, subject.pixels("test")[chosen])[:, None]
     yield LatentSheet(
         "arithmetic",
         "Latent arithmetic",
@@ -192,7 +163,7 @@ def arithmetic(subject: Subject, codes: Codes) -> Iterator[LatentSheet]:
         np.concatenate([real, decoded], axis=1).reshape(-1, *subject.data.shape),
         rows=len(pairs),
         columns=len(STRENGTHS) + 1,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
         row_labels=tuple(f"{source} to {target}" for source, target in pairs),
         column_labels=("test", *(f"{strength:g}" for strength in STRENGTHS)),
     )
@@ -207,7 +178,7 @@ def has_standard_prior(model: object) -> bool:
         return False
     z = torch.tensor([[0.0], [0.5], [-2.0]]).expand(3, model.latent_dim)
     with torch.no_grad():
-        found = model.prior_log_prob(_for_model(model, z))
+        found = model.prior_log_prob(for_model(model, z))
     return torch.allclose(found.double().cpu(), standard_normal_log_prob(z).double(), atol=1e-4)
 
 
@@ -221,36 +192,3 @@ def _code_quantiles(subject: Subject) -> Quantiles:
     codes = codes_of(subject, "train", subject.settings.probe_pool)
     assert codes is not None
     return lambda probabilities, place: np.quantile(codes[:, place], probabilities)
-
-
-# Images
-
-
-def _levels(subject: Subject) -> int:
-    """Levels of a sheet: those of gray images, and 256 for the probabilities of binary ones."""
-    return 256 if subject.view.is_binary else subject.levels
-
-
-def _levels_of(subject: Subject, images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Intensities in [0, 1] as a sheet's levels; a mean outside, as a linear model has, at the end."""
-    if not bool(torch.isfinite(images).all()):
-        raise ValueError("there are decoded images that are not finite")
-    top = _levels(subject) - 1
-    return (images.double() * top).round().clamp(0, top).to(torch.uint8).cpu().numpy()
-
-
-def _decoded(subject: Subject, codes: Codes) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Mean images of ``codes [n, latent]`` in a sheet's levels."""
-    model = cast(Decoder, subject.run.model)
-    with torch.no_grad():
-        z = _for_model(model, torch.from_numpy(np.ascontiguousarray(codes)))
-        images = torch.cat([model.decode(part) for part in z.split(BLOCK)])
-    return _levels_of(subject, images)
-
-
-def _for_model(model: object, z: Tensor) -> Tensor:
-    """`z` on the device of the model and in its precision."""
-    assert isinstance(model, torch.nn.Module)
-    tensors = itertools.chain(model.parameters(), model.buffers())
-    like = next(tensor for tensor in tensors if tensor.is_floating_point())
-    return z.to(like)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.measure import measure
-from dgmbench.evaluation.pictures.latent_pictures import LatentSheet, write_sheets
+from dgmbench.evaluation.pictures.sheets import LatentSheet, write_sheets
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import SamplesGivenCondition
 from dgmbench.results import Record

@@ -18,7 +18,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from dgmbench.models.adversarial.game import Adversarial, AdversarialSettings, Discriminator
+from dgmbench.models.adversarial.discriminator import Discriminator
+from dgmbench.models.adversarial.game import Adversarial
+from dgmbench.models.adversarial.game_settings import AdversarialSettings
 from dgmbench.models.parts.bodies import KERNEL, PADDING, STRIDE, halvings
 from dgmbench.models.parts.matrices import as_matrices
 

@@ -1,4 +1,4 @@
-"""What all generative adversarial networks here share: the game, its objectives, and what is kept of it.
+"""What all generative adversarial networks here share: the turns of the two players, sampling, features.
 
 The discriminator moves at every step, each time on a batch of its own, the generator after every k-th
 (Goodfellow et al. 2014, algorithm 1). Images are drawn from an exponential average of the generator's
@@ -10,134 +10,34 @@ level's width before the discriminator sees it; otherwise the noise alone would 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
+from dgmbench.models.adversarial.collapse import sign_of_collapse
+from dgmbench.models.adversarial.discriminator import Discriminator
+from dgmbench.models.adversarial.game_settings import AdversarialSettings
 from dgmbench.models.adversarial.objectives import (
-    Objective,
     accuracy,
     discriminator_loss,
     generator_loss,
     generator_signal,
     gradient_penalty,
 )
-from dgmbench.models.base import Model, ModelSettings
+from dgmbench.models.base import Model
 from dgmbench.models.parts.average import ParameterAverage
 from dgmbench.models.parts.densities import standard_normal_log_prob
-from dgmbench.settings.block import Pair
-from dgmbench.settings.budget import MomentDecay, TrainingBudget
 from dgmbench.terms import LEVELLED, ViewName
 
 # The strip of training progress: images of so many fixed z after 1, 2, 4, ... moves of the generator.
 STRIP_IMAGES, STRIP_FRAMES = 10, 20
 # Features of a layer are pooled to so many cells each way at most (Radford et al. 2015, section 5.1).
 POOLED = 4
-
-
-class AdversarialTraining(TrainingBudget):
-    """A GAN's budget: Adam as in Radford et al. 2015, and the last epoch, since no loss ranks epochs."""
-
-    learning_rate: float = Field(2e-4, gt=0, description="Adam's step size of both networks")
-    betas: Pair[MomentDecay] = Field((0.5, 0.999), description="Adam's moment decays")
-    select: Literal["last"] = Field("last", description="only 'last': no loss ranks a GAN's epochs")
-
-
-class AdversarialSettings(ModelSettings):
-    """The game; families add their networks."""
-
-    latent_dim: PositiveInt = Field(64, description="dimensions of z")
-    objective: Objective = Field("non_saturating", description="what the two networks descend")
-    discriminator_steps: PositiveInt = Field(1, description="k, its moves to each of the generator")
-    discriminator_rate: PositiveFloat = Field(1.0, description="its step size over the generator's")
-    discriminator_norm: Literal["none", "batch", "spectral"] = Field(
-        "none", description="batch norm, or the largest singular value of each layer held at 1"
-    )
-    gradient_penalty: PositiveFloat = Field(10.0, description="wasserstein_gp only: weight of the penalty")
-    average: float = Field(0.0, ge=0, lt=1, description="decay of the generator's average; 0: there is none")
-    least_variance: float = Field(
-        0.05,
-        ge=0,
-        description="collapsed if the samples' variance over the images' stays below this, "
-        "after it was above or at the end",
-    )
-    least_signal: float = Field(
-        1e-3, ge=0, description="collapsed if the generator's loss stays flatter in D's output than this"
-    )
-    most_accuracy: float = Field(
-        1.0,
-        gt=0.5,
-        le=1,
-        description="collapsed if D's accuracy stays above this, but for wasserstein_gp; 1: whatever it is, "
-        "since a generator may recover from it",
-    )
-    patience: PositiveInt = Field(
-        10, description="epochs, or looks at validation, that 'stays' stands for; at most all of them"
-    )
-    training: AdversarialTraining = AdversarialTraining()
-
-    @model_validator(mode="after")
-    def _separate(self) -> Self:
-        if self.objective == "wasserstein_gp" and self.discriminator_norm == "batch":
-            # Gulrajani et al. 2017, section 4: the penalty is of each image's own gradient.
-            raise ValueError(
-                "objective: wasserstein_gp cannot have discriminator_norm: batch (DCGAN's default); "
-                "none and spectral work"
-            )
-        return self
-
-
-class Discriminator(nn.Module):
-    """Layers one after the other, and one linear output.
-
-    Args:
-        layers: each takes the output of the one before; the first takes images scaled to [-1, 1].
-        width: features of an image after the last layer, flattened.
-        draw: sets the first weights of the output layer.
-        spectral: hold the largest singular value of every weight at 1 (Miyato et al. 2018, eq. 8).
-        dropout: share of features dropped after each layer.
-    """
-
-    def __init__(
-        self,
-        layers: Sequence[nn.Module],
-        width: int,
-        *,
-        spectral: bool,
-        dropout: float,
-        draw: Callable[[nn.Module], None] | None = None,
-    ) -> None:
-        super().__init__()
-        self.layers, self.verdict = nn.ModuleList(layers), nn.Linear(width, 1)
-        if draw is not None:
-            draw(self.verdict)
-        self.dropout = dropout
-        if spectral:
-            for module in list(self.modules()):
-                if isinstance(module, (nn.Linear, nn.Conv2d)):
-                    spectral_norm(module)
-
-    def features(self, x: Tensor, noise: torch.Generator | None = None) -> list[Tensor]:
-        """What each layer gives for ``x [n, C, H, W]`` in [0, 1]; `noise` draws dropout, None has none."""
-        hidden, found = 2 * x - 1, []
-        for layer in self.layers:
-            hidden = layer(hidden)
-            if noise is not None and self.dropout > 0:
-                kept = torch.rand(hidden.shape, generator=noise, device=hidden.device) >= self.dropout
-                hidden = hidden * kept / (1 - self.dropout)
-            found.append(hidden)
-        return found
-
-    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> Tensor:
-        """Outputs s(x), ``[n]``."""
-        return self.verdict(self.features(x, noise)[-1].flatten(1)).squeeze(1)
 
 
 class Adversarial(Model):
@@ -240,37 +140,8 @@ class Adversarial(Model):
         }
 
     def collapse(self, curves: Mapping[str, Sequence[float]]) -> str | None:
-        """Whether all samples have become alike, or the generator is no longer told what to do.
-
-        The latter shows as a loss that is flat in D's output, or as images that D never mistakes (but under
-        Wasserstein, where the better the critic the better the gradient; Arjovsky et al. 2017, section 3).
-        """
-        training = self.settings.training
-        looks = max(training.epochs // training.validate_every, 1)
-        seen = len(curves.get("train/discriminator_accuracy", ()))
-        if seen == training.epochs and int(self.moves) == 0:
-            return f"the generator never moved (discriminator_steps: {self.settings.discriminator_steps})"
-        samples, images = (curves.get(f"valid/{kind}_variance", ()) for kind in ("sample", "image"))
-        ratios = [own / real if real > 0 else 1.0 for own, real in zip(samples, images, strict=True)]
-        # A generator starts with images alike: it has collapsed if it once drew others, or if it ends so.
-        begun = max(ratios, default=0.0) >= self.settings.least_variance or len(ratios) >= looks
-        if begun and self._stays_below(ratios, self.settings.least_variance, looks):
-            return f"samples varied {ratios[-1]:.2g} times as much as images"
-        signals = curves.get("train/generator_signal", ())
-        if self._stays_below(signals, self.settings.least_signal, training.epochs):
-            return f"the generator's loss was flat (a signal of {signals[-1]:.2g})"
-        errors = [1 - accuracy for accuracy in curves.get("train/discriminator_accuracy", ())]
-        if self.objective != "wasserstein_gp" and self._stays_below(
-            errors, 1 - self.settings.most_accuracy, training.epochs
-        ):
-            return f"the discriminator was saturated (an accuracy of {1 - errors[-1]:.4f})"
-        return None
-
-    def _stays_below(self, values: Sequence[float], limit: float, most: int) -> bool:
-        """Whether the last `patience` values are, or all where there are no more than `most`."""
-        patience = min(self.settings.patience, most)
-        last = values[-patience:]
-        return len(last) == patience and max(last) < limit
+        """Whether the game has collapsed: see `sign_of_collapse`."""
+        return sign_of_collapse(curves, self.settings, int(self.moves))
 
     def _discriminator_losses(
         self, x: Tensor, drawn: Tensor, noise: torch.Generator | None

@@ -13,7 +13,9 @@ import itertools
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from torch import nn
 
-from dgmbench.models.adversarial.game import Adversarial, AdversarialSettings, Discriminator
+from dgmbench.models.adversarial.discriminator import Discriminator
+from dgmbench.models.adversarial.game import Adversarial
+from dgmbench.models.adversarial.game_settings import AdversarialSettings
 from dgmbench.models.parts.maxout import Maxout
 from dgmbench.models.parts.mlp import ACTIVATIONS, Activation, mlp
 

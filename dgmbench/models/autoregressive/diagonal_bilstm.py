@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from dgmbench.data.schema import Schema
 from dgmbench.models.autoregressive.causal import CachedPointwise, CausalConv
-from dgmbench.models.autoregressive.lane_lstm import LaneLSTM, Plan
+from dgmbench.models.autoregressive.lane_lstm import LaneLSTM
+from dgmbench.models.autoregressive.lane_plan import Plan
 from dgmbench.models.autoregressive.pixelrnn import PixelRNN, PixelRNNSettings, lstm_step
 
 

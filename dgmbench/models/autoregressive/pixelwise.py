@@ -5,32 +5,26 @@ Kalchbrenner & Kavukcuoglu 2016, eq. 1 and 2). An architecture gives the last ma
 for a whole image at once and in `start_cache` for one pixel after the other; two 1x1 convolutions and the
 output distribution follow (table 1). Binary images get a Bernoulli per sub-pixel, gray and colour ones an
 L-way softmax or a mixture of discretised logistics.
-
-Sampling computes each activation once and keeps it, instead of a full pass per pixel: the same
-distribution, and the same images for the same generator.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import math
-import os
-import shutil
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
-from dgmbench.errors import CapabilityError, SettingsError
-from dgmbench.models.autoregressive.causal import CachedPointwise, CausalConv
+from dgmbench.errors import SettingsError
+from dgmbench.models.autoregressive.causal import CausalConv
+from dgmbench.models.autoregressive.completion import CachedHead, Completion, PixelCache
 from dgmbench.models.autoregressive.outputs import Bernoulli, LogisticMixture, PixelOutput, Softmax
+from dgmbench.models.autoregressive.training_passes import PiecewiseLoss, piece_count, require_compiler
 from dgmbench.models.base import Model, ModelSettings
 
 
@@ -51,29 +45,6 @@ class AutoregressiveSettings(ModelSettings):
         if self.view == "binary" and self.output != "softmax":
             raise ValueError(f"output: {self.output} needs view: gray; binary pixels have a Bernoulli each")
         return self
-
-
-# With fewer images torch runs 1x1 convolutions on one thread through a slower library.
-LEAST_PIECE = 16
-
-
-class PixelCache(Protocol):
-    """A network's activations so far, so that a pixel costs no pass over the whole image."""
-
-    def start_row(self, i: int) -> None:
-        """Begin row `i`; all pixels above it are final."""
-        ...
-
-    def hidden_at(self, pixel: Tensor, i: int, j: int) -> Tensor:
-        """``[n, width]`` features of pixel (i, j), given its earlier channels in ``pixel [n, C]``.
-
-        Pixels are scaled to [-1, 1]. A pixel may be asked for again, with more of its channels known.
-        """
-        ...
-
-    def store(self, pixel: Tensor, i: int, j: int) -> None:
-        """Make the finished ``pixel [n, C]`` visible to later ones."""
-        ...
 
 
 class Autoregressive(Model):
@@ -177,18 +148,11 @@ class Autoregressive(Model):
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean negative log-likelihood of a batch, nats per image."""
         x = batch.x
-        pieces = self._pieces(x)
+        pieces = piece_count(x, self.piece_pixels)
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if pieces <= 1 or not parameters or x.requires_grad or not torch.is_grad_enabled():
             return {"loss": -self.log_prob(x).mean()}
-        return {"loss": _PiecewiseLoss.apply(self, x.chunk(pieces), *parameters)}
-
-    def _pieces(self, x: Tensor) -> int:
-        """In how many parts a training batch is worked through; one on a GPU."""
-        if self.piece_pixels is None or x.device.type != "cpu":
-            return 1
-        images = max(LEAST_PIECE, self.piece_pixels // (x.shape[2] * x.shape[3]))
-        return math.ceil(len(x) / images)
+        return {"loss": PiecewiseLoss.apply(self.log_prob, x.chunk(pieces), *parameters)}
 
     def encode(self, x: Tensor) -> Tensor:
         """Last hidden layer but one averaged over the image's pixels, ``[n, head_features]``."""
@@ -223,99 +187,15 @@ class Autoregressive(Model):
             raise ValueError(f"given says of each pixel whether it is: a bool tensor, not {given.dtype}")
         # Cached states are float32, whatever precision full passes are run in.
         with torch.autocast(x.device.type, enabled=False):
-            return self._completed(x, given, generator)
+            uniforms = torch.rand(x.shape, generator=generator, device=x.device, dtype=torch.float64)
+            head = CachedHead([self.head, self.head2, self.output])
+            completion = Completion(self.distribution, self.start_cache(len(x)), head, self._scaled)
+            drawn = completion.complete(x, given, uniforms)
+        return drawn if self.view.is_binary else drawn.long()
 
     def _check_shape(self, x: Tensor) -> None:
         if tuple(x.shape[1:]) != tuple(self.image_shape):
             raise ValueError(f"images of shape {tuple(x.shape[1:])}; this model's are {self.image_shape}")
-
-    def _completed(self, x: Tensor, given: Tensor, generator: torch.Generator) -> Tensor:
-        uniforms = torch.rand(x.shape, generator=generator, device=x.device, dtype=torch.float64)
-        given = given.expand_as(x)
-        drawn = torch.where(given, x, 0)
-        missing = (~given).any(0).any(0).tolist()
-        rows = max((i + 1 for i, row in enumerate(missing) if any(row)), default=0)
-        cache, head = self.start_cache(len(x)), _CachedHead(self)
-        for i in range(rows):
-            cache.start_row(i)
-            for j in range(x.shape[3]):
-                pixel = drawn[:, :, i, j]
-                if missing[i][j]:
-                    self._draw(pixel, given[:, :, i, j], uniforms[:, :, i, j], cache, head, i, j)
-                else:
-                    cache.hidden_at(self._scaled(pixel), i, j)
-                cache.store(self._scaled(pixel), i, j)
-        return drawn if self.view.is_binary else drawn.long()
-
-    def _draw(
-        self,
-        pixel: Tensor,
-        given: Tensor,
-        uniforms: Tensor,
-        cache: PixelCache,
-        head: _CachedHead,
-        i: int,
-        j: int,
-    ) -> None:
-        """Fill in ``pixel [n, C]`` in place, channel by channel."""
-        for c in range(pixel.shape[1]):
-            if c < self.groups:
-                raw = head(cache.hidden_at(self._scaled(pixel), i, j))
-            value = self.distribution.draw(raw, pixel, c, uniforms[:, c]).to(pixel.dtype)
-            pixel[:, c] = torch.where(given[:, c], pixel[:, c], value)
-
-
-def require_compiler(device: torch.device) -> None:
-    """Say in time what torch.compile would fail at in the first step.
-
-    Raises:
-        CapabilityError: where torch has nothing to compile with for `device`.
-    """
-    if device.type == "cpu":
-        names = [name for name in (os.environ.get("CXX"), "g++", "clang++") if name]
-        missing = None if any(map(shutil.which, names)) else "a C++ compiler (CXX, g++ or clang++)"
-    else:
-        missing = None if importlib.util.find_spec("triton") else "Triton"
-    if missing:
-        raise CapabilityError(f"compile: true needs {missing} for '{device.type}'; leave it at false")
-
-
-class _PiecewiseLoss(torch.autograd.Function):
-    """Mean negative log-likelihood of a batch in parts; the gradient of a part is taken at once.
-
-    Activations of one part alone are ever held.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, model: Autoregressive, parts: tuple[Tensor, ...], *parameters: Tensor) -> Tensor:
-        count = sum(len(part) for part in parts)
-        losses, gradients = [], [torch.zeros_like(parameter) for parameter in parameters]
-        for part in parts:
-            with torch.enable_grad():
-                loss = -model.log_prob(part).sum() / count
-            for total, new in zip(gradients, torch.autograd.grad(loss, parameters), strict=True):
-                total += new
-            losses.append(loss.detach())
-        ctx.save_for_backward(*gradients)
-        return torch.stack(losses).sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, *(grad * gradient for gradient in ctx.saved_tensors)
-
-
-class _CachedHead:
-    """The layers after the hidden features, at single pixels."""
-
-    def __init__(self, model: Autoregressive) -> None:
-        self.layers = [CachedPointwise(layer) for layer in (model.head, model.head2, model.output)]
-
-    def __call__(self, hidden: Tensor) -> Tensor:
-        """``[n, width]`` to ``[n, size]``."""
-        for layer in self.layers:
-            hidden = layer(F.relu(hidden))
-        return hidden
 
 
 def output_distribution(settings: AutoregressiveSettings, channels: int, levels: int) -> PixelOutput:

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dgmbench.models.autoregressive.causal import CachedConv, CausalConv, OddInt
-from dgmbench.models.autoregressive.lane_lstm import LaneLSTM, Plan
+from dgmbench.models.autoregressive.lane_lstm import LaneLSTM
+from dgmbench.models.autoregressive.lane_plan import Plan
 from dgmbench.models.autoregressive.pixelrnn import PixelRNN, PixelRNNSettings, lstm_step
 
 

@@ -29,13 +29,8 @@ from dgmbench.models.base import Model, Supervision
 from dgmbench.models.latent.decoding import bernoulli_scorer
 from dgmbench.models.parts.bodies import BodySettings, build_decoder, build_encoder
 from dgmbench.models.parts.densities import gaussian_log_prob, standard_normal_log_prob
-from dgmbench.models.parts.observations import (
-    Bernoulli,
-    ObservationSettings,
-    build_observation,
-    full_precision,
-    is_density,
-)
+from dgmbench.models.parts.observation_settings import ObservationSettings, is_density
+from dgmbench.models.parts.observations import Bernoulli, build_observation, full_precision
 
 Score = Callable[[Tensor], Tensor]
 

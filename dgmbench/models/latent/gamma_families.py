@@ -1,4 +1,4 @@
-"""Gamma, Beta and Dirichlet variables as latent families, in the coordinates of `latent_families`."""
+"""Gamma, Beta and Dirichlet variables as latent families, in the coordinates of `latent_family`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dgmbench.models.latent.reparameterised import LatentFamily, Parameters, uniform
+from dgmbench.models.latent.latent_family import LatentFamily, Parameters, uniform
 
 # Keeps log(u) / concentration far from overflow.
 LEAST_CONCENTRATION = 1e-3

@@ -8,7 +8,8 @@ from pydantic import Field, PositiveFloat
 
 from dgmbench.models.base import ModelSettings
 from dgmbench.models.latent.gamma_families import Beta, Dirichlet, Gamma
-from dgmbench.models.latent.reparameterised import Cauchy, Laplace, LatentFamily, Logistic, Normal, StudentT
+from dgmbench.models.latent.latent_family import LatentFamily
+from dgmbench.models.latent.location_scale import Cauchy, Laplace, Logistic, Normal, StudentT
 from dgmbench.settings.block import Pair
 
 FamilyName = Literal["normal", "laplace", "student_t", "logistic", "cauchy", "gamma", "beta", "dirichlet"]

@@ -23,16 +23,11 @@ from dgmbench.data.schema import Schema
 from dgmbench.errors import CapabilityError
 from dgmbench.models.base import Model
 from dgmbench.models.latent.decoding import bernoulli_scorer
+from dgmbench.models.latent.latent_family import Parameters
 from dgmbench.models.latent.posteriors import PosteriorSettings, build_family
-from dgmbench.models.latent.reparameterised import Parameters
 from dgmbench.models.parts.bodies import BodySettings, build_decoder, build_encoder
-from dgmbench.models.parts.observations import (
-    Bernoulli,
-    ObservationSettings,
-    build_observation,
-    full_precision,
-    is_density,
-)
+from dgmbench.models.parts.observation_settings import ObservationSettings, is_density
+from dgmbench.models.parts.observations import Bernoulli, build_observation, full_precision
 
 
 class VAESettings(BodySettings, ObservationSettings, PosteriorSettings):

@@ -9,8 +9,9 @@ import torch
 from finding_checks import check, context, table, trace
 from pydantic import ValidationError
 
+from dgmbench.controls.gans.discriminators import DATA, GENERATED, GANTheorySettings
 from dgmbench.controls.gans.known_densities import Game, Mixture
-from dgmbench.controls.gans.theory import DATA, GENERATED, GANTheory, GANTheorySettings
+from dgmbench.controls.gans.theory import GANTheory
 from dgmbench.data.dataset import Dataset
 
 SMALL = {"width": 32, "steps": 400, "batch_size": 256, "draws": [30], "units": [1], "looks": [3, 30],

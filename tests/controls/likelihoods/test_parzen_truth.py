@@ -11,7 +11,8 @@ from finding_checks import check, context, table, trace
 from pydantic import ValidationError
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from dgmbench.controls.likelihoods.parzen_truth import ParzenTruth, ParzenTruthSettings, _Mixture
+from dgmbench.controls.likelihoods.parzen_duel import Mixture
+from dgmbench.controls.likelihoods.parzen_truth import ParzenTruth, ParzenTruthSettings
 from dgmbench.data.dataset import Dataset
 from dgmbench.errors import SettingsError
 
@@ -60,7 +61,7 @@ def test_the_true_log_likelihood_is_minus_the_entropy(digits: Dataset) -> None:
 
 def test_the_rival_s_density_and_samples_are_those_of_its_mixture() -> None:
     centres = torch.rand(5, 1, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    rival = _Mixture(centres, 0.1)
+    rival = Mixture(centres, 0.1)
     components = Independent(Normal(centres.flatten(1), 0.1), 1)
     reference = MixtureSameFamily(Categorical(torch.ones(5, dtype=torch.float64)), components)
     x = rival.sample(50_000, torch.Generator().manual_seed(1))

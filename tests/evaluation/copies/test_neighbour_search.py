@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dgmbench.evaluation.copies import neighbour_search
+from dgmbench.evaluation.copies import integer_search, neighbour_search
+from dgmbench.evaluation.copies.float_search import FloatSearch
 from dgmbench.evaluation.copies.neighbour_search import (
     k_nearest,
     nearest,
@@ -38,7 +39,7 @@ def brute_force(queries: Tensor, references: Tensor, k: int) -> tuple[np.ndarray
     return np.sqrt(np.take_along_axis(squared, order, 1).astype(np.float64)), order
 
 
-EXACT = neighbour_search._int8_is_exact()
+EXACT = integer_search.int8_is_exact()
 
 
 @pytest.fixture(params=["int8", "float32"])
@@ -46,7 +47,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both engines on bytes, whichever is faster here; int8 only where its products are exact."""
     if request.param == "int8" and not EXACT:
         pytest.skip("this processor's int8 products saturate")
-    monkeypatch.setattr(neighbour_search, "_int8_pays", lambda: request.param == "int8")
+    monkeypatch.setattr(integer_search, "int8_pays", lambda: request.param == "int8")
     return str(request.param)
 
 
@@ -133,7 +134,7 @@ def test_a_lowered_matmul_precision_does_not_change_the_answer(monkeypatch: pyte
     queries, references = images(30, 0), images(100, 1)
     expected = nearest(queries, references)
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
-    search = neighbour_search._FloatSearch(references, 1, 1 << 20)
+    search = FloatSearch(references, 1, 1 << 20)
     assert search.dtype == torch.float64
     assert torch.equal(nearest(queries, references)[1], expected[1])
 
@@ -141,10 +142,10 @@ def test_a_lowered_matmul_precision_does_not_change_the_answer(monkeypatch: pyte
 def test_an_int8_product_that_is_wrong_or_missing_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     saturating = lambda a, b: (a.float() @ b.float()).clamp(-(2**15), 2**15 - 1).int()  # noqa: E731
     for product in (saturating, None):
-        neighbour_search._int8_pays.cache_clear()
+        integer_search.int8_pays.cache_clear()
         monkeypatch.setattr(torch, "_int_mm", product)
-        assert not neighbour_search._int8_pays()
-    neighbour_search._int8_pays.cache_clear()
+        assert not integer_search.int8_pays()
+    integer_search.int8_pays.cache_clear()
 
 
 def test_shapes_are_flattened_and_units_kept(way: str) -> None:
@@ -173,7 +174,7 @@ def test_no_block_of_scores_is_larger_than_the_bound(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(torch, "addmm", lambda *a, **options: recorded(addmm(*a, **options)))
     monkeypatch.setattr(torch, "_int_mm", lambda *a: recorded(int_mm(*a)))
-    monkeypatch.setattr(neighbour_search, "_int8_pays", lambda: True)
+    monkeypatch.setattr(integer_search, "int8_pays", lambda: True)
     nearest(images(500, 0), images(2000, 1), 1 << 16)
     floats = len(sizes)
     nearest(levels(500, 0), levels(2000, 1), 1 << 16)

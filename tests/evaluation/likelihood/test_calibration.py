@@ -16,12 +16,12 @@ from dgmbench.evaluation.likelihood.annealing import annealed_log_likelihood
 from dgmbench.evaluation.likelihood.annealing_path import Annealing
 from dgmbench.evaluation.likelihood.bdmc import bidirectional_gap
 from dgmbench.evaluation.likelihood.estimators import (
-    NoiseBlock,
     PointEstimates,
     elbo,
     exact_log_likelihood,
     importance_sampled_log_likelihood,
 )
+from dgmbench.evaluation.likelihood.noise_blocks import NoiseBlock
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.models.parts.densities import standard_normal_log_prob
 

@@ -15,13 +15,12 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from dgmbench.blocks import BlockStore
 from dgmbench.errors import CapabilityError
 from dgmbench.evaluation.likelihood.estimators import (
-    NoiseBlock,
     PointEstimates,
-    Weigher,
     elbo,
     exact_log_likelihood,
     importance_sampled_log_likelihood,
 )
+from dgmbench.evaluation.likelihood.noise_blocks import NoiseBlock, Weigher
 
 LATENT, WIDTH, NOISE = 2, 5, 0.7
 

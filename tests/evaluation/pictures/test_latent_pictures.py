@@ -18,11 +18,11 @@ from torch import Tensor
 from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.pictures.latent_pictures import (
     STRENGTHS,
-    LatentSheet,
     has_standard_prior,
     latent_sheets,
     pictures,
 )
+from dgmbench.evaluation.pictures.sheets import LatentSheet
 from dgmbench.evaluation.spaces.latent_geometry import attribute_vector, linear, plane, spherical
 from dgmbench.files import read_json, write_json
 from dgmbench.models.adversarial.gan import GAN, GANSettings

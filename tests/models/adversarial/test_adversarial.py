@@ -1,4 +1,4 @@
-"""The game: turns, averages, collapse, the strip, and what the networks of either family look like."""
+"""The game: turns, averages, validation, the strip, and what the networks of either family look like."""
 
 from __future__ import annotations
 
@@ -7,51 +7,20 @@ from typing import Any
 
 import pytest
 import torch
+from games import batch, images, make, run
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from dgmbench.data.batch import Batch
-from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.adversarial.dcgan import DCGAN, DCGANSettings
-from dgmbench.models.adversarial.game import STRIP_FRAMES, STRIP_IMAGES, Adversarial
-from dgmbench.models.adversarial.gan import GAN, GANSettings
+from dgmbench.models.adversarial.game import STRIP_FRAMES, STRIP_IMAGES
+from dgmbench.models.adversarial.gan import GAN
 from dgmbench.models.adversarial.objectives import OBJECTIVES
-from dgmbench.models.capabilities import CanDecode, CanEncode, CanSample, NoticesCollapse, UsesTrainingMean
+from dgmbench.models.capabilities import CanDecode, CanEncode, CanSample, UsesTrainingMean
 from dgmbench.models.parts.average import ParameterAverage
 from dgmbench.models.parts.maxout import Maxout
-from dgmbench.training.closed_form import train
-from dgmbench.training.examples import Examples, Part
-from dgmbench.training.outcome import How, Outcome
-from dgmbench.training.seeding import initialising
+from dgmbench.training.outcome import How
 from dgmbench.training.trainer import Trainer
-
-MLP: dict[str, Any] = {"family": "gan", "view": "gray", "latent_dim": 4, "generator_hidden": [8],
-                       "discriminator_hidden": [8, 6]}  # fmt: skip
-CONV: dict[str, Any] = {"family": "dcgan", "view": "gray", "latent_dim": 4, "channels": [4, 6]}
-BUDGET = {"epochs": 4, "batch_size": 8, "learning_rate": 0.01}
-
-
-def make(family: str = "gan", shape: tuple[int, int, int] = (1, 8, 8), **settings: Any) -> Adversarial:
-    kind, schema, base = {"gan": (GAN, GANSettings, MLP), "dcgan": (DCGAN, DCGANSettings, CONV)}[family]
-    with initialising("test", family):
-        return kind(schema.model_validate(base | {"training": BUDGET} | settings), image_schema(shape, 17))
-
-
-def images(n: int = 50) -> Examples:
-    generator = torch.Generator().manual_seed(0)
-    draws = [torch.randint(17, (size, 1, 8, 8), generator=generator).to(torch.uint8) for size in (n, 251)]
-    return Examples(Part(draws[0]), Part(draws[1]), 0)
-
-
-def run(model: Adversarial, checkpoint: Path | None = None) -> Outcome:
-    how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=0.0, fingerprint="gan")
-    return train(model, images(), model.settings.training, 0, how)
-
-
-def batch(n: int = 10) -> Tensor:
-    return torch.rand((n, 1, 8, 8), generator=torch.Generator().manual_seed(1))
-
 
 # Turns
 
@@ -199,53 +168,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
         assert torch.equal(value, resumed.state_dict()[key]), key
 
 
-# Collapse
-
-
-def curves(ratio: float, signal: float, looks: int) -> dict[str, list[float]]:
-    return {
-        "valid/sample_variance": [0.1] * 5 + [0.1 * ratio] * looks,
-        "valid/image_variance": [0.1] * (5 + looks),
-        "train/generator_signal": [0.5] * 5 + [signal] * looks,
-    }
-
-
-def test_collapse_is_told_once_it_lasts() -> None:
-    model = make(patience=3)
-    assert isinstance(model, NoticesCollapse)
-    assert model.collapse(curves(0.9, 0.5, 10)) is None
-    assert model.collapse(curves(0.01, 0.5, 2)) is None
-    assert model.collapse(curves(0.01, 0.5, 3)) == "samples varied 0.01 times as much as images"
-    assert "flat" in str(model.collapse(curves(0.9, 1e-5, 3)))
-    assert model.collapse({}) is None
-
-
-def test_samples_that_are_still_alike_at_the_start_have_not_collapsed() -> None:
-    """An untrained generator draws hardly anything but gray."""
-    model = make(patience=3, training={"epochs": 9})
-
-    def ratios(*values: float) -> dict[str, list[float]]:
-        return {"valid/sample_variance": list(values), "valid/image_variance": [1.0] * len(values)}
-
-    assert model.collapse(ratios(0.02, 0.02, 0.03, 0.04)) is None
-    assert model.collapse(ratios(0.02, 0.02, 0.03, 0.04, 0.3, 0.9)) is None
-    told = "samples varied 0.01 times as much as images"
-    assert model.collapse(ratios(0.02, 0.3, 0.01, 0.01)) is None
-    assert model.collapse(ratios(0.02, 0.3, 0.01, 0.01, 0.01)) == told
-    # Never begun, at the end of the training.
-    assert model.collapse(ratios(*[0.01] * 8)) is None and model.collapse(ratios(*[0.01] * 9)) == told
-
-
-def test_a_generator_that_draws_one_image_is_found_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make(patience=2)
-    constant = nn.Linear(4, 64)
-    with torch.no_grad():
-        constant.weight.zero_()
-    model.generator = nn.Sequential(constant)
-    monkeypatch.setattr(model, "rate_of", lambda phase: 1e-12)
-    outcome = run(model)
-    assert outcome.status == "collapsed"
-    assert outcome.reason is not None and outcome.reason.endswith("in epoch 4")
+# Validation
 
 
 def test_variances_of_validation_are_those_of_the_images() -> None:
@@ -330,28 +253,6 @@ def test_a_penalty_of_each_image_refuses_batch_norm() -> None:
         make("dcgan", objective="wasserstein_gp")
     with pytest.raises(SettingsError, match="'channels' has 4 entries"):
         make("dcgan", channels=[2, 2, 2, 2])
-
-
-def test_a_saturated_discriminator_is_told_but_not_of_wasserstein() -> None:
-    sure = {"train/discriminator_accuracy": [0.8, *[0.9999] * 3]}
-    long: dict[str, Any] = {"training": {"epochs": 9}, "most_accuracy": 0.9995}
-    assert "saturated" in str(make(patience=3, **long).collapse(sure))
-    assert make(patience=4, **long).collapse(sure) is None
-    assert make(patience=3, objective="wasserstein_gp", **long).collapse(sure) is None
-    assert make(patience=3, training={"epochs": 9}).collapse(sure) is None, "by itself it is no failure"
-
-
-def test_a_short_training_can_collapse_too() -> None:
-    model = make(patience=10, training={"epochs": 4, "validate_every": 2})
-    assert "samples varied" in str(model.collapse(curves(0.01, 0.5, 2)))
-    assert "flat" in str(model.collapse(curves(0.9, 1e-5, 4)))
-
-
-def test_a_generator_that_never_moved_is_a_failure() -> None:
-    model = make(discriminator_steps=1000, least_variance=0.0, training={"epochs": 3, "validate_every": 1})
-    outcome = run(model)
-    assert outcome.status == "collapsed"
-    assert "never moved" in str(outcome.reason)
 
 
 @pytest.mark.parametrize("phase", ["discriminator", "generator"])

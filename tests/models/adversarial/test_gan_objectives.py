@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dgmbench.models.adversarial.game import Discriminator
+from dgmbench.models.adversarial.discriminator import Discriminator
 from dgmbench.models.adversarial.objectives import (
     OBJECTIVES,
     Objective,

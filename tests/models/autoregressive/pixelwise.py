@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.schema import image_schema
+from dgmbench.models.autoregressive.completion import CachedHead
 from dgmbench.models.autoregressive.outputs import invert
-from dgmbench.models.autoregressive.pixelwise import Autoregressive, _CachedHead
+from dgmbench.models.autoregressive.pixelwise import Autoregressive
 from dgmbench.models.registry import family_class
 
 Shape = tuple[int, int, int]
@@ -69,7 +70,8 @@ def naive_sample(model: Autoregressive, n: int, generator: torch.Generator) -> T
 @torch.no_grad()
 def cached_raw(model: Autoregressive, x: Tensor) -> Tensor:
     """The network's output for given images, [n, size, H, W], pixel by pixel with the cache."""
-    cache, head, scaled = model.start_cache(len(x)), _CachedHead(model), model._scaled(x)
+    cache, scaled = model.start_cache(len(x)), model._scaled(x)
+    head = CachedHead([model.head, model.head2, model.output])
     raw = torch.empty(len(x), model.distribution.size, *x.shape[2:], dtype=scaled.dtype)
     for i in range(x.shape[2]):
         cache.start_row(i)

@@ -25,10 +25,12 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import CapabilityError, SettingsError
 from dgmbench.models.autoregressive import pixelwise as autoregressive
+from dgmbench.models.autoregressive import training_passes
 from dgmbench.models.autoregressive.diagonal_bilstm import DiagonalBiLSTM
 from dgmbench.models.autoregressive.lane_lstm import LaneLSTM
 from dgmbench.models.autoregressive.outputs import LogisticMixture, invert
-from dgmbench.models.autoregressive.pixelwise import AutoregressiveSettings, require_compiler
+from dgmbench.models.autoregressive.pixelwise import AutoregressiveSettings
+from dgmbench.models.autoregressive.training_passes import piece_count, require_compiler
 from dgmbench.models.capabilities import CanComplete, CanEncode, CanSample, HasLogProb
 from dgmbench.models.registry import family_class
 
@@ -247,7 +249,7 @@ def test_a_batch_in_pieces_without_parameters_to_train_has_a_loss(
     model = make(family, "binary", (1, 4, 4), 2)
     x = images(9, (1, 4, 4), 2).float()
     expected = -model.log_prob(x).mean()
-    monkeypatch.setattr("dgmbench.models.autoregressive.pixelwise.LEAST_PIECE", 2)
+    monkeypatch.setattr("dgmbench.models.autoregressive.training_passes.LEAST_PIECE", 2)
     monkeypatch.setattr(type(model), "piece_pixels", 32)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -365,12 +367,12 @@ def test_a_batch_in_pieces_has_the_loss_and_gradient_of_the_batch(
     family: str, images_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pieces of unequal size too; the factor stands for what a caller does with the loss."""
-    monkeypatch.setattr(autoregressive, "LEAST_PIECE", 1)
+    monkeypatch.setattr(training_passes, "LEAST_PIECE", 1)
     model, x = make(family, "gray", (1, 4, 5), 7).double(), images(10, (1, 4, 5), 7)
     gradients, losses = [], []
     for pixels in (None, 20 * images_at_once):
         monkeypatch.setattr(type(model), "piece_pixels", pixels)
-        assert model._pieces(x) == (1 if pixels is None else -(-10 // images_at_once))
+        assert piece_count(x, model.piece_pixels) == (1 if pixels is None else -(-10 // images_at_once))
         losses.append(model.step(Batch(x), "model", torch.Generator())["loss"])
         gradients.append(torch.autograd.grad(3 * losses[-1], list(model.parameters())))
     torch.testing.assert_close(losses[1], losses[0])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dgmbench.data.batch import Batch
 from dgmbench.models.autoregressive.diagonal_bilstm import DiagonalBiLSTM, DiagonalBiLSTMLayer
-from dgmbench.models.autoregressive.lane_lstm import Plan
+from dgmbench.models.autoregressive.lane_plan import Plan
 
 
 @pytest.mark.parametrize(

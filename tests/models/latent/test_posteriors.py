@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from dgmbench.models.latent.gamma_families import Dirichlet
+from dgmbench.models.latent.latent_family import LatentFamily, Parameters
+from dgmbench.models.latent.location_scale import LocationScale
 from dgmbench.models.latent.posteriors import PosteriorSettings, build_family
-from dgmbench.models.latent.reparameterised import LatentFamily, LocationScale, Parameters
 
 FAMILIES = ["normal", "laplace", "student_t", "logistic", "cauchy", "gamma", "beta", "dirichlet"]
 DF, PRIOR = 5.0, (1.5, 0.7)

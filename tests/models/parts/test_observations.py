@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from scipy.stats import logistic
 from torch import Tensor
 
+from dgmbench.models.parts.observation_settings import ObservationSettings
 from dgmbench.models.parts.observations import (
     Bernoulli,
     DiscretisedLogistic,
     Gaussian,
     Observation,
-    ObservationSettings,
     build_observation,
 )
 
