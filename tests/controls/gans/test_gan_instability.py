@@ -12,9 +12,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from dgmbench.controls.control import Context
-from dgmbench.controls.gans import instability as gan_instability
 from dgmbench.controls.gans.instability import GANInstability, GANInstabilitySettings
-from dgmbench.controls.gans.trainings import Training
+from dgmbench.controls.gans.trainings import SHOWN, Training
 from dgmbench.data.dataset import Dataset
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
@@ -57,12 +56,12 @@ def test_real_images_succeed_and_what_they_lack_is_named(
     images = about.raw("train", 500)
     labels = torch.from_numpy(digits.labels("train"))[:500]
     reference = one._reference(about)
-    assert one._score(about, images, "completed", reference, 0.0).outcome == "success"
-    assert one._score(about, images, "collapsed", reference, 0.0).outcome == "collapsed"
-    few = one._score(about, images[labels < 2], "completed", reference, 0.0)
+    assert one._score(about, "minimax", images, "completed", reference, 0.0).outcome == "success"
+    assert one._score(about, "minimax", images, "collapsed", reference, 0.0).outcome == "collapsed"
+    few = one._score(about, "minimax", images[labels < 2], "completed", reference, 0.0)
     assert few.outcome == "classes dropped"
     assert few.coverage is not None and few.coverage < 0.8
-    assert one._score(about, 16 - images, "completed", 1.0, 0.0).outcome in ("poor", "classes dropped")
+    assert one._score(about, "minimax", 16 - images, "completed", 1.0, 0.0).outcome in ("poor", "classes dropped")
 
 
 def test_parameters_that_are_not_finite_are_told_from_a_poor_generator(
@@ -148,7 +147,7 @@ def test_outcome_follows_from_the_counts(
     check(finding)
     assert finding.outcome == outcome
     assert f"non-saturating {rival} (95 %" in finding.sentence
-    assert len(finding.sheets[0].images) == 2 * gan_instability.SHOWN
+    assert len(finding.sheets[0].images) == 2 * SHOWN
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
