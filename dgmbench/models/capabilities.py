@@ -38,6 +38,20 @@ class UsesTrainingMean(Protocol):
 
 
 @runtime_checkable
+class StartsFromExamples(Protocol):
+    """Initialises parameters from what a few training examples give (data-dependent initialisation)."""
+
+    start_examples: int
+
+    def start_from(self, batch: Batch, generator: torch.Generator) -> None:
+        """Called once, before the first step, with `start_examples` training examples drawn at random.
+
+        All that it sets belongs in parameters or buffers, which a checkpoint overwrites.
+        """
+        ...
+
+
+@runtime_checkable
 class Finishes(Protocol):
     """Fits something of its own after the gradient steps, such as a density of its codes."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dgmbench.models.base import Model
-from dgmbench.models.capabilities import Finishes, NoticesCollapse, UsesTrainingMean
+from dgmbench.models.capabilities import Finishes, NoticesCollapse, StartsFromExamples, UsesTrainingMean
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.checkpoints import latest_checkpoint, save_checkpoint
 from dgmbench.training.devices import autocast, synchronize
@@ -38,6 +38,8 @@ class Trainer:
         if isinstance(model, UsesTrainingMean):
             # Before a checkpoint is loaded, which brings its own.
             model.use_training_mean(model.image_view.mean(examples.train.raw))
+        if isinstance(model, StartsFromExamples):
+            self._start_from_examples(model)
         self.batches = math.ceil(len(examples.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
         self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
@@ -46,6 +48,12 @@ class Trainer:
         self.valid = examples.validation(model.view)
         self.saved_at = self.started = time.monotonic()
         self.interrupt = Interrupt()
+
+    def _start_from_examples(self, model: StartsFromExamples) -> None:
+        """By noise of its own, so that a resumed training, which starts anew here, loses no draw."""
+        noise, train = generator_for("start", self.seed, device=self.how.device), self.examples.train
+        rows = torch.randperm(len(train), generator=noise, device=self.how.device)[: model.start_examples]
+        model.start_from(train.batch(self.model.view, noise, rows), noise)
 
     def _optimiser(self, phase: str) -> torch.optim.Optimizer:
         parameters, budget = list(self.model.phase_parameters(phase)), self.budget

@@ -1,0 +1,232 @@
+"""The semi-supervised generative adversarial network (Salimans et al. 2016, section 5) with the networks of its
+MNIST experiment.
+
+The discriminator is the classifier: K logits, Gaussian noise before every layer, weight normalisation with
+data-dependent initialisation on 500 images, the scales frozen there but for the last layer's. Its loss is the
+cross-entropy of labelled images plus that of real against generated ones (`k_logits`). The generator matches
+the mean features of the last hidden layer. Images are intensities in [0, 1], without dequantisation.
+
+Deviations from the original code: the epoch is chosen by the error on labelled validation images, where the
+code reports the test error of every epoch; both players see the same images in a step, where the code
+shuffles twice; predictions may come from an exponential average of the discriminator's parameters, which
+the code has for CIFAR-10 alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+
+from dgmbench.data.batch import Batch
+from dgmbench.data.pixels import intensity
+from dgmbench.data.schema import Schema
+from dgmbench.models.base import Model, Supervision
+from dgmbench.models.parts.average import ParameterAverage
+from dgmbench.models.semisupervised.held_out import classes_of, held_out_losses
+from dgmbench.models.semisupervised.k_logits import feature_matching, labelled_loss, unlabelled_loss
+from dgmbench.models.semisupervised.noise import with_noise
+from dgmbench.models.semisupervised.settings import PartialSettings
+from dgmbench.models.semisupervised.weight_norm import WeightNormLinear
+from dgmbench.settings.block import Pair
+from dgmbench.settings.budget import MomentDecay, TrainingBudget
+from dgmbench.terms import LEVELLED, ViewName
+
+
+class SSGANTraining(TrainingBudget):
+    """The budget of the paper's MNIST experiment."""
+
+    epochs: PositiveInt = Field(300, description="passes over the training images")
+    learning_rate: float = Field(3e-3, gt=0, description="Adam's step size of both networks")
+    betas: Pair[MomentDecay] = Field((0.5, 0.999), description="Adam's moment decays")
+
+
+class SSGANSettings(PartialSettings):
+    """Sizes of the two networks, and the discriminator's noise."""
+
+    latent_dim: PositiveInt = Field(100, description="dimensions of z, uniform on [0, 1]")
+    generator_hidden: list[PositiveInt] = Field([500, 500], min_length=1, description="generator widths")
+    discriminator_hidden: list[PositiveInt] = Field(
+        [1000, 500, 250, 250, 250], min_length=1, description="discriminator widths"
+    )
+    input_noise: NonNegativeFloat = Field(0.3, description="deviation of the noise on pixels")
+    hidden_noise: NonNegativeFloat = Field(0.5, description="deviation of the noise before other layers")
+    unlabelled_weight: NonNegativeFloat = Field(1.0, description="of real against generated images")
+    first_images: int = Field(500, ge=2, description="images that the discriminator is initialised on")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay of the discriminator's average, which predicts; 0: there is none"
+    )
+    training: SSGANTraining = SSGANTraining()
+
+
+class Discriminator(nn.Module):
+    """K logits of a flat image.
+
+    Args:
+        sizes: width of the image and of the hidden layers.
+        classes: K.
+        input_noise: deviation of the noise on pixels.
+        hidden_noise: deviation of the noise before every other layer.
+    """
+
+    def __init__(self, sizes: list[int], classes: int, input_noise: float, hidden_noise: float) -> None:
+        super().__init__()
+        pairs = itertools.pairwise(sizes)
+        self.layers = nn.ModuleList(WeightNormLinear(i, o, train_scale=False) for i, o in pairs)
+        self.logits = WeightNormLinear(sizes[-1], classes, train_scale=True)
+        self.deviations = [input_noise] + [hidden_noise] * (len(sizes) - 1)
+
+    def features(self, x: Tensor, noise: torch.Generator | None, *, frozen: bool = False) -> Tensor:
+        """The last hidden layer, ``[n, width]``; `noise` None has none, `frozen` no gradient of parameters."""
+        for layer, deviation in zip(self.layers, self.deviations, strict=False):
+            x = F.relu(layer(with_noise(x, deviation, noise), frozen=frozen))
+        return x
+
+    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """The last hidden layer ``[n, width]`` and logits ``[n, K]``."""
+        features = self.features(x, noise)
+        return features, self.logits(with_noise(features, self.deviations[-1], noise))
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, noise: torch.Generator) -> None:
+        """Data-dependent initialisation of one layer after the other, the noise of training included."""
+        for layer, deviation in zip(self.layers, self.deviations, strict=False):
+            x = F.relu(layer.initialise(with_noise(x, deviation, noise)))
+        self.logits.initialise(with_noise(x, self.deviations[-1], noise))
+
+
+class Generator(nn.Module):
+    """From z to a flat image in (0, 1): softplus layers whose batch norm has a bias and no gain.
+
+    Args:
+        sizes: width of z and of the hidden layers.
+        outputs: width of the image.
+    """
+
+    def __init__(self, sizes: list[int], outputs: int) -> None:
+        super().__init__()
+        self.linear, self.norms, self.biases = nn.ModuleList(), nn.ModuleList(), nn.ParameterList()
+        for i, o in itertools.pairwise(sizes):
+            self.linear.append(nn.Linear(i, o, bias=False))
+            nn.init.xavier_uniform_(self.linear[-1].weight)
+            self.norms.append(nn.BatchNorm1d(o, affine=False))
+            self.biases.append(nn.Parameter(torch.zeros(o)))
+        self.pixels = WeightNormLinear(sizes[-1], outputs, train_scale=True)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``[n, outputs]`` intensities."""
+        for linear, norm, bias in zip(self.linear, self.norms, self.biases, strict=True):
+            z = F.softplus(norm(linear(z)) + bias)
+        return torch.sigmoid(self.pixels(z))
+
+
+class SSGAN(Model):
+    """A classifier that also tells images from generated ones."""
+
+    Settings = SSGANSettings
+    views: ClassVar[tuple[ViewName, ...]] = LEVELLED
+    supervision: ClassVar[Supervision] = "partial"
+    phases: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+    selection_loss: ClassVar[str | None] = "error"
+
+    def __init__(self, settings: SSGANSettings, schema: Schema) -> None:
+        super().__init__(settings, schema)
+        self.settings, self.start_examples = settings, settings.first_images
+        self.discriminator = Discriminator(
+            [self.dims, *settings.discriminator_hidden],
+            classes_of(schema),
+            settings.input_noise,
+            settings.hidden_noise,
+        )
+        self.generator = Generator([settings.latent_dim, *settings.generator_hidden], self.dims)
+        self.average = ParameterAverage(self.discriminator, settings.average) if settings.average else None
+
+    @classmethod
+    def takes_densities(cls, settings: SSGANSettings) -> bool:
+        """Levels: nothing here is a density."""
+        return False
+
+    # Training
+
+    def start_from(self, batch: Batch, generator: torch.Generator) -> None:
+        """Initialise the discriminator on images."""
+        self.discriminator.initialise(self._flat(batch.x), generator)
+
+    def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
+        """Generator or discriminator parameters."""
+        return self.generator.parameters() if phase == "generator" else self.discriminator.parameters()
+
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of one player, means over the images; ``phase`` says whose move it is."""
+        pool = self._flat(batch.unlabelled().x)
+        if phase == "generator":
+            return self._generator_losses(pool, generator)
+        return self._discriminator_losses(pool, batch.labelled(), generator)
+
+    def _generator_losses(self, pool: Tensor, noise: torch.Generator) -> dict[str, Tensor]:
+        drawn = self._generated(len(pool), noise)
+        with torch.no_grad():
+            real = self.discriminator.features(pool, noise)
+        return {"loss": feature_matching(real, self.discriminator.features(drawn, noise, frozen=True))}
+
+    def _discriminator_losses(
+        self, pool: Tensor, labelled: Batch, noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        assert labelled.label is not None
+        with torch.no_grad():
+            drawn = self._generated(len(pool), noise)
+        # One pass of all images: no layer mixes them.
+        parts = [pool, drawn, self._flat(labelled.x)]
+        _, logits = self.discriminator(torch.cat(parts), noise)
+        real, fake, known = logits.split([len(part) for part in parts])
+        named = {
+            "supervised": labelled_loss(known, labelled.label),
+            "unsupervised": unlabelled_loss(real, fake),
+        }
+        return {"loss": named["supervised"] + self.settings.unlabelled_weight * named["unsupervised"]} | named
+
+    def after_step(self, phase: str) -> None:
+        """Move the average."""
+        if phase == "discriminator" and self.average is not None:
+            self.average.update(self.discriminator)
+
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Cross-entropy and error of labelled images, without noise."""
+        return held_out_losses(self._judged(batch.x)[1], batch)
+
+    # Use
+
+    def predict(self, x: Tensor) -> Tensor:
+        """``[n, classes]`` class probabilities, given that the image is real."""
+        return self._judged(x)[1].softmax(1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The discriminator's last hidden layer, ``[n, width]``, without noise."""
+        return self._judged(x)[0]
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` levels: the intensities G(z), each at the nearest level."""
+        images = self.generator(self._z(n, generator))
+        return (images * (self.levels - 1)).round().long().reshape(n, *self.image_shape)
+
+    def _judged(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits, by the average where there is one."""
+        if self.average is None or int(self.average.updates) == 0:
+            return self.discriminator(self._flat(x))
+        return self.average.call(self.discriminator, self._flat(x))
+
+    def _generated(self, n: int, noise: torch.Generator) -> Tensor:
+        # The end of an epoch may be a single image, of which batch norm can make nothing.
+        return self.generator(self._z(max(n, 2), noise))
+
+    def _z(self, n: int, generator: torch.Generator) -> Tensor:
+        like = self.generator.pixels.bias
+        return torch.rand((n, self.settings.latent_dim), generator=generator, device=like.device)
+
+    def _flat(self, x: Tensor) -> Tensor:
+        return intensity(x, self.levels).flatten(1)
