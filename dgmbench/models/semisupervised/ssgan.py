@@ -1,5 +1,5 @@
-"""The semi-supervised generative adversarial network (Salimans et al. 2016, section 5) with the networks of its
-MNIST experiment.
+"""The semi-supervised generative adversarial network (Salimans et al. 2016, section 5), with the networks of
+its MNIST experiment.
 
 The discriminator is the classifier: K logits, Gaussian noise before every layer, weight normalisation with
 data-dependent initialisation on 500 images, the scales frozen there but for the last layer's. Its loss is the
@@ -15,7 +15,7 @@ the code has for CIFAR-10 alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 import torch
@@ -81,9 +81,18 @@ class Discriminator(nn.Module):
         self.logits = WeightNormLinear(sizes[-1], classes, train_scale=True)
         self.deviations = [input_noise] + [hidden_noise] * (len(sizes) - 1)
 
+    def hidden(self) -> Iterator[WeightNormLinear]:
+        """The layers before the logits."""
+        for layer in self.layers:
+            assert isinstance(layer, WeightNormLinear)
+            yield layer
+
     def features(self, x: Tensor, noise: torch.Generator | None, *, frozen: bool = False) -> Tensor:
-        """The last hidden layer, ``[n, width]``; `noise` None has none, `frozen` no gradient of parameters."""
-        for layer, deviation in zip(self.layers, self.deviations, strict=False):
+        """The last hidden layer, ``[n, width]``, without noise where `noise` is None.
+
+        Where `frozen`, gradients reach x but no parameter.
+        """
+        for layer, deviation in zip(self.hidden(), self.deviations, strict=False):
             x = F.relu(layer(with_noise(x, deviation, noise), frozen=frozen))
         return x
 
@@ -95,7 +104,7 @@ class Discriminator(nn.Module):
     @torch.no_grad()
     def initialise(self, x: Tensor, noise: torch.Generator) -> None:
         """Data-dependent initialisation of one layer after the other, the noise of training included."""
-        for layer, deviation in zip(self.layers, self.deviations, strict=False):
+        for layer, deviation in zip(self.hidden(), self.deviations, strict=False):
             x = F.relu(layer.initialise(with_noise(x, deviation, noise)))
         self.logits.initialise(with_noise(x, self.deviations[-1], noise))
 
@@ -112,8 +121,9 @@ class Generator(nn.Module):
         super().__init__()
         self.linear, self.norms, self.biases = nn.ModuleList(), nn.ModuleList(), nn.ParameterList()
         for i, o in itertools.pairwise(sizes):
-            self.linear.append(nn.Linear(i, o, bias=False))
-            nn.init.xavier_uniform_(self.linear[-1].weight)
+            linear = nn.Linear(i, o, bias=False)
+            nn.init.xavier_uniform_(linear.weight)
+            self.linear.append(linear)
             self.norms.append(nn.BatchNorm1d(o, affine=False))
             self.biases.append(nn.Parameter(torch.zeros(o)))
         self.pixels = WeightNormLinear(sizes[-1], outputs, train_scale=True)

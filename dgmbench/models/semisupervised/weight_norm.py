@@ -37,9 +37,8 @@ class WeightNormLinear(nn.Module):
 
         The factor s/|v| multiplies the outputs, of which there are fewer than weights.
         """
-        direction, scale, bias = self.direction, self.scale, self.bias
-        if frozen:
-            direction, scale, bias = direction.detach(), scale.detach(), bias.detach()
+        values = (self.direction, self.scale, self.bias)
+        direction, scale, bias = (value.detach() for value in values) if frozen else values
         factor = scale * torch.rsqrt(direction.square().sum(1) + EPSILON)
         return F.linear(x, direction) * factor + bias
 
