@@ -11,4 +11,4 @@ def with_noise(x: Tensor, deviation: float, generator: torch.Generator | None) -
     if generator is None or deviation == 0:
         return x
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return torch.add(x, noise, alpha=deviation)
+    return noise.mul_(deviation).add_(x)

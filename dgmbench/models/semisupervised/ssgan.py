@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
         Where `frozen`, gradients reach x but no parameter.
         """
         for layer, deviation in zip(self.hidden(), self.deviations, strict=False):
-            x = F.relu(layer(with_noise(x, deviation, noise), frozen=frozen))
+            x = F.relu(layer(with_noise(x, deviation, noise), frozen=frozen), inplace=True)
         return x
 
     def forward(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# What the original code of Salimans et al. 2016 adds to the squared norm of a direction.
+# Added to the norm of a direction; the original code of Salimans et al. 2016 adds it to the square.
 EPSILON = 1e-6
 # Standard deviation of the first directions, as in that code; only the last layer's step size feels it.
 DEVIATION = 0.1
@@ -39,8 +39,8 @@ class WeightNormLinear(nn.Module):
         """
         values = (self.direction, self.scale, self.bias)
         direction, scale, bias = (value.detach() for value in values) if frozen else values
-        factor = scale * torch.rsqrt(direction.square().sum(1) + EPSILON)
-        return F.linear(x, direction) * factor + bias
+        factor = scale / (torch.linalg.vector_norm(direction, dim=1) + EPSILON)
+        return (F.linear(x, direction) * factor).add_(bias)
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> Tensor:
