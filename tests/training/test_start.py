@@ -1,4 +1,4 @@
-"""Models that start from a few training examples: what they are given, and that a resumed training is exact."""
+"""Models that start from a few training examples: what they are given, and that a resumed run is exact."""
 
 from __future__ import annotations
 
