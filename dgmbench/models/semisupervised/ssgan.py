@@ -6,10 +6,12 @@ data-dependent initialisation on 500 images, the scales frozen there but for the
 cross-entropy of labelled images plus that of real against generated ones (`k_logits`). The generator matches
 the mean features of the last hidden layer. Images are intensities in [0, 1], without dequantisation.
 
-Deviations from the original code: the epoch is chosen by the error on labelled validation images, where the
-code reports the test error of every epoch; both players see the same images in a step, where the code
-shuffles twice; predictions may come from an exponential average of the discriminator's parameters, which
-the code has for CIFAR-10 alone.
+As in the original code, predictions come from an exponential average of the discriminator's parameters, and
+Adam's epsilon is 1e-4: the code adds 1e-8 under the root.
+
+Deviations from that code: it trains on the validation images too and reports the test error of every epoch,
+where the epoch is chosen here by the error on labelled validation images; both players see the same images
+in a step, where it shuffles twice; the average starts from the first parameters, not from 0.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from dgmbench.data.batch import Batch
@@ -44,6 +46,7 @@ class SSGANTraining(TrainingBudget):
     epochs: PositiveInt = Field(300, description="passes over the training images")
     learning_rate: float = Field(3e-3, gt=0, description="Adam's step size of both networks")
     betas: Pair[MomentDecay] = Field((0.5, 0.999), description="Adam's moment decays")
+    epsilon: PositiveFloat = Field(1e-4, description="what is added to the root of the second moment")
 
 
 class SSGANSettings(PartialSettings):
@@ -59,7 +62,10 @@ class SSGANSettings(PartialSettings):
     unlabelled_weight: NonNegativeFloat = Field(1.0, description="of real against generated images")
     first_images: int = Field(500, ge=2, description="images that the discriminator is initialised on")
     average: float = Field(
-        0.0, ge=0, lt=1, description="decay of the discriminator's average, which predicts; 0: there is none"
+        0.9999,
+        ge=0,
+        lt=1,
+        description="decay of the discriminator's average, which predicts; 0: there is none",
     )
     training: SSGANTraining = SSGANTraining()
 
@@ -124,9 +130,10 @@ class Generator(nn.Module):
             linear = nn.Linear(i, o, bias=False)
             nn.init.xavier_uniform_(linear.weight)
             self.linear.append(linear)
-            self.norms.append(nn.BatchNorm1d(o, affine=False))
+            self.norms.append(nn.BatchNorm1d(o, eps=1e-6, affine=False))
             self.biases.append(nn.Parameter(torch.zeros(o)))
         self.pixels = WeightNormLinear(sizes[-1], outputs, train_scale=True)
+        nn.init.xavier_uniform_(self.pixels.direction)
 
     def forward(self, z: Tensor) -> Tensor:
         """``[n, outputs]`` intensities."""

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Added to the norm of a direction; the original code of Salimans et al. 2016 adds it to the square.
+# Added to the norm of a direction, against a division by 0.
 EPSILON = 1e-6
-# Standard deviation of the first directions, as in that code; only the last layer's step size feels it.
+# Standard deviation of the first directions in the code of Salimans et al. 2016. The outputs do not depend on
+# it, but the longer a direction is, the less a step of Adam turns it.
 DEVIATION = 0.1
 
 

@@ -17,7 +17,13 @@ from dgmbench.models.semisupervised.ssgan import SSGAN, SSGANSettings
 
 
 def settings(**others: Any) -> SSGANSettings:
-    small = {"generator_hidden": [16], "discriminator_hidden": [32, 16], "latent_dim": 8, "first_images": 40}
+    small = {
+        "generator_hidden": [16],
+        "discriminator_hidden": [32, 16],
+        "latent_dim": 8,
+        "first_images": 40,
+        "average": 0.0,
+    }
     return SSGANSettings.model_validate({"family": "ssgan", "view": "gray"} | small | others)
 
 
