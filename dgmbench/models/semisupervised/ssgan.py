@@ -65,7 +65,7 @@ class SSGANSettings(PartialSettings):
         0.9999,
         ge=0,
         lt=1,
-        description="decay of the discriminator's average, which predicts; 0: there is none",
+        description="decay of the average of D's parameters, which predicts; 0: there is none",
     )
     training: SSGANTraining = SSGANTraining()
 
