@@ -1,26 +1,39 @@
-"""Settings of models that learn from labels."""
+"""What the settings of all models with few labels have in common, and what such a model needs of the data."""
 
 from __future__ import annotations
 
 from pydantic import Field, PositiveInt
 
+from dgmbench.data.schema import Schema
+from dgmbench.errors import SettingsError
 from dgmbench.models.base import ModelSettings
 
 
 class LabelledSettings(ModelSettings):
-    """How many training and validation images are labelled."""
+    """How many labels a model sees; which ones follow from the training seed (`dgmbench.data.labels`)."""
 
     labels: PositiveInt | None = Field(
-        100, description="labelled training images, as many of each class; null: all"
+        100, description="labelled training images, equally many of each class; null: all"
     )
     valid_labels: PositiveInt | None = Field(
-        None, description="labelled validation images, as many of each class; null: all"
+        None, description="labelled validation images, which epochs are chosen on; null: all"
     )
 
 
 class PartialSettings(LabelledSettings):
-    """Labelled images beside unlabelled ones."""
+    """Of a model that sees all training images, and the labels of some."""
 
     labelled_batch: PositiveInt = Field(
-        100, description="labelled images beside the `batch_size` unlabelled ones of every step"
+        100, description="labelled images of each step, beside the batch_size unlabelled ones"
     )
+
+
+def classes_of(schema: Schema) -> int:
+    """The number of classes.
+
+    Raises:
+        SettingsError: for a data set without labels.
+    """
+    if schema.classes is None:
+        raise SettingsError("a classifier needs a data set with labels")
+    return schema.classes

@@ -26,18 +26,16 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from dgmbench.data.batch import Batch
-from dgmbench.data.pixels import intensity
 from dgmbench.data.schema import Schema
-from dgmbench.models.base import Model, Supervision
+from dgmbench.models.base import Supervision
 from dgmbench.models.parts.average import ParameterAverage
-from dgmbench.models.semisupervised.held_out import classes_of, held_out_losses
+from dgmbench.models.semisupervised.classifier import ImageClassifier
 from dgmbench.models.semisupervised.k_logits import feature_matching, labelled_loss, unlabelled_loss
 from dgmbench.models.semisupervised.noise import with_noise
 from dgmbench.models.semisupervised.settings import PartialSettings
 from dgmbench.models.semisupervised.weight_norm import WeightNormLinear
 from dgmbench.settings.block import Pair
 from dgmbench.settings.budget import MomentDecay, TrainingBudget
-from dgmbench.terms import LEVELLED, ViewName
 
 
 class SSGANTraining(TrainingBudget):
@@ -142,31 +140,24 @@ class Generator(nn.Module):
         return torch.sigmoid(self.pixels(z))
 
 
-class SSGAN(Model):
+class SSGAN(ImageClassifier):
     """A classifier that also tells images from generated ones."""
 
     Settings = SSGANSettings
-    views: ClassVar[tuple[ViewName, ...]] = LEVELLED
     supervision: ClassVar[Supervision] = "partial"
     phases: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
-    selection_loss: ClassVar[str | None] = "error"
 
     def __init__(self, settings: SSGANSettings, schema: Schema) -> None:
         super().__init__(settings, schema)
         self.settings, self.start_examples = settings, settings.first_images
         self.discriminator = Discriminator(
             [self.dims, *settings.discriminator_hidden],
-            classes_of(schema),
+            self.classes,
             settings.input_noise,
             settings.hidden_noise,
         )
         self.generator = Generator([settings.latent_dim, *settings.generator_hidden], self.dims)
         self.average = ParameterAverage(self.discriminator, settings.average) if settings.average else None
-
-    @classmethod
-    def takes_densities(cls, settings: SSGANSettings) -> bool:
-        """Levels: nothing here is a density."""
-        return False
 
     # Training
 
@@ -212,15 +203,11 @@ class SSGAN(Model):
         if phase == "discriminator" and self.average is not None:
             self.average.update(self.discriminator)
 
-    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross-entropy and error of labelled images, without noise."""
-        return held_out_losses(self._judged(batch.x)[1], batch)
-
     # Use
 
-    def predict(self, x: Tensor) -> Tensor:
-        """``[n, classes]`` class probabilities, given that the image is real."""
-        return self._judged(x)[1].softmax(1)
+    def logits(self, x: Tensor) -> Tensor:
+        """``[n, classes]``, without noise; their softmax is p(y|x, real)."""
+        return self._judged(x)[1]
 
     def encode(self, x: Tensor) -> Tensor:
         """The discriminator's last hidden layer, ``[n, width]``, without noise."""
@@ -246,4 +233,4 @@ class SSGAN(Model):
         return torch.rand((n, self.settings.latent_dim), generator=generator, device=like.device)
 
     def _flat(self, x: Tensor) -> Tensor:
-        return intensity(x, self.levels).flatten(1)
+        return self.intensities(x).flatten(1)
