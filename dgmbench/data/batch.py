@@ -43,14 +43,6 @@ class Batch:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
-    def labelled(self) -> Batch:
-        """The examples whose label is known."""
-        return self if self.label is None else self[self.label != UNKNOWN]
-
-    def unlabelled(self) -> Batch:
-        """The examples whose label is not known."""
-        return self if self.label is None else self[self.label == UNKNOWN]
-
     def __getitem__(self, rows: slice | Tensor) -> Batch:
         """The examples of some rows."""
 
