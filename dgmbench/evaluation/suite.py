@@ -98,7 +98,7 @@ def evaluate_seed(
     device: torch.device,
     inception: FeatureSpace | None = None,
 ) -> Evaluated:
-    """All records of one run; one that diverged or collapsed has one that says so."""
+    """All records of one run; one that failed or was not trained has one that says so."""
     info = run_info(dataset, model, seed)
     if info["status"] != "completed":
         return Evaluated([_failed(info, device)], [])
@@ -128,7 +128,7 @@ def _asked(subject: Subject, folder: Path) -> Iterator[Record]:
 
 
 def _failed(info: dict[str, Any], device: torch.device) -> Record:
-    """Its metric is the run's status: diverged, or collapsed."""
+    """Its metric is the run's status: diverged, collapsed, or unavailable."""
     status = info["status"]
     origin = Origin(info["dataset"], info["view"], info["model"], info["seed"], device_name(device))
     return origin.record(status, 1.0, n=1, unit="1", kind="exact", split="train")

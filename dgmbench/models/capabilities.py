@@ -38,6 +38,32 @@ class UsesTrainingMean(Protocol):
 
 
 @runtime_checkable
+class StartsFromExamples(Protocol):
+    """Initialises parameters from what a few training examples give (data-dependent initialisation)."""
+
+    start_examples: int
+
+    def start_from(self, batch: Batch, generator: torch.Generator) -> None:
+        """Called once, before the first step, with `start_examples` training examples drawn at random.
+
+        All that it sets belongs in parameters or buffers, which a checkpoint overwrites.
+        """
+        ...
+
+
+@runtime_checkable
+class UsesTrainingSizes(Protocol):
+    """Weighs parts of its objective by how many training examples there are, and how many have a label."""
+
+    def use_training_sizes(self, pool: int, labelled: int) -> None:
+        """Called once, before the first step; what is kept belongs in a buffer.
+
+        `pool` counts all training examples, labelled ones included.
+        """
+        ...
+
+
+@runtime_checkable
 class Finishes(Protocol):
     """Fits something of its own after the gradient steps, such as a density of its codes."""
 

@@ -24,6 +24,7 @@ FAMILIES: dict[str, str] = {
     "sigmoid_belief": "dgmbench.models.latent.sigmoid_belief:SigmoidBelief",
     "conditional_vae": "dgmbench.models.conditional.conditional_vae:ConditionalVAE",
     "convnet": "dgmbench.models.semisupervised.convnet:ConvNet",
+    "ssgan": "dgmbench.models.semisupervised.ssgan:SSGAN",
     "gan": "dgmbench.models.adversarial.gan:GAN",
     "dcgan": "dgmbench.models.adversarial.dcgan:DCGAN",
     "autoencoder": "dgmbench.models.autoencoders.autoencoder:AutoEncoder",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dgmbench.errors import DamagedFileError
+from dgmbench.errors import DamagedFileError, LabelsError
 from dgmbench.files import read_object
 from dgmbench.settings import Params
 from dgmbench.store import Store
@@ -15,7 +15,7 @@ from dgmbench.training.alone import CHECKPOINTS, training_alone
 from dgmbench.training.devices import processes
 from dgmbench.training.finished import bring_back, keep_run, keep_runs
 from dgmbench.training.loading import RUNS
-from dgmbench.training.runs import Job, run_seed
+from dgmbench.training.runs import Job, leave_out, run_seed
 from dgmbench.training.workers import for_each
 
 
@@ -56,10 +56,13 @@ def _train_seeds(job: Job, store: Store, folder: Path, seeds: Sequence[int]) -> 
     left = [seed for seed in seeds if seed not in known]
     if not left:
         return
-    examples = job.examples()
+    examples = job.examples_by_set()
 
     def run(seed: int) -> None:
-        run_seed(job, examples, seed, folder)
+        try:
+            run_seed(job, examples(seed), seed, folder)
+        except LabelsError as error:
+            leave_out(job, seed, folder, error)
         keep_run(store, folder, seed)
 
     for_each(run, left, processes(job.params.training, job.device), f"train {name} seed")

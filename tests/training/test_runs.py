@@ -20,7 +20,7 @@ from dgmbench.errors import CheckpointError, SettingsError
 from dgmbench.files import read_json, sha256_file, write_json, write_text
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.settings import Params, SamplingSettings, TrainingSettings
-from dgmbench.training import entry, runs
+from dgmbench.training import entry
 from dgmbench.training.alone import training_alone
 from dgmbench.training.devices import choose_device, set_up
 from dgmbench.training.entry import train_entry
@@ -94,7 +94,7 @@ class Trainings:
     def job(self, params: Params, dataset: str, model: str) -> SimpleNamespace:
         return SimpleNamespace(
             params=params, dataset=dataset, model=model, data=None, device=torch.device("cpu"),
-            fingerprint=self.of, examples=lambda: None,
+            fingerprint=self.of, examples_by_set=lambda: lambda seed: None,
         )  # fmt: skip
 
     def of(self, seed: int) -> str:
@@ -129,7 +129,6 @@ def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     fake = Trainings([])
     monkeypatch.setattr(Job, "of", fake.job)
     monkeypatch.setattr(entry, "run_seed", fake.run_seed)
-    monkeypatch.setattr(runs, "examples_of", lambda *arguments: None)
     return fake
 
 

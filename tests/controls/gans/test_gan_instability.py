@@ -61,7 +61,10 @@ def test_real_images_succeed_and_what_they_lack_is_named(
     few = one._score(about, "minimax", images[labels < 2], "completed", reference, 0.0)
     assert few.outcome == "classes dropped"
     assert few.coverage is not None and few.coverage < 0.8
-    assert one._score(about, "minimax", 16 - images, "completed", 1.0, 0.0).outcome in ("poor", "classes dropped")
+    assert one._score(about, "minimax", 16 - images, "completed", 1.0, 0.0).outcome in (
+        "poor",
+        "classes dropped",
+    )
 
 
 def test_parameters_that_are_not_finite_are_told_from_a_poor_generator(

@@ -1,0 +1,144 @@
+"""The semi-supervised GAN: who moves what, how it starts, what it learns and what it gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from partial import CLASSES, LEVELS, SHAPE, generator, learn, partial_batch, quadrants
+
+from dgmbench.data.batch import UNKNOWN, Batch
+from dgmbench.data.schema import image_schema
+from dgmbench.errors import SettingsError
+from dgmbench.models.capabilities import CanEncode, CanPredict, CanSample, StartsFromExamples
+from dgmbench.models.semisupervised.k_logits import feature_matching, labelled_loss, unlabelled_loss
+from dgmbench.models.semisupervised.ssgan import SSGAN, SSGANSettings
+
+
+def settings(**others: Any) -> SSGANSettings:
+    small = {
+        "generator_hidden": [16],
+        "discriminator_hidden": [32, 16],
+        "latent_dim": 8,
+        "first_images": 40,
+        "average": 0.0,
+    }
+    return SSGANSettings.model_validate({"family": "ssgan", "view": "gray"} | small | others)
+
+
+def make(**others: Any) -> SSGAN:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return SSGAN(settings(**others), image_schema(SHAPE, LEVELS, CLASSES))
+
+
+def batch_of(model: SSGAN, n: int = 40, known: int = 8) -> Batch:
+    return partial_batch(model, *quadrants(n, 1), known)
+
+
+def started(**others: Any) -> SSGAN:
+    model = make(**others)
+    model.start_from(model.view.batch(quadrants(40, 1)[0], generator()), generator(3))
+    return model
+
+
+def test_each_phase_moves_its_own_network_alone() -> None:
+    model = started()
+    for phase, own, other in (
+        ("discriminator", model.discriminator, model.generator),
+        ("generator", model.generator, model.discriminator),
+    ):
+        model.zero_grad(set_to_none=True)
+        model.step(batch_of(model), phase, generator())["loss"].backward()
+        assert all(parameter.grad is not None for parameter in own.parameters())
+        assert all(parameter.grad is None for parameter in other.parameters())
+        assert list(model.phase_parameters(phase)) == list(own.parameters())
+
+
+def test_losses_are_those_of_three_passes_without_noise() -> None:
+    model = started(input_noise=0.0, hidden_noise=0.0)
+    batch = batch_of(model)
+    found = model.step(batch, "discriminator", generator(5))
+    with torch.no_grad():
+        intensities = batch.x.flatten(1).float() / (LEVELS - 1)
+        fake = model.generator(torch.rand(40, 8, generator=generator(5)))
+        real, known = model.discriminator(intensities[:40])[1], model.discriminator(intensities[40:])[1]
+        expected = unlabelled_loss(real, model.discriminator(fake)[1])
+        torch.testing.assert_close(found["unsupervised"].detach(), expected)
+        assert batch.label is not None
+        torch.testing.assert_close(found["supervised"].detach(), labelled_loss(known, batch.label[40:]))
+    torch.testing.assert_close(found["loss"], found["supervised"] + found["unsupervised"])
+
+
+def test_the_generator_matches_the_last_hidden_layer() -> None:
+    model = started(input_noise=0.0, hidden_noise=0.0)
+    batch = batch_of(model)
+    found = model.step(batch, "generator", generator(5))["loss"]
+    with torch.no_grad():
+        fake = model.generator(torch.rand(40, 8, generator=generator(5)))
+        expected = feature_matching(model.encode(batch.x[:40]), model.discriminator.features(fake, None))
+    torch.testing.assert_close(found.detach(), expected)
+
+
+def test_it_starts_with_logits_of_mean_0_and_deviation_1() -> None:
+    model = started(input_noise=0.0, hidden_noise=0.0)
+    with torch.no_grad():
+        logits = model.predict(model.view.batch(quadrants(40, 1)[0], generator()).x).log()
+        _, raw_logits = model.discriminator(quadrants(40, 1)[0].flatten(1) / (LEVELS - 1))
+    torch.testing.assert_close(raw_logits.mean(0), torch.zeros(CLASSES), atol=1e-4, rtol=0)
+    torch.testing.assert_close(raw_logits.std(0, correction=0), torch.ones(CLASSES), atol=1e-4, rtol=0)
+    torch.testing.assert_close(logits, raw_logits.log_softmax(1), atol=1e-4, rtol=0)
+
+
+def test_its_start_is_repeatable_and_follows_from_the_images() -> None:
+    one, two, other = started(), started(), make()
+    other.start_from(other.view.batch(quadrants(40, 9)[0], generator()), generator(3))
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name])
+    assert not torch.equal(one.discriminator.logits.scale, other.discriminator.logits.scale)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_it_learns_a_separable_toy_of_two_labels_a_class(average: float) -> None:
+    assert learn(started(average=average), 150, 3e-3) < 5.0
+
+
+def test_predictions_come_from_the_average_where_there_is_one() -> None:
+    model = started(average=0.5)
+    x = batch_of(model).x
+    plain = model.discriminator(model._flat(x))[1].softmax(1)
+    torch.testing.assert_close(model.predict(x), plain)
+    with torch.no_grad():
+        model.after_step("discriminator")
+        for parameter in model.discriminator.parameters():
+            parameter.mul_(-1)
+    torch.testing.assert_close(model.predict(x), plain)
+
+
+def test_what_it_gives() -> None:
+    model = started().eval()
+    assert isinstance(model, CanPredict) and isinstance(model, CanEncode)
+    assert isinstance(model, CanSample) and isinstance(model, StartsFromExamples)
+    x = batch_of(model).x
+    torch.testing.assert_close(model.predict(x).sum(1), torch.ones(48))
+    assert model.encode(x).shape == (48, 16)
+    samples = model.sample(5, generator(2))
+    assert samples.shape == (5, *SHAPE) and samples.dtype == torch.int64
+    assert torch.equal(model.view.decode(samples), samples.to(torch.uint8))
+    assert torch.equal(samples, model.sample(5, generator(2)))
+
+
+def test_an_epoch_may_end_with_one_image() -> None:
+    model = started()
+    for phase in model.phases:
+        assert torch.isfinite(model.step(batch_of(model, 1, 1), phase, generator())["loss"])
+
+
+def test_labels_are_needed() -> None:
+    with pytest.raises(SettingsError, match="needs a data set with labels"):
+        SSGAN(settings(), image_schema(SHAPE, LEVELS))
+    model = started()
+    unlabelled = Batch(batch_of(model).x, torch.full((48,), UNKNOWN))
+    with pytest.raises(ValueError, match="labelled images alone"):
+        model.validation_losses(unlabelled, generator())
