@@ -30,6 +30,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
+    def labelled(self) -> Batch:
+        """The examples whose label is known; none where there are no labels."""
+        return self[:0] if self.label is None else self[self.label != UNKNOWN]
+
+    def unlabelled(self) -> Batch:
+        """The other examples."""
+        return self if self.label is None else self[self.label == UNKNOWN]
+
     def split(self, size: int) -> Iterator[Batch]:
         """Consecutive batches of `size` examples, the last one perhaps smaller."""
         for start in range(0, len(self), size):
