@@ -69,8 +69,9 @@ class M1M2(ClassModel):
     # The stages
 
     def first_stage_epochs(self, epochs: int) -> int:
-        """M1's part of so many epochs."""
-        return math.ceil(epochs * self.settings.m1_epochs / self.settings.training.epochs)
+        """M1's part of so many epochs: that of the settings where the training is as long as they say."""
+        part = round(epochs * self.settings.m1_epochs / self.settings.training.epochs)
+        return min(max(part, 1), epochs - 1)
 
     def codes(self, x: Tensor) -> Tensor:
         """Mean and log-variance of q(z1|x), ``[n, 2, m1_latent_dim]``."""

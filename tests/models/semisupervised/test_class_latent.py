@@ -30,6 +30,17 @@ def normal(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def last_weight(model: ClassLatent) -> Tensor:
+    weight = model.classifier[-1].weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def gradient_of(weight: Tensor) -> Tensor:
+    assert weight.grad is not None
+    return weight.grad.clone()
+
+
 def half(x: Tensor) -> Half:
     return Half(x, x, gaussian_features(x, torch.ones(INPUTS, dtype=x.dtype)))
 
@@ -97,13 +108,13 @@ def test_labels_reach_the_classifier_by_the_classification_term_alone() -> None:
     def gradient(share: float, alpha: float) -> Tensor:
         model.zero_grad()
         objective(model, half(pool), half(x), y, noise, torch.tensor(share), alpha)["loss"].backward()
-        return model.classifier[-1].weight.grad.clone()
+        return gradient_of(last_weight(model))
 
     torch.testing.assert_close(gradient(0.5, 0.0), gradient(0.0, 0.0))
     added = gradient(0.0, 0.3) - gradient(0.0, 0.0)
     model.zero_grad()
     torch.nn.functional.nll_loss(model.log_class(x), y).backward()
-    torch.testing.assert_close(added, 0.3 * model.classifier[-1].weight.grad)
+    torch.testing.assert_close(added, 0.3 * gradient_of(last_weight(model)))
 
 
 # M2 on pixels
@@ -127,7 +138,7 @@ def test_where_all_labels_are_known_it_is_the_conditional_model() -> None:
     x = torch.randint(2, (5, 1, 2, 3), generator=torch.Generator().manual_seed(0)).double()
     y, noise = torch.tensor([0, 1, 2, 1, 0]), normal(5, LATENT)
     # The conditional model with M2's networks in place of its own.
-    other._posterior = lambda features, y: model.m2.posterior(x.flatten(1), y).chunk(2, -1)  # type: ignore[method-assign,assignment,return-value]
+    other._posterior = lambda features, y: model.m2.posterior(x.flatten(1), y).chunk(2, -1)  # type: ignore[method-assign,return-value]
     other.decoder_outputs = lambda z, y: model.m2.decoder(z, y)  # type: ignore[method-assign]
     other._draw = lambda mean, log_variance, *_: mean + (0.5 * log_variance).exp() * noise  # type: ignore[method-assign]
     elbo = -other.step(Batch(x, condition=y), "model", torch.Generator())["loss"]
