@@ -138,7 +138,7 @@ def test_where_all_labels_are_known_it_is_the_conditional_model() -> None:
     x = torch.randint(2, (5, 1, 2, 3), generator=torch.Generator().manual_seed(0)).double()
     y, noise = torch.tensor([0, 1, 2, 1, 0]), normal(5, LATENT)
     # The conditional model with M2's networks in place of its own.
-    other._posterior = lambda features, y: model.m2.posterior(x.flatten(1), y).chunk(2, -1)  # type: ignore[method-assign,return-value]
+    other._posterior = lambda features, y: model.m2.posterior(x.flatten(1), y).chunk(2, -1)  # type: ignore[method-assign]
     other.decoder_outputs = lambda z, y: model.m2.decoder(z, y)  # type: ignore[method-assign]
     other._draw = lambda mean, log_variance, *_: mean + (0.5 * log_variance).exp() * noise  # type: ignore[method-assign]
     elbo = -other.step(Batch(x, condition=y), "model", torch.Generator())["loss"]
