@@ -30,7 +30,7 @@ from dgmbench.models.registry import family_class
 from dgmbench.settings import parse_yaml
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.closed_form import train
-from dgmbench.training.examples import examples_of
+from dgmbench.training.examples import examples_by_set
 from dgmbench.training.loading import build
 from dgmbench.training.outcome import How
 from dgmbench.training.seeding import derive_seed, generator_for
@@ -79,7 +79,11 @@ def _score(
     model, cpu = build(settings, data.schema, seed), torch.device("cpu")
     started = time.process_time()
     outcome = train(
-        model, examples_of(data, 0, cpu, settings, model.supervision), settings.training, seed, How(cpu)
+        model,
+        examples_by_set(data, 0, cpu, settings, model.supervision)(seed),
+        settings.training,
+        seed,
+        How(cpu),
     )
     seconds = time.process_time() - started
     if outcome.status != "completed":

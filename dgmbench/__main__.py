@@ -119,8 +119,12 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    from dgmbench.settings.unavailable import unavailable
+
     params = load_params(arguments.params, remember=True)
     check_machine(params)
+    for sentence in unavailable(params):
+        print(sentence, file=sys.stderr)
     print(f"{arguments.params} is valid: pipeline '{params.pipeline}'")
 
 

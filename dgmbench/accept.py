@@ -104,10 +104,10 @@ def _replays(job: Job, seeds: Sequence[int]) -> list[dict[str, Any]]:
     if not seeds:
         return []
     print(f"{job.dataset} {job.model}: replaying seeds {', '.join(map(str, seeds))}", file=sys.stderr)
-    examples = job.examples()
+    examples = job.examples_by_set()
     at_once = processes(job.params.training, job.device)
     what = f"replay {job.dataset} {job.model} seed"
-    return for_each(lambda seed: job.replay(examples, seed), seeds, at_once, what)
+    return for_each(lambda seed: job.replay(examples(seed), seed), seeds, at_once, what)
 
 
 def _compared(recorded: dict[str, Any], found: dict[str, Any]) -> str:

@@ -20,6 +20,10 @@ class DataError(DgmbenchError):
     """Data that cannot be had, or that is not what its checksum says."""
 
 
+class LabelsError(DataError):
+    """Labels that a data set has not: none at all, too few, or a number that its classes cannot share."""
+
+
 class CheckpointError(DgmbenchError):
     """A checkpoint or run directory that is missing, damaged or of another run."""
 

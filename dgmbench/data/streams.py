@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 
 # One number a purpose, so that the draws of one never shift those of another.
-PURPOSES = {"split": 1, "binary_valid": 2, "binary_test": 3, "sorted_test": 4, "labelled": 5}
+PURPOSES = {
+    "split": 1,
+    "binary_valid": 2,
+    "binary_test": 3,
+    "sorted_test": 4,
+    "labelled": 5,
+    "labelled_valid": 6,
+}
 CHUNK = 1 << 20
 
 
-def generator(seed: int, purpose: str) -> np.random.Generator:
-    """A generator of its own for (data seed, purpose)."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, PURPOSES[purpose]])))
+def generator(seed: int, purpose: str, *variants: int) -> np.random.Generator:
+    """A generator of its own for (data seed, purpose), or for each variant of the purpose."""
+    entropy = np.random.SeedSequence([seed, PURPOSES[purpose], *variants])
+    return np.random.Generator(np.random.PCG64(entropy))
 
 
 def permutation(generator: np.random.Generator, n: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -97,7 +97,7 @@ def evaluate_seed(
     device: torch.device,
     inception: FeatureSpace | None = None,
 ) -> Evaluated:
-    """All records of one run; one that diverged or collapsed has one that says so."""
+    """All records of one run; one that failed or was not trained has one that says so."""
     info = run_info(dataset, model, seed)
     if info["status"] != "completed":
         return Evaluated([_failed(info, device)], [])
@@ -125,7 +125,7 @@ def _asked(subject: Subject, folder: Path) -> Iterator[Record]:
 
 
 def _failed(info: dict[str, Any], device: torch.device) -> Record:
-    """Its metric is the run's status: diverged, or collapsed."""
+    """Its metric is the run's status: diverged, collapsed, or unavailable."""
     return Record(
         dataset=info["dataset"],
         view=info["view"],

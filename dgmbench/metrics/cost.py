@@ -1,4 +1,4 @@
-"""What a model costs, and how a training failed."""
+"""What a model costs, and how a training failed, or was not begun."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ METRICS = (
     Metric(
         "collapsed", "collapsed", "1", "none", Topic.COST,
         "1 for a training whose samples are all alike",
+        hidden=True, failure=True,
+    ),
+    Metric(
+        "unavailable", "unavailable", "1", "none", Topic.COST,
+        "1 for an entry that was not trained, since the data set lacks the labels that it needs",
         hidden=True, failure=True,
     ),
 )  # fmt: skip

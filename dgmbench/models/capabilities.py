@@ -60,6 +60,18 @@ class EncodesOnce(Protocol):
 
 
 @runtime_checkable
+class UsesTrainingSizes(Protocol):
+    """Weighs parts of its objective by how many training examples there are, and how many have a label."""
+
+    def use_training_sizes(self, pool: int, labelled: int) -> None:
+        """Called once, before the first step; what is kept belongs in a buffer.
+
+        `pool` counts all training examples, labelled ones included.
+        """
+        ...
+
+
+@runtime_checkable
 class Finishes(Protocol):
     """Fits something of its own after the gradient steps, such as a density of its codes."""
 

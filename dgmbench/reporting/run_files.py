@@ -34,7 +34,7 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether training stopped at a value that is not a number ("diverged"), or collapsed."""
+        """Whether training stopped at a value that is not a number ("diverged"), collapsed or never began."""
         return self.info.get("status") in FAILURES
 
     @property

@@ -33,9 +33,12 @@ Report = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Ground:
-    """What all candidates of an entry share: the images and the space that samples are scored in."""
+    """What all candidates of an entry share: the examples by label set, the space that samples are scored in.
 
-    examples: Examples
+    Label sets are seeds, as in a run.
+    """
+
+    examples: Callable[[int], Examples]
     schema: Schema
     objective: str
     samples: int
@@ -45,7 +48,7 @@ class Ground:
     @classmethod
     def of(
         cls,
-        examples: Examples,
+        examples: Callable[[int], Examples],
         schema: Schema,
         entry: Entry,
         samples: int,
@@ -55,7 +58,7 @@ class Ground:
         if entry.objective == "loss":
             return cls(examples, schema, entry.objective, samples)
         assert classifier is not None
-        valid = classifier.features(intensity(examples.valid.raw, schema.image.levels))
+        valid = classifier.features(intensity(examples(0).valid.raw, schema.image.levels))
         return cls(examples, schema, entry.objective, samples, classifier, valid)
 
     def distance(self, model: Model, seed: int) -> float:
@@ -86,7 +89,7 @@ def score(ground: Ground, settings: ModelSettings, seed: int, report: Report | N
     watch = _Watch(ground, settings.training.epochs, seed, report)
     how = How(torch.device("cpu"), label=f"search {settings.family}", watch=watch, quiet=True)
     started = time.process_time()
-    outcome = train(model, ground.examples, settings.training, seed, how)
+    outcome = train(model, ground.examples(seed), settings.training, seed, how)
     if outcome.status != "completed":
         return Scored(math.inf, outcome.status, time.process_time() - started, None, watch.seen)
     value, epoch = _value(ground, model, outcome, seed)

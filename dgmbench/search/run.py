@@ -11,7 +11,7 @@ from dgmbench.search.objective import Ground
 from dgmbench.search.settings import SearchSettings
 from dgmbench.search.study import EntrySearch, Row
 from dgmbench.settings import Params, model_settings
-from dgmbench.training.examples import examples_of
+from dgmbench.training.examples import examples_by_set
 from dgmbench.training.runs import CHECKPOINTS, DATA
 from dgmbench.training.workers import for_each
 
@@ -31,7 +31,7 @@ def run_search(search: SearchSettings, params: Params, name: str) -> dict[str, l
         classifier = load_classifier(search.dataset, "gray", torch.device("cpu")) if scored else None
         family = family_class(params.models[name]["family"])
         settings = model_settings(params, name)
-        examples = examples_of(data, params.data.seed, torch.device("cpu"), settings, family.supervision)
+        examples = examples_by_set(data, params.data.seed, torch.device("cpu"), settings, family.supervision)
         ground = Ground.of(examples, data.schema, entry, search.samples, classifier)
         return EntrySearch(search, name, params.models[name], ground, folder)
 

@@ -20,7 +20,7 @@ def check_bounds(params: Params, where: str) -> None:
     Raises:
         SettingsError: one line for each, with the valid range.
     """
-    faults = [*_counts(params), *_neighbours(params), *_cells(params), *_probes(params), *_labels(params)]
+    faults = [*_counts(params), *_neighbours(params), *_cells(params)]
     _refuse([*faults, *_ranges(params, "")], where)
 
 
@@ -77,41 +77,6 @@ def _not_below(key: str, value: int, bounds: dict[str, int]) -> Iterator[str]:
     name, lowest = min(bounds.items(), key=lambda bound: bound[1])
     if value >= lowest:
         yield f"'{key}' is {value}: it should be from 1 to {lowest - 1}, below {name}"
-
-
-def _probes(params: Params) -> Iterator[str]:
-    """Every label count has an image of each class, and fits into the pool that labels are drawn from."""
-    from dgmbench.data.datasets import get_spec
-
-    limit = params.data.limit
-    pool, name = params.evaluation.probe_pool, "evaluation.probe_pool"
-    if limit is not None and limit < pool:
-        pool, name = limit, "data.limit"
-    classes = max(get_spec(dataset).classes or 1 for dataset in params.datasets)
-    for i, count in enumerate(params.evaluation.probe_labels):
-        if not classes <= count <= pool:
-            yield (
-                f"'evaluation.probe_labels.{i}' is {count}: it should be from {classes}, a label for each "
-                f"class, to {pool} ({name})"
-            )
-
-
-def _labels(params: Params) -> Iterator[str]:
-    """A model that is given some labels is given one of each class, of training images that there are."""
-    from dgmbench.data.datasets import get_spec
-
-    classes = max(get_spec(dataset).classes or 1 for dataset in params.datasets)
-    for name, block in params.models.items():
-        count, limit = block.get("labels"), params.data.limit
-        if type(count) is not int or count < 1:
-            # Its family refuses another type, and what is not positive.
-            continue
-        if count < classes or (limit is not None and count > limit):
-            highest = "" if limit is None else f", to {limit} (data.limit)"
-            yield (
-                f"'models.{name}.labels' is {count}: it should be from {classes}, a label for each "
-                f"class{highest}"
-            )
 
 
 def _ranges(settings: BaseModel, prefix: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ def fit_closed_form(model: Model, examples: Examples, seed: int, how: How) -> Ou
     started = time.monotonic()
     model.to(how.device)
     noise = torch.Generator(how.device).manual_seed(derive_seed("noise", seed))
-    train = examples.train.batch(model.view, noise)
+    train = examples.whole(model.view, noise)
     losses = model.fit(train, examples.validation(model.view), noise)
     model.eval()
     bad = [name for name, value in losses.items() if not math.isfinite(value)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.dataset import Dataset
-from dgmbench.data.labels import labelled_rows
+from dgmbench.data.labels import labelled_rows, labelled_validation_rows
 from dgmbench.data.view import View
+from dgmbench.errors import LabelsError
 from dgmbench.models.base import ModelSettings, Supervision
+from dgmbench.models.semisupervised.settings import LabelledSettings, PartialSettings
 from dgmbench.training.seeding import generator_for
 
 
@@ -33,23 +36,64 @@ class Part:
         label, condition = (None if each is None else each[rows] for each in (self.label, self.condition))
         return view.batch(self.raw[rows], noise, label, condition)
 
+    def at(self, rows: Tensor | slice) -> Part:
+        """The examples of some rows."""
+        label, condition = (None if each is None else each[rows] for each in (self.label, self.condition))
+        return replace(self, raw=self.raw[rows], label=label, condition=condition)
+
+    def followed_by(self, other: Part) -> Part:
+        """These examples and then the other's, both with labels."""
+        assert self.label is not None
+        assert other.label is not None
+        return Part(torch.cat([self.raw, other.raw]), torch.cat([self.label, other.label]))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples whose labels a model sees beside the pool of all, and how many of them go into a step."""
+
+    part: Part
+    batch: int
+
 
 @dataclass(frozen=True)
 class Examples:
     """Training and validation examples.
 
     valid_binary: the fixed binarisation of the validation images, where there is one.
+    labelled: the labelled ones among the training examples, whose labels `train` hides ("partial").
     """
 
     train: Part
     valid: Part
     data_seed: int = 0
     valid_binary: Tensor | None = None
+    labelled: Labelled | None = None
 
     @classmethod
     def of_images(cls, train: Tensor, valid: Tensor, data_seed: int) -> Examples:
         """Of images alone, uint8 ``[n, C, H, W]``."""
         return cls(Part(train), Part(valid), data_seed)
+
+    @property
+    def labels(self) -> int:
+        """How many training examples have a label."""
+        if self.labelled is not None:
+            return len(self.labelled.part)
+        return 0 if self.train.label is None else int((self.train.label != UNKNOWN).sum())
+
+    def batch(self, view: View, noise: torch.Generator, rows: Tensor, labelled: Tensor | None) -> Batch:
+        """Training examples of some rows; then, with their labels, the labelled ones of other rows."""
+        if self.labelled is None or labelled is None:
+            return self.train.batch(view, noise, rows)
+        both = self.train.at(rows).followed_by(self.labelled.part.at(labelled.to(rows.device)))
+        return both.batch(view, noise)
+
+    def whole(self, view: View, noise: torch.Generator) -> Batch:
+        """All training examples; then, with their labels, the labelled ones of a pool."""
+        if self.labelled is None:
+            return self.train.batch(view, noise)
+        return self.train.followed_by(self.labelled.part).batch(view, noise)
 
     def validation(self, view: View) -> Batch:
         """All validation examples, by the fixed binarisation or a fixed dequantisation."""
@@ -60,45 +104,74 @@ class Examples:
         return valid.batch(view, noise)
 
 
-def examples_of(
+@dataclass(frozen=True)
+class Source:
+    """A data set's training and validation examples on a device, with all labels that there are."""
+
+    name: str
+    train: Part
+    valid: Part
+    data_seed: int
+    valid_binary: Tensor | None
+    # On the CPU, where label sets are drawn.
+    labels: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: Dataset, data_seed: int, device: torch.device) -> Source:
+        """Of a prepared data set."""
+        binary = data.binary("valid") if "binary" in data.views else None
+        parts, labels = {}, {}
+        for split in ("train", "valid"):
+            raw, known = _resident(data.examples(split), device), data.labels(split)
+            parts[split] = Part(raw, None if known is None else _resident(known, device))
+            if known is not None:
+                labels[split] = np.array(known)
+        there = None if binary is None else _resident(binary, device)
+        return cls(data.name, parts["train"], parts["valid"], data_seed, there, labels)
+
+    def seen(self, settings: ModelSettings, supervision: Supervision, label_set: int) -> Examples:
+        """The examples with what a model may see of their labels, some by the label set.
+
+        Raises:
+            LabelsError: labels that the data set has not.
+        """
+        if supervision == "none":
+            return self._as(lambda part: Part(part.raw))
+        if not self.labels:
+            raise LabelsError(f"{self.name} has no labels")
+        if supervision == "condition":
+            return self._as(lambda part: Part(part.raw, condition=part.label))
+        assert isinstance(settings, LabelledSettings)
+        labelled = self._labelled(settings, label_set)
+        if supervision == "labelled":
+            return labelled
+        assert isinstance(settings, PartialSettings)
+        assert self.train.label is not None
+        pool = replace(self.train, label=torch.full_like(self.train.label, UNKNOWN))
+        return replace(labelled, train=pool, labelled=Labelled(labelled.train, settings.labelled_batch))
+
+    def _as(self, form: Callable[[Part], Part]) -> Examples:
+        return Examples(form(self.train), form(self.valid), self.data_seed, self.valid_binary)
+
+    def _labelled(self, settings: LabelledSettings, label_set: int) -> Examples:
+        """The labelled examples alone."""
+        seed, train, valid, binary = self.data_seed, self.train, self.valid, self.valid_binary
+        if settings.labels is not None:
+            rows = labelled_rows(self.labels["train"], settings.labels, seed, label_set)
+            train = train.at(_resident(rows, train.raw.device))
+        if settings.valid_labels is not None:
+            chosen = labelled_validation_rows(self.labels["valid"], settings.valid_labels, seed)
+            kept = _resident(chosen, valid.raw.device)
+            valid, binary = valid.at(kept), None if binary is None else binary[kept]
+        return Examples(train, valid, seed, binary)
+
+
+def examples_by_set(
     data: Dataset, data_seed: int, device: torch.device, settings: ModelSettings, supervision: Supervision
-) -> Examples:
-    """A data set's training and validation examples on `device`, with the labels that a model may see."""
-    binary = data.binary("valid") if "binary" in data.views else None
-    parts = {}
-    for split in ("train", "valid"):
-        raw = _resident(data.examples(split), device)
-        labels = data.labels(split)
-        parts[split] = Part(raw) if labels is None else _with_labels(raw, labels, split, data_seed, settings,
-                                                                      supervision)  # fmt: skip
-    return Examples(
-        parts["train"], parts["valid"], data_seed, None if binary is None else _resident(binary, device)
-    )
-
-
-def _with_labels(
-    raw: Tensor,
-    labels: np.ndarray[Any, Any],
-    split: str,
-    data_seed: int,
-    settings: ModelSettings,
-    supervision: Supervision,
-) -> Part:
-    """The part with its labels as condition, as labels (some of them unknown), or without."""
-    known = torch.from_numpy(np.array(labels)).to(raw.device)
-    if supervision == "condition":
-        return Part(raw, condition=known)
-    if supervision == "none":
-        return Part(raw)
-    count = getattr(settings, "labels", None)
-    if split != "train" or count is None:
-        return Part(raw, label=known)
-    rows = torch.from_numpy(labelled_rows(labels, count, data_seed)).to(raw.device)
-    if supervision == "labelled":
-        return Part(raw[rows], label=known[rows])
-    hidden = torch.full_like(known, UNKNOWN)
-    hidden[rows] = known[rows]
-    return Part(raw, label=hidden)
+) -> Callable[[int], Examples]:
+    """A data set's examples on `device`, with the labels that a model may see, by the label set."""
+    source = Source.of(data, data_seed, device)
+    return lambda label_set: source.seen(settings, supervision, label_set)
 
 
 def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:

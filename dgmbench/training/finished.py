@@ -50,8 +50,8 @@ def keep_run(store: Store, folder: Path, seed: int) -> bool:
 
 def fault_of(info: Mapping[str, Any], folder: Path, seed: int) -> str | None:
     """What is wrong with the files of a run by its description; None if nothing is."""
-    weights = folder / f"weights-{seed}.pt"
-    if "weights_sha256" in info and (not weights.exists() or sha256_file(weights) != info["weights_sha256"]):
+    weights, told = folder / f"weights-{seed}.pt", info.get("weights_sha256")
+    if told is not None and (not weights.exists() or sha256_file(weights) != told):
         return f"{weights} is not what run-{seed}.json says"
     for name in ("samples", "conditions"):
         expected, path = info.get(f"{name}_sha256"), folder / f"{name}-{seed}.npy"

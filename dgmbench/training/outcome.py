@@ -12,6 +12,8 @@ from dgmbench.models.base import Model
 from dgmbench.training.ranks import Ranks
 
 HISTORY_COLUMNS = ("step", "epoch", "split", "name", "value")
+# The status of a run that was not trained, since its data set lacks the labels that it needs.
+UNAVAILABLE = "unavailable"
 Row = tuple[int, int, str, str, float]
 
 
@@ -38,7 +40,7 @@ class How:
 class Outcome:
     """What a training gave; the model itself holds the kept parameters.
 
-    `status` is "completed", "diverged" or "collapsed", `reason` why it is one of the latter.
+    `status` is "completed", "diverged", "collapsed" or "unavailable", `reason` why it is one of the latter.
     """
 
     status: str

@@ -23,7 +23,7 @@ from dgmbench.models.base import Model, ModelSettings
 from dgmbench.models.capabilities import CanEncode, CanSample, ClosedForm, HasLogProb, HasLogWeights
 from dgmbench.settings import SamplingSettings
 from dgmbench.training.closed_form import train
-from dgmbench.training.examples import Examples, Part
+from dgmbench.training.examples import Examples
 from dgmbench.training.loading import build
 from dgmbench.training.outcome import How
 from dgmbench.training.sampling import draw_conditions, draw_samples
@@ -88,19 +88,14 @@ def _short(value: Any) -> str:
 
 
 def _few(examples: Examples, n: int) -> Examples:
-    """The first n training examples, and a few for validation."""
+    """The first n training examples, all labelled ones of a pool, and a few for validation."""
     binary = examples.valid_binary
     return replace(
         examples,
-        train=_first(examples.train, n),
-        valid=_first(examples.valid, VALIDATED),
+        train=examples.train.at(slice(n)),
+        valid=examples.valid.at(slice(VALIDATED)),
         valid_binary=None if binary is None else binary[:VALIDATED],
     )
-
-
-def _first(part: Part, n: int) -> Part:
-    label, condition = (None if each is None else each[:n] for each in (part.label, part.condition))
-    return replace(part, raw=part.raw[:n], label=label, condition=condition)
 
 
 def _scores(model: Model, examples: Examples, seed: int, device: torch.device) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import csv
 import io
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from torch import nn
 
 import dgmbench
 from dgmbench.data.dataset import Dataset, load_dataset
-from dgmbench.errors import DamagedFileError
+from dgmbench.data.schema import Schema
+from dgmbench.errors import DamagedFileError, LabelsError
 from dgmbench.files import read_object, replacing, sha256_file, sha256_json, write_json
-from dgmbench.models.base import Model, ModelSettings
+from dgmbench.models.base import ModelSettings
 from dgmbench.models.capabilities import CanSample
 from dgmbench.models.registry import family_class, family_module
 from dgmbench.provenance import code_hash, git_commit, versions
@@ -32,10 +33,10 @@ from dgmbench.store import Store
 from dgmbench.training.alone import CHECKPOINTS, training_alone
 from dgmbench.training.closed_form import train
 from dgmbench.training.devices import device_name, processes, set_up
-from dgmbench.training.examples import Examples, examples_of
+from dgmbench.training.examples import Examples, examples_by_set
 from dgmbench.training.finished import bring_back, keep_run, keep_runs
 from dgmbench.training.loading import RUNS, build
-from dgmbench.training.outcome import HISTORY_COLUMNS, How, Outcome
+from dgmbench.training.outcome import HISTORY_COLUMNS, UNAVAILABLE, How, Outcome
 from dgmbench.training.replay import replay
 from dgmbench.training.sampling import draw_conditions, draw_samples
 from dgmbench.training.workers import for_each
@@ -86,10 +87,10 @@ class Job:
             }
         )
 
-    def examples(self) -> Examples:
-        """What its models are trained and validated on."""
+    def examples_by_set(self) -> Callable[[int], Examples]:
+        """What its models are trained and validated on, by the label set, which is the training seed."""
         supervision = family_class(self.settings.family).supervision
-        return examples_of(self.data, self.params.data.seed, self.device, self.settings, supervision)
+        return examples_by_set(self.data, self.params.data.seed, self.device, self.settings, supervision)
 
     def replay(self, examples: Examples, seed: int) -> dict[str, Any]:
         """The digest of a short training of a seed by this process's code."""
@@ -138,10 +139,13 @@ def _train_seeds(job: Job, store: Store, folder: Path, seeds: Sequence[int]) -> 
     left = [seed for seed in seeds if seed not in known]
     if not left:
         return
-    examples = job.examples()
+    examples = job.examples_by_set()
 
     def run(seed: int) -> None:
-        run_seed(job, examples, seed, folder)
+        try:
+            run_seed(job, examples(seed), seed, folder)
+        except LabelsError as error:
+            leave_out(job, seed, folder, error)
         keep_run(store, folder, seed)
 
     for_each(run, left, processes(job.params.training, job.device), f"train {name} seed")
@@ -165,6 +169,16 @@ def _holds_others(job: Job, folder: Path) -> bool:
     """Whether there are runs of seeds that are no longer among the settings."""
     own = {f"run-{seed}.json" for seed in job.params.seeds}
     return any(path.name not in own for path in folder.glob("run-*.json"))
+
+
+def leave_out(job: Job, seed: int, folder: Path, reason: LabelsError) -> None:
+    """Describe a run of an entry that the data set has no labels for; the other entries are trained."""
+    label = f"train {job.dataset} {job.model} seed {seed}"
+    print(f"{label}: {UNAVAILABLE}: {reason}", file=sys.stderr)
+    schema = job.data.schema
+    outcome = Outcome(UNAVAILABLE, str(reason), 0, 0, 0.0)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"run-{seed}.json", _describe(job, schema, 0, outcome, seed, (0, 0.0), folder))
 
 
 def run_seed(job: Job, examples: Examples, seed: int, folder: Path) -> None:
@@ -197,19 +211,26 @@ def run_seed(job: Job, examples: Examples, seed: int, folder: Path) -> None:
             outcome.status, outcome.reason = "diverged", str(error)
     if outcome.status != "completed":
         print(f"{how.label}: {outcome.status}: {outcome.reason}", file=sys.stderr)
-    info = _describe(job, network, outcome, seed, (drawn, seconds), folder)
+    schema, size = network.schema, network.parameter_count()
+    info = _describe(job, schema, size, outcome, seed, (drawn, seconds), folder)
     write_json(folder / f"run-{seed}.json", info | {"replay": job.replay(examples, seed)})
 
 
 def _describe(
-    job: Job, model: Model, outcome: Outcome, seed: int, sampled: tuple[int, float], folder: Path
+    job: Job,
+    schema: Schema,
+    parameters: int,
+    outcome: Outcome,
+    seed: int,
+    sampled: tuple[int, float],
+    folder: Path,
 ) -> dict[str, Any]:
     return {
         "dataset": job.dataset,
         "model": job.model,
         "seed": seed,
-        "view": model.view.name,
-        "schema": model.schema.to_json(),
+        "view": job.settings.view,
+        "schema": schema.to_json(),
         "status": outcome.status,
         "reason": outcome.reason,
         "settings": job.settings.model_dump(mode="json"),
@@ -218,11 +239,11 @@ def _describe(
         "fingerprint": job.fingerprint(seed),
         "data_sha256": job.data.sha256,
         "code_sha256": job.code_sha256,
-        "weights_sha256": sha256_file(folder / f"weights-{seed}.pt"),
+        "weights_sha256": _hash_of(folder / f"weights-{seed}.pt"),
         "samples_sha256": _hash_of(folder / f"samples-{seed}.npy"),
         "conditions_sha256": _hash_of(folder / f"conditions-{seed}.npy"),
         "commit": job.commit,
-        "parameters": model.parameter_count(),
+        "parameters": parameters,
         "steps": outcome.steps,
         "selected_step": outcome.selected_step,
         "training_seconds": outcome.seconds,

@@ -16,12 +16,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dgmbench.models.base import Model
-from dgmbench.models.capabilities import Finishes, NoticesCollapse, UsesTrainingMean
+from dgmbench.models.capabilities import Finishes, NoticesCollapse, UsesTrainingMean, UsesTrainingSizes
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.checkpoints import latest_checkpoint, save_checkpoint
 from dgmbench.training.devices import autocast, synchronize
 from dgmbench.training.examples import Examples
 from dgmbench.training.interrupt import Interrupt, interrupt_between_steps
+from dgmbench.training.labelled_cycle import LabelledCycle
 from dgmbench.training.outcome import How, Outcome, curves
 from dgmbench.training.progress import Progress
 from dgmbench.training.progress_bar import bar
@@ -38,6 +39,10 @@ class Trainer:
         if isinstance(model, UsesTrainingMean):
             # Before a checkpoint is loaded, which brings its own.
             model.use_training_mean(model.image_view.mean(examples.train.raw))
+        if isinstance(model, UsesTrainingSizes):
+            model.use_training_sizes(len(examples.train), examples.labels)
+        labelled = examples.labelled
+        self.cycle = None if labelled is None else LabelledCycle(len(labelled.part), labelled.batch, seed)
         self.batches = math.ceil(len(examples.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
         self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
@@ -138,7 +143,7 @@ class Trainer:
     def _step(self, chosen: Tensor) -> dict[str, Tensor]:
         """One move of each phase whose turn it is; returns named losses, prefixed if there are several."""
         self.model.train()
-        batch = self.examples.train.batch(self.model.view, self.progress.noise, chosen)
+        batch = self.examples.batch(self.model.view, self.progress.noise, chosen, self._labelled())
         named: dict[str, Tensor] = {}
         for phase in self.model.phases_at(self.progress.step):
             optimiser = self.optimisers[phase]
@@ -155,6 +160,10 @@ class Trainer:
             prefix = f"{phase}_" if len(self.optimisers) > 1 else ""
             named |= {prefix + name: value for name, value in losses.items()}
         return named
+
+    def _labelled(self) -> Tensor | None:
+        """Which labelled examples this rank sees in this step; None where they are no part of their own."""
+        return None if self.cycle is None else self.how.ranks.share(self.cycle.rows(self.progress.step))
 
     def _set_learning_rate(self, optimiser: torch.optim.Optimizer, factor: float = 1.0) -> None:
         rate = self.budget.learning_rate * factor
@@ -229,7 +238,7 @@ class Trainer:
     def _fit_after_training(self, model: Finishes) -> None:
         """What the model fits to the images once its parameters stand; of no checkpoint, and repeatable."""
         run, noise = self.progress, generator_for("finish", self.seed, device=self.how.device)
-        train = self.examples.train.batch(self.model.view, noise)
+        train = self.examples.whole(self.model.view, noise)
         named = model.finish(train, self.valid, noise)
         run.history += [(run.step, run.epoch, "valid", name, value) for name, value in named.items()]
         bad = [name for name, value in named.items() if not math.isfinite(value)]

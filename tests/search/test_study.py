@@ -38,7 +38,9 @@ def searching(folder: Path | None = None, block: dict[str, Any] = VAE, **changes
         | {"confirming_seeds": [1, 2], "trial_seed": 0, "samples": 60, "entries": {"vae": entry}}
         | changes
     )
-    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), search.entries["vae"], search.samples, None)
+    ground = Ground.of(
+        lambda seed: images(), image_schema(SHAPE, LEVELS), search.entries["vae"], search.samples, None
+    )
     return EntrySearch(search, "vae", block, ground, folder)
 
 
@@ -123,7 +125,7 @@ def test_a_noisy_distance_on_the_way_stops_no_trial(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("dgmbench.search.study.score", scored)
     for objective, expected in (("loss", True), ("fid_domain", False)):
         heard.clear()
-        ground = Ground(images(), image_schema(SHAPE, LEVELS), objective, 10)
+        ground = Ground(lambda seed: images(), image_schema(SHAPE, LEVELS), objective, 10)
         search = SearchSettings.model_validate(
             {"pipeline": "p", "dataset": "d", "trials": 2}
             | {"entries": {"vae": {"epochs": 4, "objective": objective, "space": SPACE}}}
@@ -133,7 +135,7 @@ def test_a_noisy_distance_on_the_way_stops_no_trial(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_score_is_the_least_validation_loss_of_its_training() -> None:
-    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), Entry(epochs=4), 10, None)
+    ground = Ground.of(lambda seed: images(), image_schema(SHAPE, LEVELS), Entry(epochs=4), 10, None)
     short, long = (score(ground, candidate(VAE, epochs), 0) for epochs in (2, 12))
     assert math.isfinite(long.value)
     assert long.value <= short.value
@@ -157,7 +159,7 @@ def test_a_generator_is_scored_by_its_distance_to_validation_images() -> None:
     torch.manual_seed(0)
     classifier = DomainClassifier(SHAPE, 3).eval()
     entry = Entry(epochs=4, objective="fid_domain")
-    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), entry, 100, classifier)
+    ground = Ground.of(lambda seed: images(), image_schema(SHAPE, LEVELS), entry, 100, classifier)
     first, again = (score(ground, candidate(block, 4), 0) for _ in range(2))
     assert first.value == again.value > 0
     assert set(first.rungs) == {0, 1}
@@ -165,6 +167,6 @@ def test_a_generator_is_scored_by_its_distance_to_validation_images() -> None:
 
 def test_a_failed_training_is_the_worst() -> None:
     block = VAE | {"training": {"epochs": 3, "batch_size": 25, "learning_rate": 1e30}}
-    ground = Ground.of(images(), image_schema(SHAPE, LEVELS), Entry(epochs=3), 10, None)
+    ground = Ground.of(lambda seed: images(), image_schema(SHAPE, LEVELS), Entry(epochs=3), 10, None)
     failed = score(ground, candidate(block, 3), 0)
     assert (failed.value, failed.status) == (math.inf, "diverged")

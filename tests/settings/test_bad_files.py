@@ -113,8 +113,6 @@ BAD: dict[str, tuple[bytes, str]] = {
     "family: number": (text_of(models="{vae: {family: 3}}"), "'models.vae.family' is 3: Valid: "),
     "inception: number": (text_of(evaluation="{inception: 1}"), "'evaluation.inception' is 1: it should be a mapping"),
     "probe labels: twice": (text_of(evaluation="{probe_labels: [100, 100]}"), "'evaluation.probe_labels' is [100, 100]"),
-    "probe labels: few": (text_of(evaluation="{probe_labels: [9]}"), "'evaluation.probe_labels.0' is 9: it should be"),
-    "probe labels: many": (text_of(evaluation="{probe_labels: [5001]}"), "from 10, a label for each class, to 5000"),
     "importance twice": (text_of(evaluation="{importance_samples: [5, 5]}"), "'evaluation.importance_samples' is [5, 5]"),
     "layers: endless": (
         text_of(models="{p: {family: pixelcnn, view: gray, blocks: 1000000000}}"),

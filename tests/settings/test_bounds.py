@@ -81,8 +81,6 @@ def test_numbers_without_end_or_too_small(key: str, value: Any, message: str) ->
         ("evaluation.copy_cells", 80, {"evaluation": {"neighbour_samples": 80}}, "from 1 to 79, .*neighbour"),
         ("evaluation.copy_cells", 60, {"sampling": {"n": 60}}, "from 1 to 59, below .*neighbour_samples"),
         ("evaluation.copy_cells", 200, {"data": {"limit": 200}}, "from 1 to 199, below data.limit"),
-        ("evaluation.probe_labels", [200], {"data": {"limit": 150}}, r"from 10, .* to 150 \(data.limit\)"),
-        ("evaluation.probe_labels", [200], {"evaluation": {"probe_pool": 150}}, r"from 10, .* to 150 \(ev"),
     ],
 )  # fmt: skip
 def test_counts_that_the_images_cannot_serve(key: str, value: Any, more: Any, message: str) -> None:
@@ -100,16 +98,3 @@ def test_every_bad_count_has_its_line() -> None:
         "evaluation.prdc_neighbours",
         "evaluation.copy_cells",
     ]
-
-
-@pytest.mark.parametrize("count", [9, 301])
-def test_labels_that_miss_a_class_or_exceed_the_images_are_refused(count: int) -> None:
-    net = {"convnet": {"family": "convnet", "view": "gray"}}
-    message = r"it should be from 10, a label for each class, to 300 \(data.limit\)"
-    refused("models.convnet.labels", count, message, models=net, data={"limit": 300})
-
-
-def test_labels_of_every_class_among_the_images_are_valid() -> None:
-    net = {"convnet": {"family": "convnet", "view": "gray"}}
-    for count in (None, 10, 300):
-        settings("models.convnet.labels", count, models=net, data={"limit": 300})

@@ -93,7 +93,7 @@ class Trainings:
     def job(self, params: Params, dataset: str, model: str) -> SimpleNamespace:
         return SimpleNamespace(
             params=params, dataset=dataset, model=model, data=None, device=torch.device("cpu"),
-            fingerprint=self.of, examples=lambda: None,
+            fingerprint=self.of, examples_by_set=lambda: lambda seed: None,
         )  # fmt: skip
 
     def of(self, seed: int) -> str:
@@ -128,7 +128,6 @@ def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
     fake = Trainings([])
     monkeypatch.setattr(Job, "of", fake.job)
     monkeypatch.setattr(runs, "run_seed", fake.run_seed)
-    monkeypatch.setattr(runs, "examples_of", lambda *arguments: None)
     return fake
 
 

@@ -18,24 +18,27 @@ from torch import Tensor, nn
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.base import Model, ModelSettings, Supervision
+from dgmbench.models.base import Supervision
+from dgmbench.models.semisupervised.classifier import (
+    ImageClassifier,
+    classification_losses,
+    dropped,
+    known_labels,
+)
+from dgmbench.models.semisupervised.settings import LabelledSettings
+from dgmbench.settings.block import Pair
 
 
-class ConvNetSettings(ModelSettings):
-    """How many labels it sees, and its widths."""
+class ConvNetSettings(LabelledSettings):
+    """Its widths and what is done to images in training."""
 
-    labels: PositiveInt | None = Field(
-        None, description="labelled training images, every class in its share; null: all"
-    )
-    channels: tuple[PositiveInt, PositiveInt] = Field(
-        (32, 64), strict=False, description="features of the two convolutions"
-    )
+    channels: Pair[PositiveInt] = Field((32, 64), description="features of the two convolutions")
     hidden: PositiveInt = Field(64, description="width of the hidden layer")
     dropout: float = Field(0.5, ge=0, lt=1, description="share of hidden units dropped in training")
     shift: NonNegativeInt = Field(1, description="pixels that a training image may be shifted by")
 
 
-class ConvNet(Model):
+class ConvNet(ImageClassifier):
     """p(y|x)."""
 
     Settings = ConvNetSettings
@@ -43,8 +46,6 @@ class ConvNet(Model):
 
     def __init__(self, settings: ConvNetSettings, schema: Schema) -> None:
         super().__init__(settings, schema)
-        if schema.classes is None:
-            raise SettingsError("a classifier needs a data set with labels")
         self.shift, self.dropout = settings.shift, settings.dropout
         channels, height, width = self.image_shape
         first, second = settings.channels
@@ -55,7 +56,7 @@ class ConvNet(Model):
         if flat == 0:
             raise SettingsError(f"a {height}x{width} image is too small: 4 pixels a side are needed")
         self.hidden = nn.Linear(flat, settings.hidden)
-        self.logits = nn.Linear(settings.hidden, schema.classes)
+        self.head = nn.Linear(settings.hidden, self.classes)
 
     @staticmethod
     def _block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -68,40 +69,24 @@ class ConvNet(Model):
 
     def encode(self, x: Tensor) -> Tensor:
         """The hidden layer, ``[n, hidden]``."""
-        return F.relu(self.hidden(self.convolutions(x.float())))
+        return F.relu(self.hidden(self.convolutions(self.intensities(x))))
 
-    def predict(self, x: Tensor) -> Tensor:
-        """``[n, classes]`` class probabilities."""
-        return self.logits(self.encode(x)).softmax(1)
+    def logits(self, x: Tensor) -> Tensor:
+        """``[n, classes]``."""
+        return self.head(self.encode(x))
 
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Mean cross-entropy in nats per image, and the share of images that are classified right.
+        """Mean cross-entropy in nats per image, and the error in percent.
 
         Raises:
             ValueError: for a batch with unlabelled images.
         """
-        x, label = _shifted(batch.x, self.shift, generator), self._labels(batch)
+        x, label = _shifted(batch.x, self.shift, generator), known_labels(batch)
         if len(x) == 1:
             # The end of an epoch may be a single image, of which batch norm can make nothing.
             x, label = x.repeat(2, 1, 1, 1), label.repeat(2)
-        hidden = self.encode(x)
-        keep = torch.rand(hidden.shape, generator=generator, device=hidden.device) >= self.dropout
-        return _losses(self.logits(hidden * keep / (1 - self.dropout)), label)
-
-    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """The same of images as they are, by all hidden units."""
-        return _losses(self.logits(self.encode(batch.x)), self._labels(batch))
-
-    @staticmethod
-    def _labels(batch: Batch) -> Tensor:
-        if batch.label is None or bool((batch.label < 0).any()):
-            raise ValueError("a supervised classifier trains on labelled images alone")
-        return batch.label
-
-
-def _losses(logits: Tensor, label: Tensor) -> dict[str, Tensor]:
-    right = (logits.argmax(1) == label).to(logits.dtype).mean()
-    return {"loss": F.cross_entropy(logits, label), "accuracy": right.detach()}
+        hidden = dropped(self.encode(x), self.dropout, generator)
+        return classification_losses(self.head(hidden), label)
 
 
 def _shifted(x: Tensor, most: int, generator: torch.Generator) -> Tensor:

@@ -87,7 +87,7 @@ def is_trained(model: str) -> bool:
 
 
 def diverged_counts(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """How many seeds of each (data set, model) failed: diverged or collapsed."""
+    """How many seeds of each (data set, model) failed: diverged, collapsed, or could not be trained."""
     counts: dict[tuple[str, str], int] = {}
     flags = frame["metric"].isin(FAILURES) & (frame["value"] > 0)
     for dataset, model, flag in zip(frame["dataset"], frame["model"], flags, strict=True):

@@ -33,7 +33,7 @@ def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
     ]
     notes += coverage_notes(table) + annealing_notes(table, records) + distance_notes(table, records)
     notes += interval_notes(table)
-    if any(row.note for row in table.rows):
+    if any("diverged" in row.note or "collapsed" in row.note for row in table.rows):
         notes.append("Seeds that diverged or collapsed are left out of the means, which flatters the model.")
     return notes + _published(table)
 

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from dgmbench.data.batch import UNKNOWN, Batch
-from dgmbench.data.labels import labelled_rows
 from dgmbench.data.schema import image_schema
-from dgmbench.errors import DataError, SettingsError
+from dgmbench.errors import SettingsError
 from dgmbench.models.semisupervised.convnet import ConvNet, ConvNetSettings, _shifted
 from dgmbench.training.closed_form import train
-from dgmbench.training.examples import Examples, Part, examples_of
+from dgmbench.training.examples import Examples, Part
 from dgmbench.training.outcome import How
 
 SHAPE, CLASSES = (1, 8, 8), 4
@@ -54,7 +53,8 @@ def test_it_learns_what_the_labels_say() -> None:
     examples, how = Examples(Part(raw, label), Part(held, truth)), How(torch.device("cpu"), quiet=True)
     outcome = train(model, examples, settings(training=budget).training, 0, how)
     assert outcome.status == "completed"
-    x = model.view.batch(held, generator()).x
+    x = model.view.batch(held).x
+    assert x.dtype == torch.int64, "levels, without noise"
     with torch.no_grad():
         probabilities = model.predict(x)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(200))
@@ -62,7 +62,7 @@ def test_it_learns_what_the_labels_say() -> None:
 
 
 def test_unlabelled_images_are_refused() -> None:
-    x = torch.rand(3, *SHAPE)
+    x = torch.ones(3, *SHAPE, dtype=torch.int64)
     for label in (None, torch.tensor([0, UNKNOWN, 1])):
         with pytest.raises(ValueError, match="labelled images alone"):
             make().step(Batch(x, label), "model", generator())
@@ -85,49 +85,6 @@ def test_shifts_move_images_whole_and_by_so_many_pixels() -> None:
     assert torch.equal(moved.flatten(1).sum(1), torch.ones(500))
     assert set(places.tolist()) == {5 * i + j for i in (1, 2, 3) for j in (1, 2, 3)}
     assert torch.equal(_shifted(x, 0, generator()), x)
-
-
-def test_labelled_images_are_in_their_classes_shares_and_the_same_for_all() -> None:
-    labels = np.repeat(np.arange(4), [40, 80, 40, 40])
-    rows = labelled_rows(labels, 20, 0)
-    assert np.bincount(labels[rows]).tolist() == [4, 8, 4, 4]
-    assert np.array_equal(rows, labelled_rows(labels, 20, 0))
-    assert not np.array_equal(rows, labelled_rows(labels, 20, 1))
-    with pytest.raises(DataError, match="201 is more than the 200"):
-        labelled_rows(labels, 201, 0)
-
-
-class Data:
-    """Forty images, their labels and no binary view."""
-
-    views = ("gray",)
-
-    def examples(self, split: str) -> np.ndarray:
-        return quadrants(40, 3)[0].numpy()
-
-    def labels(self, split: str) -> np.ndarray:
-        return quadrants(40, 3)[1].numpy()
-
-
-def test_what_a_model_sees_of_labels_is_what_it_asks_for() -> None:
-    data: Any = Data()
-    asked: Any = SimpleNamespace(labels=8)
-    device = torch.device("cpu")
-    none, partial, labelled, condition = (
-        examples_of(data, 0, device, asked, supervision)
-        for supervision in ("none", "partial", "labelled", "condition")
-    )
-    assert none.train.label is None and none.train.condition is None
-    assert partial.train.label is not None and len(partial.train) == 40
-    assert int((partial.train.label >= 0).sum()) == 8
-    assert len(labelled.train) == 8 and labelled.train.label is not None
-    assert int((labelled.train.label < 0).sum()) == 0
-    # Validation labels are known: they judge, and are not learned from.
-    assert labelled.valid.label is not None and int((labelled.valid.label < 0).sum()) == 0
-    assert condition.train.condition is not None and condition.train.label is None
-    noise = generator()
-    batch = condition.train.batch(make().view, noise, torch.tensor([5, 2]))
-    assert torch.equal(batch.condition, condition.train.condition[torch.tensor([5, 2])])
 
 
 def test_the_test_error_is_counted(tmp_path: Path) -> None:
