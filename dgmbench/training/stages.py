@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from dgmbench.data.batch import Batch
 from dgmbench.data.view import View
 from dgmbench.models.base import Model
 from dgmbench.models.capabilities import EncodesOnce
-from dgmbench.training.examples import Part
+from dgmbench.training.examples import Examples, Labelled, Part
 from dgmbench.training.seeding import generator_for
 
 # Examples that are encoded at once: always so many, so that a resumed training has the same codes to the bit.
@@ -36,12 +37,29 @@ def stage_at(model: Model, epoch: int, epochs: int) -> Stage:
     return Stage(first, epochs - first, last=True)
 
 
+@dataclass(frozen=True)
+class CodedPart(Part):
+    """Codes of examples, which a batch takes as they are."""
+
+    def batch(self, view: View, noise: torch.Generator, rows: Tensor | slice = slice(None)) -> Batch:
+        """Some codes; no noise is drawn."""
+        chosen = self.at(rows)
+        return Batch(chosen.raw, chosen.label, chosen.condition)
+
+
+def encoded(model: EncodesOnce, view: View, examples: Examples) -> Examples:
+    """The examples with codes for those of training."""
+    labelled = examples.labelled
+    if labelled is not None:
+        labelled = Labelled(_coded(model, view, labelled.part), labelled.batch)
+    return replace(examples, train=_coded(model, view, examples.train), labelled=labelled)
+
+
 @torch.no_grad()
-def codes_of(model: EncodesOnce, view: View, part: Part) -> Part:
-    """A part with codes for its examples."""
+def _coded(model: EncodesOnce, view: View, part: Part) -> CodedPart:
     assert isinstance(model, nn.Module)
     training, noise = model.training, generator_for("codes", device=part.raw.device)
     model.eval()
     codes = [model.codes(view.batch(raw, noise).x) for raw in part.raw.split(BLOCK)]
     model.train(training)
-    return replace(part, raw=torch.cat(codes))
+    return CodedPart(torch.cat(codes), part.label, part.condition)

@@ -74,9 +74,9 @@ class FeatureVAE(nn.Module):
 
     @torch.no_grad()
     def choose_features(self, codes: Tensor) -> None:
-        """Keep the dimensions whose mean varies over the first of ``codes [n, 2, latent_dim]``."""
-        deviation = codes[:DECIDING, 0].std(0, correction=0)
-        self.used.copy_(deviation > LEAST_DEVIATION)
+        """Keep the dimensions whose mean varies over the first of ``codes [n, 2, latent_dim]``; else all."""
+        used = codes[:DECIDING, 0].std(0, correction=0) > LEAST_DEVIATION
+        self.used.copy_(used if used.any() else torch.ones_like(used))
 
     def images(self, z: Tensor) -> Tensor:
         """Mean images of p(x|z) in [0, 1], ``[n, C, H, W]``, for ``z [n, latent_dim]``."""

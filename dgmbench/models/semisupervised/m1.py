@@ -69,6 +69,7 @@ class M1(Model):
         """Negative ELBO, labelled or not."""
         return self.vae.loss(batch.x, generator)
 
+    @torch.no_grad()
     def finish(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Choose the features and fit the classifier; its validation error in percent, and C."""
         labelled = train.labelled()
