@@ -52,6 +52,28 @@ class StartsFromExamples(Protocol):
 
 
 @runtime_checkable
+class EncodesOnce(Protocol):
+    """Trains in two stages: first what makes codes of examples, then, on these codes, the rest.
+
+    Once the first stage has ended, its parameters stand. So the codes of all training examples are made once,
+    and are x in every batch from then on. Held-out examples are always x as the view gives it. Epochs of
+    the first stage are never selected.
+    """
+
+    def first_stage_epochs(self, epochs: int) -> int:
+        """How many of so many epochs are the first stage's."""
+        ...
+
+    def codes(self, x: Tensor) -> Tensor:
+        """``[n, ...]`` codes of x; repeatable, so that a resumed training has the same."""
+        ...
+
+    def end_first_stage(self, codes: Tensor) -> None:
+        """Called once, between the stages, with the codes of all training examples; it keeps buffers."""
+        ...
+
+
+@runtime_checkable
 class UsesTrainingSizes(Protocol):
     """Weighs parts of its objective by how many training examples there are, and how many have a label."""
 

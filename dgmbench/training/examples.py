@@ -45,7 +45,8 @@ class Part:
         """These examples and then the other's, both with labels."""
         assert self.label is not None
         assert other.label is not None
-        return Part(torch.cat([self.raw, other.raw]), torch.cat([self.label, other.label]))
+        raw, label = torch.cat([self.raw, other.raw]), torch.cat([self.label, other.label])
+        return replace(self, raw=raw, label=label)
 
 
 @dataclass(frozen=True)

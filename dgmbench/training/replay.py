@@ -20,7 +20,14 @@ from torch import Tensor
 from dgmbench.data.schema import Schema
 from dgmbench.errors import DgmbenchError
 from dgmbench.models.base import Model, ModelSettings
-from dgmbench.models.capabilities import CanEncode, CanSample, ClosedForm, HasLogProb, HasLogWeights
+from dgmbench.models.capabilities import (
+    CanEncode,
+    CanSample,
+    ClosedForm,
+    EncodesOnce,
+    HasLogProb,
+    HasLogWeights,
+)
 from dgmbench.settings import SamplingSettings
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples
@@ -53,6 +60,9 @@ def replay(
     budget = settings.training
     few = _few(examples, FITTED if closed else STEPS * budget.batch_size)
     epochs = math.ceil(STEPS / math.ceil(len(few.train) / budget.batch_size))
+    if isinstance(model, EncodesOnce):
+        # One of each stage, at least.
+        epochs = max(epochs, 2)
     short = budget.model_copy(update={"epochs": epochs, "select": "last"})
     how = How(device, precision, label=f"replay of seed {seed}", quiet=True)
     try:

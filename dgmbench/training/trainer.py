@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from dgmbench.models.base import Model
 from dgmbench.models.capabilities import (
+    EncodesOnce,
     Finishes,
     NoticesCollapse,
     StartsFromExamples,
@@ -34,6 +35,7 @@ from dgmbench.training.progress import Progress
 from dgmbench.training.progress_bar import bar
 from dgmbench.training.schedules import tripling_stage
 from dgmbench.training.seeding import generator_for
+from dgmbench.training.stages import encoded, stage_at
 
 
 class Trainer:
@@ -51,6 +53,9 @@ class Trainer:
             model.use_training_sizes(len(examples.train), examples.labels)
         labelled = examples.labelled
         self.cycle = None if labelled is None else LabelledCycle(len(labelled.part), labelled.batch, seed)
+        # The examples, or what a later stage takes for them.
+        self.seen = examples
+        self.stage = stage_at(model, 0, budget.epochs)
         self.batches = math.ceil(len(examples.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
         self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
@@ -129,6 +134,7 @@ class Trainer:
 
     def _epoch(self, shown: tqdm[Any]) -> None:
         run = self.progress
+        self._enter_stage()
         if run.batch == 0:
             run.permutation = torch.randperm(len(self.examples.train), generator=run.order)
             run.sums, run.counts = {}, {}
@@ -154,10 +160,20 @@ class Trainer:
                 self._stop()
         self._end_epoch({name: float(value) / run.counts[name] for name, value in totals.items()}, shown)
 
+    def _enter_stage(self) -> None:
+        """Take the stage of the epoch in hand; the last stage of a model that encodes once is on codes."""
+        run, model = self.progress, self.model
+        self.stage = stage_at(model, run.epoch, self.budget.epochs)
+        if not isinstance(model, EncodesOnce) or not self.stage.last or self.seen is not self.examples:
+            return
+        self.seen = encoded(model, self.model.view, self.examples)
+        if run.epoch == self.stage.first and run.batch == 0:
+            model.end_first_stage(self.seen.train.raw)
+
     def _step(self, chosen: Tensor) -> dict[str, Tensor]:
         """One move of each phase whose turn it is; returns named losses, prefixed if there are several."""
         self.model.train()
-        batch = self.examples.batch(self.model.view, self.progress.noise, chosen, self._labelled())
+        batch = self.seen.batch(self.model.view, self.progress.noise, chosen, self._labelled())
         named: dict[str, Tensor] = {}
         for phase in self.model.phases_at(self.progress.step):
             optimiser = self.optimisers[phase]
@@ -182,7 +198,8 @@ class Trainer:
     def _set_learning_rate(self, optimiser: torch.optim.Optimizer, factor: float = 1.0) -> None:
         rate = self.budget.learning_rate * factor
         if self.budget.schedule == "cosine":
-            rate *= 0.5 * (1 + math.cos(math.pi * self.progress.step / self.total_steps))
+            done = self.progress.step - self.stage.first * self.batches
+            rate *= 0.5 * (1 + math.cos(math.pi * done / (self.stage.epochs * self.batches)))
         elif self.budget.schedule == "tripling":
             rate *= 10 ** (-tripling_stage(self.progress.epoch) / 7)
         for group in optimiser.param_groups:
@@ -230,7 +247,12 @@ class Trainer:
 
     def _select(self, held_out: dict[str, float]) -> None:
         key = self.model.selection_loss
-        if self.budget.select == "last" or key is None or not held_out[key] < self.progress.best_loss:
+        if (
+            self.budget.select == "last"
+            or not self.stage.last
+            or key is None
+            or not held_out[key] < self.progress.best_loss
+        ):
             return
         self.progress.best_loss, self.progress.best_step = held_out[key], self.progress.step
         self.progress.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}

@@ -1,0 +1,126 @@
+"""M1 (Kingma, Mohamed, Rezende & Welling 2014, section 2.1): features of a VAE and a classifier of them.
+
+The VAE is trained on the pool without labels, its epoch chosen by the ELBO of validation images. Afterwards a
+logistic regression is fitted to the features of the labelled images, with an L2 penalty.
+
+Deviation: the paper's classifier is a transductive SVM, which also sees the unlabelled features. The logistic
+regression sees the labelled ones alone. Its penalty is chosen by the error on labelled validation images,
+and among equals by their cross-entropy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from dgmbench.data.batch import Batch
+from dgmbench.data.schema import Schema
+from dgmbench.models.base import Model, Supervision
+from dgmbench.models.semisupervised.feature_vae import FeatureVAE
+from dgmbench.models.semisupervised.settings import PartialSettings, classes_of
+
+
+class M1Settings(PartialSettings):
+    """The VAE, and the penalties that are tried."""
+
+    labelled_batch: PositiveInt = Field(1, description="without effect: no step of M1 sees labels")
+    hidden: list[PositiveInt] = Field(
+        [500, 500], min_length=1, description="widths of the encoder; the decoder mirrors them"
+    )
+    latent_dim: PositiveInt = Field(50, description="dimensions of z")
+    inverse_penalties: list[PositiveFloat] = Field(
+        [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0],
+        min_length=1,
+        description="C of the logistic regressions to choose from: sum of losses + |W|^2 / (2 C)",
+    )
+
+
+class M1(Model):
+    """q(z|x), and p(y|z) fitted at the end."""
+
+    Settings = M1Settings
+    views = ("gray",)
+    supervision: ClassVar[Supervision] = "partial"
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, settings: M1Settings, schema: Schema) -> None:
+        super().__init__(settings, schema)
+        classes = classes_of(schema)
+        self.inverse_penalties = settings.inverse_penalties
+        self.vae = FeatureVAE(self.image_shape, self.levels, settings.latent_dim, settings.hidden)
+        self.register_buffer("weight", torch.zeros(classes, settings.latent_dim))
+        self.register_buffer("bias", torch.zeros(classes))
+
+    @classmethod
+    def takes_densities(cls, settings: Any) -> bool:
+        """Levels: pixels are binarised by their intensities."""
+        return False
+
+    def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Negative ELBO of the images of the pool."""
+        return self.vae.loss(batch.unlabelled().x, generator)
+
+    def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Negative ELBO, labelled or not."""
+        return self.vae.loss(batch.x, generator)
+
+    @torch.no_grad()
+    def finish(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
+        """Choose the features and fit the classifier; its validation error in percent, and C."""
+        labelled = train.labelled()
+        assert labelled.label is not None
+        assert valid.label is not None
+        self.vae.choose_features(self.vae.codes(train.x[:1000]))
+        known, held_out = self.encode(labelled.x), self.encode(valid.x)
+        best = (float("inf"), float("inf"))
+        chosen = 0.0
+        for inverse_penalty in self.inverse_penalties:
+            weight, bias = fit_logistic(known, labelled.label, len(self.bias), inverse_penalty)
+            logits = F.linear(held_out, weight, bias)
+            wrong = (logits.argmax(1) != valid.label).double().mean()
+            score = (100 * float(wrong), float(F.cross_entropy(logits, valid.label)))
+            if score < best:
+                best, chosen = score, inverse_penalty
+                self.weight.copy_(weight)
+                self.bias.copy_(bias)
+        return {"error": best[0], "cross_entropy": best[1], "inverse_penalty": chosen}
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The features, ``[n, latent_dim]``."""
+        return self.vae.features(x)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """``[n, classes]`` class probabilities."""
+        return F.linear(self.encode(x), self.weight, self.bias).softmax(1)
+
+
+def fit_logistic(x: Tensor, y: Tensor, classes: int, inverse_penalty: float) -> tuple[Tensor, Tensor]:
+    """Weight ``[classes, d]`` and bias ``[classes]`` that minimise sum of cross-entropies + |W|^2 / (2 C).
+
+    Args:
+        x: ``[n, d]``.
+        y: int64 ``[n]``.
+        inverse_penalty: C.
+    """
+    rows = torch.cat([x.detach().double(), torch.ones(len(x), 1, dtype=torch.float64, device=x.device)], 1)
+    both = torch.zeros(classes, rows.shape[1], dtype=torch.float64, device=x.device, requires_grad=True)
+    optimiser = torch.optim.LBFGS(
+        [both], max_iter=200, tolerance_grad=1e-6, line_search_fn="strong_wolfe", history_size=20
+    )
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        penalty = both[:, :-1].square().sum() / (2 * inverse_penalty * len(x))
+        value = F.cross_entropy(rows @ both.T, y) + penalty
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimiser.step(loss)
+    fitted = both.detach().to(x.dtype)
+    return fitted[:, :-1], fitted[:, -1]
