@@ -18,7 +18,7 @@ from dgmbench.settings import Params
 from dgmbench.training import runs
 from dgmbench.training.loading import RUNS
 from dgmbench.training.outcome import UNAVAILABLE
-from dgmbench.training.runs import train_entry
+from dgmbench.training.entry import train_entry
 
 REASON = "15 labels cannot be had: 10 classes cannot share them equally. Nearest: 10 or 20"
 
