@@ -10,13 +10,14 @@ import pandas as pd
 
 from dgmbench.files import replacing, write_text
 from dgmbench.reporting.baseline import headline as metrics
+from dgmbench.reporting.comparison.by_labels import by_labels
 from dgmbench.reporting.comparison.from_records import comparisons
-from dgmbench.reporting.comparison.table import write_tables
+from dgmbench.reporting.comparison.table import Table, write_tables
 from dgmbench.reporting.figures.draw import draw_all
 from dgmbench.reporting.figures.learning_curves import write_curves
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
 from dgmbench.reporting.page import html
-from dgmbench.reporting.records import load_left_out, load_points, merge_results
+from dgmbench.reporting.records import RunPoints, load_left_out, load_points, merge_results
 from dgmbench.reporting.run_files import load_manifests, load_runs
 from dgmbench.reporting.sentences import sampled_sentences, write_sentences
 from dgmbench.results import COLUMNS
@@ -42,6 +43,7 @@ def write_report(
     points = load_points(results_root, frame)
     compared = comparisons(frame, models, manifests, params.get("orders") or (), points)
     out = Path(out_dir)
+    compared = [*_by_labels(frame, manifests, points), *compared]
     written = write_tables(compared, out / "tables")
     written += _write_findings(findings, out / "tables")
     sentences = sampled_sentences(runs, manifests, data_root)
@@ -56,6 +58,13 @@ def write_report(
         out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out, sentences
     )
     return frame
+
+
+def _by_labels(
+    frame: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]], points: RunPoints
+) -> list[Table]:
+    tables = (by_labels(frame, dataset, manifest, points) for dataset, manifest in manifests.items())
+    return [table for table in tables if table is not None]
 
 
 def _write_findings(findings: Sequence[ControlFinding], folder: Path) -> list[Path]:

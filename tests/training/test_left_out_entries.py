@@ -16,9 +16,9 @@ from dgmbench.reporting.records import merge_results
 from dgmbench.reporting.run_files import first_finished, load_manifests, load_runs
 from dgmbench.settings import Params
 from dgmbench.training import runs
+from dgmbench.training.entry import train_entry
 from dgmbench.training.loading import RUNS
 from dgmbench.training.outcome import UNAVAILABLE
-from dgmbench.training.entry import train_entry
 
 REASON = "15 labels cannot be had: 10 classes cannot share them equally. Nearest: 10 or 20"
 

@@ -35,10 +35,11 @@ def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
     notes += interval_notes(table)
     if any("diverged" in row.note or "collapsed" in row.note for row in table.rows):
         notes.append("Seeds that diverged or collapsed are left out of the means, which flatters the model.")
-    return notes + _published(table)
+    return notes + published_notes(table)
 
 
-def _published(table: Table) -> list[str]:
+def published_notes(table: Table) -> list[str]:
+    """Source and protocol of every published figure of a table."""
     notes = []
     for index, reference in enumerate(table.references, start=1):
         quoted = " (as quoted by a later source)" if reference.flag == "V2" else ""

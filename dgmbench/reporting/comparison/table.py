@@ -43,6 +43,8 @@ class Section:
         return self.title.lower().replace(" ", "-").replace("(", "").replace(")", "")
 
 
+# The name of the table of errors by number of labels, in the place of a view's.
+LABELS = "labels"
 # Columns of a section at most; a topic with more has several.
 WIDEST = 9
 LEGEND = (
@@ -68,6 +70,11 @@ class Table:
     test_images: int
     remarks: list[str] = field(default_factory=list)
     footnotes: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What the contents of a page call it."""
+        return "error by labels" if self.view == LABELS else f"{self.view} view"
 
     @property
     def references(self) -> list[Reference]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dgmbench.files import replacing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 110
@@ -73,6 +74,15 @@ def save(figure: Figure, path: Path, tight: bool = True, gap: float | None = Non
         figure.set_layout_engine("constrained", w_pad=gap, h_pad=gap)
     with replacing(path) as aside:
         figure.savefig(aside, format="png", metadata={"Software": None})
+
+
+def plain_decades(axes: Axes) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 in each decade, written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def spoken(value: float) -> str:

@@ -12,8 +12,17 @@ from typing import Any
 
 import pandas as pd
 
+from dgmbench.reporting.comparison.by_labels import by_labels
 from dgmbench.reporting.comparison.from_records import comparison
-from dgmbench.reporting.figures import classes, controls, convergence, likelihoods, neighbours, quality
+from dgmbench.reporting.figures import (
+    classes,
+    controls,
+    convergence,
+    error_by_labels,
+    likelihoods,
+    neighbours,
+    quality,
+)
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.figures.latent_sheets import completion_sheets, conditional_sheets, latent_sheets
 from dgmbench.reporting.figures.latent_units import units
@@ -39,6 +48,8 @@ def draw_all(
     drawn: list[Picture] = []
     points = load_points(results_root, frame)
     for dataset, manifest in manifests.items():
+        labels = by_labels(frame, dataset, manifest, points)
+        drawn += error_by_labels.draw(labels, int(manifest["splits"]["train"]), folder)
         for view in VIEWS:
             own = [run for run in runs if (run.dataset, run.view) == (dataset, view)]
             if not own:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
+from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, plain_decades, save, spoken
 from dgmbench.reporting.run_files import Run, first_files, named_arrays
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -64,18 +60,9 @@ def _draw_spectra(found: Mapping[str, Arrays], path: Path) -> None:
             axes.axvline(0.25, color=".6", linewidth=1.1, linestyle=":")
             axes.set_title(title, fontsize=10, loc="left")
             axes.set(xlabel="cycles per pixel (dotted: half of Nyquist)", yscale="log", xlim=(0, 0.515))
-            _plain_decades(axes)
+            plain_decades(axes)
         figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5)
         save(figure, path)
-
-
-def _plain_decades(axes: Axes) -> None:
-    """Ticks of a logarithmic axis at 1, 2 and 5 in each decade, written out."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _spoken_ratio(arrays: Arrays) -> str:

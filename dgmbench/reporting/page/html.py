@@ -26,6 +26,7 @@ from dgmbench.reporting.words import of_examples
 
 TEMPLATE = "report.html.j2"
 _ROLES = (
+    "labels",
     "likelihoods",
     "convergence",
     "quality",

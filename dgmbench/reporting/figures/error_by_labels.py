@@ -1,0 +1,80 @@
+"""Test error over the number of labels: how much each method gains from more of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgmbench.reporting.comparison.by_labels import ALL, by_labels_of
+from dgmbench.reporting.comparison.cells import Cell
+from dgmbench.reporting.comparison.table import Row, Table
+from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, plain_decades, save, spoken
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROLE = "labels"
+# A line has so many points or more.
+FEWEST = 2
+# Linear probes that are drawn: those of the lowest error.
+PROBES = 3
+
+
+def draw(table: Table | None, images: int, folder: Path) -> list[Picture]:
+    """A line for every method at two or more numbers of labels, dashed ones for the best linear probes.
+
+    Args:
+        table: of errors by labels; None draws nothing.
+        images: how many training images there are, where `all` is drawn.
+    """
+    lines = [] if table is None else _lines(table)
+    if table is None or not lines:
+        return []
+    path = folder / f"{table.dataset}-labels.png"
+    with canvas(7.4, 3.9 + 0.16 * len(lines)) as figure:
+        axes = figure.subplots()
+        for place, (row, probe) in enumerate(lines):
+            _line(
+                axes, row, images, line_style(place) | ({"linestyle": "--"} if probe else {"linestyle": "-"})
+            )
+        counts = sorted({_place(count, images) for row, _ in lines for count in by_labels_of(row)})
+        axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="test error (%)")
+        axes.set_xticks(counts, [f"{count:,}" if count < images else f"all {images:,}" for count in counts])
+        axes.set_xticks([], minor=True)
+        plain_decades(axes)
+        handles, names = axes.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower left", ncols=2, frameon=False, fontsize=8)
+        save(figure, path)
+    said = ". ".join(_spoken(row) for row, _ in lines)
+    alt = f"Test error in percent over the number of labels. {said}."
+    return [Picture(path, ROLE, table.dataset, table.view, "Error by number of labels", alt)]
+
+
+def _lines(table: Table) -> list[tuple[Row, bool]]:
+    """Rows with several counts, and whether each is a probe."""
+    several = [row for row in table.rows if len(by_labels_of(row)) >= FEWEST]
+    own = [row for row in several if "," not in row.model]
+    probes = [row for row in several if row.model.endswith(", linear probe")]
+    return [(row, False) for row in own] + [(row, True) for row in probes[:PROBES]]
+
+
+def _place(count: str, images: int) -> int:
+    return images if count == ALL else int(count)
+
+
+def _line(axes: Axes, row: Row, images: int, style: dict[str, Any]) -> None:
+    found = sorted((_place(count, images), cell) for count, cell in by_labels_of(row).items())
+    errors = [min(_half(cell), 0.95 * cell.mean) for _, cell in found]
+    axes.errorbar(
+        [x for x, _ in found], [cell.mean for _, cell in found], yerr=errors,
+        label=row.model, capsize=2, markersize=5, linewidth=1.4, **style,
+    )  # fmt: skip
+
+
+def _half(cell: Cell) -> float:
+    return cell.widest or 0.0
+
+
+def _spoken(row: Row) -> str:
+    steps = ", ".join(f"{spoken(cell.mean)} with {count}" for count, cell in by_labels_of(row).items())
+    return f"{row.model}: {steps}"
