@@ -1,8 +1,7 @@
 """The k nearest labelled images in Euclidean distance of pixels, k chosen on the labelled validation images.
 
-Each neighbour has a vote. Of classes with equally many votes the one with the nearest neighbour wins. So that
-no class has probability zero, one further vote is shared by all classes. Distances are exact in float64, and
-of equally distant images the first counts as nearer: the answer is the same on every machine.
+Each neighbour has a vote (`dgmbench.models.parts.votes`). Distances are exact in float64, and of equally
+distant images the first counts as nearer: the answer is the same on every machine.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.base import Supervision
+from dgmbench.models.parts.votes import votes
 from dgmbench.models.semisupervised.classifier import ImageClassifier, error_percent, known_labels
 from dgmbench.models.semisupervised.settings import LabelledSettings
 
@@ -72,29 +72,19 @@ class NearestNeighbour(ImageClassifier):
         self.images, self.labels = train.x.flatten(1).to(torch.uint8), known_labels(train).clone()
         fitting = [k for k in self.candidates if k <= len(self.labels)] or [len(self.labels)]
         near, truth = self._nearest(valid.x, max(fitting)), known_labels(valid)
-        errors = {k: float(error_percent(self._votes(near[:, :k]), truth)) for k in fitting}
+        errors = {k: float(error_percent(votes(near[:, :k], self.classes), truth)) for k in fitting}
         best = min(fitting, key=lambda k: errors[k])
         self.neighbours.fill_(best)
-        entropy = F.nll_loss(self._votes(near[:, :best]).log(), truth)
+        entropy = F.nll_loss(votes(near[:, :best], self.classes).log(), truth)
         return {"loss": float(entropy), "error": errors[best], "neighbours": float(best)}
 
     def predict(self, x: Tensor) -> Tensor:
         """``[n, classes]`` float64: shares of the votes."""
-        return self._votes(self._nearest(x, int(self.neighbours)))
+        return votes(self._nearest(x, int(self.neighbours)), self.classes)
 
     def logits(self, x: Tensor) -> Tensor:
         """The logarithm of `predict`."""
         return self.predict(x).log()
-
-    def _votes(self, near: Tensor) -> Tensor:
-        """Class probabilities of labels ``near [n, k]``, the nearest first."""
-        k = near.shape[1]
-        votes = F.one_hot(near, self.classes).double()
-        # All ties together decide less than a vote: 1/2 for the nearest, 1/4 for the next, and so on.
-        ranks = 0.5 ** torch.arange(1, k + 1, dtype=torch.float64, device=near.device)
-        share = 1e-3 * (votes * ranks[:, None]).sum(1)
-        counts = votes.sum(1) + 1 / self.classes + share
-        return counts / counts.sum(1, keepdim=True)
 
     def _nearest(self, x: Tensor, k: int) -> Tensor:
         """Labels ``[n, k]`` of the nearest images to ``x [n, C, H, W]``, the nearest first."""

@@ -4,8 +4,8 @@ The loss of a step is eq. 15, L = mean_labelled l(y, f) + alpha(t) mean_unlabell
 the network as it is at that step. alpha follows eq. 16: 0 before epoch T1, rising in a straight line to its
 last value at epoch T2.
 
-Deviations: the loss is the cross-entropy of a softmax (Lee: of sigmoid units, one for each class), the
-optimiser is the suite's (Lee: SGD with momentum), and y' is found without dropout, which the paper leaves open.
+Deviations: the loss is the cross-entropy of a softmax (Lee: of sigmoid units, one for each class), and the
+optimiser is the suite's (Lee: SGD with momentum). y' is found without dropout, which the paper leaves open.
 """
 
 from __future__ import annotations

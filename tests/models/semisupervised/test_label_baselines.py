@@ -14,6 +14,7 @@ from torch import Tensor
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
+from dgmbench.models.parts.votes import votes
 from dgmbench.models.registry import family_class
 from dgmbench.models.semisupervised.classifier import ImageClassifier
 from dgmbench.training.closed_form import train
@@ -110,8 +111,7 @@ def test_nearest_neighbours_are_those_found_by_hand() -> None:
 
 
 def test_votes_are_shares() -> None:
-    model: Any = make("nearest_neighbour")
-    found = model._votes(torch.tensor([[0, 2, 2, 0, 2], [1, 1, 0, 2, 2]]))
+    found = votes(torch.tensor([[0, 2, 2, 0, 2], [1, 1, 0, 2, 2]]), 3)
     expected = (torch.tensor([[2, 0, 3], [1, 2, 2]]) + 1 / 3) / 6
     torch.testing.assert_close(found, expected.double(), atol=2e-4, rtol=0)
     assert found.argmax(1).tolist() == [2, 1]

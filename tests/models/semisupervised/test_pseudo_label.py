@@ -1,4 +1,4 @@
-"""Pseudo-label: the schedule of eq. 16, the loss of eq. 15 by hand, and what it learns from unlabelled images."""
+"""Pseudo-label: the schedule of eq. 16, the loss of eq. 15 by hand, and what unlabelled images are worth."""
 
 from __future__ import annotations
 
