@@ -24,6 +24,8 @@ FAMILIES: dict[str, str] = {
     "sigmoid_belief": "dgmbench.models.latent.sigmoid_belief:SigmoidBelief",
     "conditional_vae": "dgmbench.models.conditional.conditional_vae:ConditionalVAE",
     "convnet": "dgmbench.models.semisupervised.convnet:ConvNet",
+    "vat": "dgmbench.models.semisupervised.vat:VAT",
+    "ladder": "dgmbench.models.semisupervised.ladder:Ladder",
     "ssgan": "dgmbench.models.semisupervised.ssgan:SSGAN",
     "gan": "dgmbench.models.adversarial.gan:GAN",
     "dcgan": "dgmbench.models.adversarial.dcgan:DCGAN",
