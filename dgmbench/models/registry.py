@@ -30,6 +30,8 @@ FAMILIES: dict[str, str] = {
     "m2": "dgmbench.models.semisupervised.m2:M2",
     "m1_m2": "dgmbench.models.semisupervised.m1_m2:M1M2",
     "convnet": "dgmbench.models.semisupervised.convnet:ConvNet",
+    "vat": "dgmbench.models.semisupervised.vat:VAT",
+    "ladder": "dgmbench.models.semisupervised.ladder:Ladder",
     "ssgan": "dgmbench.models.semisupervised.ssgan:SSGAN",
     "pseudo_label": "dgmbench.models.semisupervised.pseudo_label:PseudoLabel",
     "gan": "dgmbench.models.adversarial.gan:GAN",

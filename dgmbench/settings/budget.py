@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from dgmbench.settings.block import Pair, Strict
 
+Schedule = Literal["constant", "cosine", "tripling", "linear", "late_linear"]
 MomentDecay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -22,9 +23,10 @@ class TrainingBudget(Strict):
         (0.9, 0.999), description="decays of the first and second moment; rmsprop needs 0 for the first"
     )
     epsilon: PositiveFloat = Field(1e-8, description="what is added to the root of the second moment")
-    schedule: Literal["constant", "cosine", "tripling"] = Field(
+    schedule: Schedule = Field(
         "constant",
-        description="step size over the run; tripling: 10^(-1/7) less after 1, 3, 9, ... further epochs",
+        description="step size over the run; tripling: 10^(-1/7) less after 1, 3, 9, ... further epochs; "
+        "linear: falling to 0; late_linear: the same in the last third",
     )
     gradient_clip: NonNegativeFloat = Field(0.0, description="largest gradient norm; 0 leaves it alone")
     validate_every: PositiveInt = Field(1, description="epochs between two looks at the validation images")

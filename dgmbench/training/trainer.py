@@ -33,7 +33,7 @@ from dgmbench.training.labelled_cycle import LabelledCycle
 from dgmbench.training.outcome import How, Outcome, curves
 from dgmbench.training.progress import Progress
 from dgmbench.training.progress_bar import bar
-from dgmbench.training.schedules import tripling_stage
+from dgmbench.training.schedules import rate_factor
 from dgmbench.training.seeding import generator_for
 from dgmbench.training.stages import encoded, stage_at
 
@@ -196,12 +196,10 @@ class Trainer:
         return None if self.cycle is None else self.how.ranks.share(self.cycle.rows(self.progress.step))
 
     def _set_learning_rate(self, optimiser: torch.optim.Optimizer, factor: float = 1.0) -> None:
+        run, batches = self.progress, self.batches
+        done, steps = run.step - self.stage.first * batches, self.stage.epochs * batches
         rate = self.budget.learning_rate * factor
-        if self.budget.schedule == "cosine":
-            done = self.progress.step - self.stage.first * self.batches
-            rate *= 0.5 * (1 + math.cos(math.pi * done / (self.stage.epochs * self.batches)))
-        elif self.budget.schedule == "tripling":
-            rate *= 10 ** (-tripling_stage(self.progress.epoch) / 7)
+        rate *= rate_factor(self.budget.schedule, done, steps, run.epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
 
