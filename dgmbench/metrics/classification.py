@@ -1,4 +1,4 @@
-"""How often a classifier is right, and how well it knows when."""
+"""The test error of a classifier, and its cross-entropy."""
 
 from __future__ import annotations
 

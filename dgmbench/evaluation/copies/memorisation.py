@@ -101,7 +101,7 @@ def _report(space: _Space, sides: _Sides) -> NeighbourReport:
 def _of_held_out(
     subject: Subject, space: _Space, name: str, compute: Callable[[], dict[str, np.ndarray[Any, Any]]]
 ) -> dict[str, Tensor]:
-    """What a search for held-out images finds, whichever model is on trial."""
+    """The nearest training images of held-out images; the same for every model."""
     kept = subject.of_real_images(name, space.identity, len(space.heldout), compute=compute)
     return {key: torch.from_numpy(array) for key, array in kept.items()}
 
@@ -122,7 +122,7 @@ def _authentic(subject: Subject, space: _Space, sides: _Sides) -> Iterator[Recor
 
 
 def _copy_test(subject: Subject, space: _Space) -> Iterator[Record]:
-    """C_T; told and left out where too few samples share a cell."""
+    """C_T; left out, with the reason reported, if too few samples share a cell."""
     settings, metric = subject.settings, f"c_t{space.suffix}"
     try:
         cells, heldout = _cells(subject, space)

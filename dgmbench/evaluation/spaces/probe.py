@@ -51,7 +51,7 @@ def linear_probe(
     Features are [n, f], labels [n] (NumPy, or torch on the CPU). Features are standardised by the mean and
     deviation of *all* training images, labelled or not, as nothing in that uses a label. The labelled subset
     is drawn by `seed`. So is as large a subset of the validation images, or the largest balanced one there
-    is: C is the smallest with the best accuracy on it, since whoever has few labels has few to choose by. The
+    is: C is the smallest with the best accuracy on it, since few labels in all mean few for validation. The
     test set is scored once, after that. Raises DataError if a class has too few labels, ValueError on unfit
     shapes.
     """

@@ -35,7 +35,7 @@ Array = np.ndarray[Any, Any]
 
 @runtime_checkable
 class HasDiscriminator(CanEncode, Protocol):
-    """Tells images of data from others, by a network whose features `encode` gives."""
+    """Separates images of data from others, by a network whose features `encode` gives."""
 
     discriminator: nn.Module
 
