@@ -1,4 +1,4 @@
-"""The L2-SVM on features whose classes can and cannot be told apart."""
+"""The L2-SVM on features whose classes can and cannot be separated."""
 
 from __future__ import annotations
 

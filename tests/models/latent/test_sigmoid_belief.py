@@ -117,7 +117,7 @@ def test_importance_sampling_rises_to_the_sum_over_all_latents(structure: str) -
     assert size is not None and float(size.min()) > 300
     # The relative standard error of a mean of weights is about one over the root of that size.
     assert bool(((sampled[30_000].values - exact.detach()).abs() < 4 * size.rsqrt()).all())
-    # Many copies of each image, so that the bounds' averages over draws can be told apart.
+    # Many copies of each image, so that the bounds' averages over draws differ measurably.
     copies = x.repeat(250, 1, 1, 1)
     below = elbo(model.log_weights, copies, 25, seed=1).mean()
     rising = importance_sampled_log_likelihood(model.log_weights, copies, [2, 10], seed=1, progress=False)
@@ -155,7 +155,7 @@ def assert_unbiased(mean: Tensor, error: Tensor, exact: Tensor) -> None:
     assert abs(along) < 3
     assert float(scores.abs().max()) < 4.5
     assert float(scores.square().mean()) < 2
-    # What could not be told from zero would prove little.
+    # A value near zero would prove little.
     assert float(exact.norm()) > 10 * float(error.norm())
 
 
