@@ -58,8 +58,8 @@ def main() -> None:
 def _row(mean: float, settings: dict[str, Any], found: list[tuple[float, str, float]]) -> str:
     each = " ".join(f"{value:.2f}" if status == "completed" else status for value, status, _ in found)
     seconds = statistics.fmean(seconds for _, _, seconds in found)
-    told = " ".join(f"{key}={value}" for key, value in settings.items())
-    return f"{mean:7.2f}  ({each}; {seconds:.0f} s of CPU each)  {told}"
+    changed = " ".join(f"{key}={value}" for key, value in settings.items())
+    return f"{mean:7.2f}  ({each}; {seconds:.0f} s of CPU each)  {changed}"
 
 
 def _score(

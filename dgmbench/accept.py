@@ -31,7 +31,7 @@ State = Literal["current", "accepted", "refused", "to train"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a run, and why."""
+    """Whether a run was taken over, and why."""
 
     run: str
     state: State

@@ -1,4 +1,4 @@
-"""What the entry points share: their options, and errors told without a traceback."""
+"""What the entry points share: their options, and errors without a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each stage's result follows from: source files by hash, versions of libraries, settings in force."""
+"""What each stage's result depends on: source files by hash, versions of libraries, settings in force."""
 
 from __future__ import annotations
 

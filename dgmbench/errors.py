@@ -1,4 +1,4 @@
-"""Errors that a user can act on, told in a sentence and without a traceback."""
+"""Errors that a user can act on, reported in a sentence and without a traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 
 class DgmbenchError(Exception):
-    """Base of every error that is the user's to mend; entry points print it and exit with 2."""
+    """Base of every error that the user can fix; entry points print it and exit with 2."""
 
 
 class SettingsError(DgmbenchError):

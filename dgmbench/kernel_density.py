@@ -65,7 +65,7 @@ def _squared_distances(points: Tensor, centres: Tensor, lengths: Tensor) -> Tens
     """Squared distances [b, c] of the rows of `points` and `centres`; `lengths` is |centres|^2.
 
     By |x|^2 + |c|^2 - 2 x.c, which cancels where x and c are close; about a common origin and in float64
-    the loss is some 1e-14 of |x|^2, far below the 1e-6 that is asked of a density.
+    the loss is some 1e-14 of |x|^2, far below the 1e-6 that a density needs.
     """
     offsets = points.square().sum(1, keepdim=True) + lengths
     return torch.addmm(offsets, points, centres.T, alpha=-2.0).clamp_(min=0.0)
@@ -74,7 +74,7 @@ def _squared_distances(points: Tensor, centres: Tensor, lengths: Tensor) -> Tens
 def _blocks(chunks: Iterable[Tensor], like: Tensor) -> Iterator[Tensor]:
     """The rows of all chunks in float64 blocks of CENTRE_BLOCK (the last may be shorter).
 
-    A block is overwritten once the next one is asked for.
+    A block is overwritten when the next one is requested.
     """
     block = like.new_empty((CENTRE_BLOCK, like.shape[1]))
     filled = 0

@@ -1,4 +1,4 @@
-"""Ending with the process that started this one, so that nobody trains unseen after a kill."""
+"""Ending with the process that started this one, so that no training goes on after a kill."""
 
 from __future__ import annotations
 

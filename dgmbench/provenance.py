@@ -155,7 +155,7 @@ def git_commit(root: Path = ROOT) -> str | None:
     """The checked-out commit, with ``-dirty`` if tracked source files differ from it.
 
     None outside git, and where the sources are no part of the repository around them (an archive unpacked
-    in one). None too if git is missing or refuses, which is told on standard error.
+    in one). None too if git is missing or refuses, which is reported on standard error.
     """
     try:
         if not _git(root, "ls-files", "--", *PACKAGES):

@@ -1,4 +1,4 @@
-"""What was computed once and is not computed again: values and files, by the key that they follow from.
+"""What was computed once and is not computed again: values and files, by a key of their inputs.
 
     store = Store("store")
     floor = store.remembered(("floor", data_sha256, limit), lambda: nearest(images))
@@ -146,7 +146,7 @@ class Store:
         return (entry["value"],)
 
     def trim(self, days: float) -> tuple[int, int]:
-        """Remove the entries that nobody asked for in so many days; returns their number and bytes."""
+        """Remove the entries that were not used for so many days; returns their number and bytes."""
         removed, size = 0, 0
         for path in [] if self.folder is None else sorted(self.folder.glob("??/*.*")):
             used = (path / MANIFEST if path.is_dir() else path).stat().st_mtime

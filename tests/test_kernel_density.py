@@ -99,7 +99,7 @@ def test_nothing_of_a_chunk_is_kept_once_the_stream_has_moved_on(small_blocks: N
 
     def stream() -> Iterator[Tensor]:
         for seed in range(20):
-            # When chunk i is asked for, the reader may still name chunk i - 1 and no earlier one.
+            # When chunk i is requested, the reader may still name chunk i - 1 and no earlier one.
             assert all(reference() is None for reference in seen[:-1])
             chunk = images(11, seed)
             seen.append(weakref.ref(chunk))

@@ -1,4 +1,4 @@
-"""Whether a score notices what it is meant to, by the control of planted copies.
+"""Whether a score detects what it is meant to detect, by the control of planted copies.
 
 A score of quality has to notice the cases that its declaration names; a score of copying has to notice copies
 and must not raise the alarm over what is no copy. A case is noticed if the score raises the alarm in four of

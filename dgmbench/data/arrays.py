@@ -51,9 +51,9 @@ def check_disjoint(name: str, keys: Mapping[str, Any], what: str = "images") -> 
     """Raise `DataError` if any example (by its key) lies in two of the splits."""
     found = {split: set(values) for split, values in keys.items()}
     shared = {(one, two): len(found[one] & found[two]) for one, two in combinations(found, 2)}
-    told = [f"{count} in both {one} and {two}" for (one, two), count in shared.items() if count]
-    if told:
-        raise DataError(f"{name}: the splits share {what}: {', '.join(told)}")
+    counts = [f"{count} in both {one} and {two}" for (one, two), count in shared.items() if count]
+    if counts:
+        raise DataError(f"{name}: the splits share {what}: {', '.join(counts)}")
 
 
 def _digest(image: np.ndarray[Any, Any]) -> bytes:

@@ -145,7 +145,7 @@ class Dataset:
 
 
 def load_dataset(name: str, root: Path = Path("data"), *, verify: bool = True) -> Dataset:
-    """The prepared data set in `<root>/<name>`, its arrays checked against the manifest unless told not to.
+    """The prepared data set in `<root>/<name>`, its arrays checked against the manifest if `verify`.
 
     Raises:
         DataError: it is not prepared, an array is missing, or one is not what was prepared.

@@ -1,6 +1,6 @@
 """Random streams of the data seed that are the same on every machine and under every NumPy.
 
-NumPy promises the bit stream of PCG64 for ever but not what `Generator`'s methods make of it; the one
+NumPy guarantees the bit stream of PCG64 but not the values of `Generator`'s methods; the one
 method used here is `random`, the upper 53 bits of a raw draw.
 """
 

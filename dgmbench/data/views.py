@@ -1,4 +1,4 @@
-"""How a model sees a data set: the form of x, what is shown of it, and the units its likelihood is told in.
+"""How a model sees a data set: the form of x, what is shown of it, and the units of its likelihood.
 
 An entry of the settings names its view. Examples come in three forms: raw, as they are on disk; *observed*,
 the discrete values that the view models (0/1 in the binary view); and x, what the model takes.

@@ -1,5 +1,5 @@
-"""What is measured of a run: `suite` asks every `Measure` that applies and remembers the answers.
+"""What is measured of a run: `suite` runs every `Measure` that applies and stores the results.
 
-Measures lie in likelihood/, quality/, copies/, spaces/, task/ and pictures/, what they see with in features/;
+Measures lie in likelihood/, quality/, copies/, spaces/, task/ and pictures/, feature spaces in features/;
 score/ measures samples from anywhere. None of them knows a model family.
 """

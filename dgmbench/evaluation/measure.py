@@ -1,4 +1,4 @@
-"""What a measure is: a question about a run, what it applies to, and what its answer follows from.
+"""What a measure is: its function, what it applies to, and what its result depends on.
 
     @measure(needs=(HasLogProb,), reads=("dequantisation_draws",))
     def exact(subject, folder):
@@ -27,7 +27,7 @@ IMAGES: tuple[ViewName, ...] = ("binary", "gray", "color")
 EVERY_VIEW: tuple[ViewName, ...] = get_args(ViewName)
 # What every measure may read: seeds, and how the work is done, not what of.
 COMMON = ("seed", "batch_size", "store", "scored_samples")
-# Of those, what a result follows from.
+# Of those, what a result depends on.
 FOLLOWED = ("seed", "batch_size")
 
 Run = Callable[[Any, Path], Iterator[Record]]
@@ -36,23 +36,23 @@ Capability = type | tuple[type, ...]
 
 @dataclass(frozen=True)
 class Measure:
-    """A question about a run.
+    """One measurement of a run.
 
     Args:
         run: yields records; writes what pictures need into the folder.
         needs: protocols of `dgmbench.models.capabilities` that the model must have, all of them; a tuple
             among them means any one of its members.
         lacks: protocols that the model must not have, any of them.
-        views: the views that it is asked in.
+        views: the views that it applies to.
         labels: whether the data set must have labels (those of the domain classifier included).
-        classifier: whether it asks the domain classifier where there is one, as one with `labels` may.
-        samples: whether it judges samples alone, whatever drew them. It is then asked once for every way of
+        classifier: whether it uses the domain classifier if there is one, as one with `labels` may.
+        samples: whether it scores samples alone, whatever drew them. It is then run once for every way of
             sampling.
-        reads: keys of `evaluation` in the settings that the answer follows from.
+        reads: keys of `evaluation` in the settings that the result depends on.
         after: measures whose answers this one compares with (`Subject.kept`).
         first_seed: whether one run of an entry is enough, the first that was completed (pictures).
         title: what messages call it; its name where there is none.
-        cheap: whether asking again costs less than remembering the answer.
+        cheap: whether running it again costs less than storing its result.
     """
 
     run: Run
@@ -87,7 +87,7 @@ class Measure:
 
     @property
     def module(self) -> str:
-        """Where its function is: the root of the code that its answer follows from."""
+        """Where its function is: the root of the code that its result depends on."""
         return self.run.__module__
 
     def applies_to(self, schema: Schema, view: ViewName, model: object | None) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dgmbench.evaluation.measure import Measure
 
-# Strings, not imports: each measure's answer follows from its own module and what that imports.
+# Strings, not imports: each measure's result depends on its own module and what that imports.
 MEASURES: dict[str, str] = {
     "exact": "dgmbench.evaluation.likelihood.exact",
     "per_token": "dgmbench.evaluation.likelihood.sentences",

@@ -1,9 +1,9 @@
-"""Answers of measures, remembered: what has not changed is not measured again.
+"""Stored results of measures: what has not changed is not measured again.
 
-An answer follows from the code of its measure and of the model's family, the settings that the measure
+A result depends on the code of its measure and of the model's family, the settings that the measure
 declares, the run's weights and samples, the data, the classifier, and the versions of libraries. A change to
-one of these asks that measure again, and no other. What a file that is missing or damaged left unmeasured is
-not remembered: the file may be whole the next time.
+one of these runs that measure again, and no other. What a file that is missing or damaged left unmeasured is
+not stored: the file may be whole the next time.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _ask(measure: Measure, subject: Subject) -> dict[str, Any]:
 
 
 def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
-    """All that an answer follows from, as JSON values."""
+    """Everything that a result depends on, as JSON values."""
     run = subject.run.info
     judged = _classifier(subject) if measure.labels or measure.classifier else None
     inception = subject.inception.identity if subject.inception and "inception" in measure.reads else None
@@ -120,7 +120,7 @@ def key_of(measure: Measure, subject: Subject) -> dict[str, Any]:
         "device": subject.device.type,
         "classifier": judged,
         "inception": inception,
-        # Whether there were answers to compare with, besides what they follow from.
+        # Whether there were results to compare with, besides what they depend on.
         "kept": sorted(subject.kept) if measure.after else [],
         "after": [
             sha256_json(key_of(other, subject))

@@ -1,4 +1,4 @@
-"""Which rows of a set a metric takes: the same ones whatever order the set comes in."""
+"""Which rows of a set a metric takes; the choice does not depend on the order of the set."""
 
 from __future__ import annotations
 

@@ -41,14 +41,14 @@ LEFT_OUT = "left-out.json"
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What came of one run."""
+    """The results of one run."""
 
     records: list[Record]
     left_out: list[LeftOut]
 
 
 def applicable(subject: Subject) -> list[Measure]:
-    """The measures that a run can be asked."""
+    """The measures that apply to a run."""
     model, schema = subject.run.model, subject.data.schema
     return [
         each

@@ -33,7 +33,7 @@ class Size:
     absolute: float = 0.0
 
     def of(self, value: float) -> float:
-        """What this comes to at a value."""
+        """Its size at a value."""
         return self.relative * abs(value) + self.absolute
 
     def reach(self, value: float, deviations: float, *, growing: bool) -> float:
@@ -61,5 +61,5 @@ class Allowance:
     rounding: Size = DIGITS
 
 
-# Of a metric whose spread nobody has measured.
+# Of a metric whose spread is not measured.
 UNMEASURED = Allowance(Size(0.1))

@@ -1,4 +1,4 @@
-"""What only controls measure. No way is better here: a control is judged by its outcome."""
+"""Metrics of controls alone. They have no better direction: a control is judged by its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How near samples are to test data, in the features of a classifier: distances, and what they lump together.
+"""How near samples are to test data, in the features of a classifier: distances and their parts.
 
 Every score is declared for both feature spaces at once, the data set's own classifier and Inception.
 """

@@ -109,14 +109,14 @@ class Model(nn.Module):
         return 1.0
 
     def after_step(self, phase: str) -> None:
-        """Told after each move of `phase`, outside of autograd; averages of parameters belong in buffers."""
+        """Called after each move of `phase`, outside of autograd; parameter averages belong in buffers."""
 
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Named losses of a batch, means over its examples; ``"loss"`` is the one to descend."""
         raise NotImplementedError
 
     def forward(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """`step`, by way of the module's call: what wraps a module for many devices hooks in there."""
+        """`step`, through the module's call, which wrappers for several devices need."""
         return self.step(batch, phase, generator)
 
     def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from dgmbench.errors import CapabilityError
 
 @runtime_checkable
 class ClosedForm(Protocol):
-    """A model fitted in one go (a closed form, EM) rather than by gradient steps."""
+    """A model fitted by a closed form or EM rather than by gradient steps."""
 
     def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Fit to `train`, choose among variants on `valid`; returns named validation losses.
@@ -33,7 +33,7 @@ class UsesTrainingMean(Protocol):
     """Starts from the mean training image (an output bias, a centred input)."""
 
     def use_training_mean(self, mean: Tensor) -> None:
-        """Told once, before the first step: ``[C, H, W]`` in [0, 1]. It belongs in a buffer or parameter."""
+        """Called once before the first step: ``[C, H, W]`` in [0, 1]. It belongs in a buffer or parameter."""
         ...
 
 
@@ -100,10 +100,10 @@ class Finishes(Protocol):
 
 @runtime_checkable
 class NoticesCollapse(Protocol):
-    """Tells from its curves that a training has failed though every number is finite."""
+    """Finds from its curves that a training has failed though every number is finite."""
 
     def collapse(self, curves: Mapping[str, Sequence[float]]) -> str | None:
-        """Why the training has collapsed, or None: asked after each epoch, and a reason ends the training.
+        """Why the training has collapsed, or None; called after each epoch, and a reason ends the training.
 
         `curves` holds the losses so far by ``train/<name>`` (epoch means) and ``valid/<name>``.
         """

@@ -1,6 +1,6 @@
 """Sampled sentences beside test sentences, as text.
 
-The first ones of each, in the order in which they were drawn or dealt: nobody chose them.
+The first ones of each, in the order in which they were drawn or dealt; they are not selected.
 """
 
 from __future__ import annotations

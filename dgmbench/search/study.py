@@ -197,9 +197,9 @@ class EntrySearch:
     def _say(self, step: str, trial: FrozenTrial) -> None:
         row = self._row(step, trial)
         value = "stopped" if row.value is None else f"{row.value:.4g}"
-        told = ", ".join(f"{key.split('.')[-1]} {value}" for key, value in row.settings.items())
+        keys = ", ".join(f"{key.split('.')[-1]} {value}" for key, value in row.settings.items())
         print(
-            f"search {self.name}: {step} {row.number + 1}, seed {row.seed}: {value} ({told})", file=sys.stderr
+            f"search {self.name}: {step} {row.number + 1}, seed {row.seed}: {value} ({keys})", file=sys.stderr
         )
 
 

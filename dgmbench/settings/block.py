@@ -1,4 +1,4 @@
-"""What every block of settings is: unknown keys are errors, and a value has the type that is asked for.
+"""What every block of settings is: unknown keys are errors, and a value has the declared type.
 
 `checked` validates raw settings against a block and says in one line per fault which key of which file is
 wrong and what is valid.

@@ -185,7 +185,7 @@ def _quiet() -> None:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Prints a traceback for what is raised as well, and told by us.
+    # Prints a traceback for errors that are also raised and that we report.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 

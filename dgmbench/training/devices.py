@@ -21,7 +21,7 @@ def set_up(settings: TrainingSettings) -> torch.device:
 def exact_float32() -> None:
     """Keep float32 products of a GPU in float32.
 
-    cuDNN rounds the factors of convolutions to TF32's 10 bits unless told not to, and likelihoods that are
+    cuDNN rounds the factors of convolutions to TF32's 10 bits by default, and likelihoods that are
     called exact would be so to three digits.
     """
     torch.backends.cudnn.allow_tf32 = False

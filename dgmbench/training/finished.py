@@ -1,4 +1,4 @@
-"""Finished runs, remembered: a seed is trained again only if something changed that its numbers follow from.
+"""Finished runs, remembered: a seed is trained again only if something changed that its numbers depend on.
 
 A run is remembered by its fingerprint (settings, data, code, versions of libraries, seed) and by how it was
 sampled. DVC empties the folder of a stage before the stage runs; the store brings the runs back, to the byte.
@@ -27,7 +27,7 @@ class Wanted(Protocol):
         """The whole settings."""
 
     def fingerprint(self, seed: int) -> str:
-        """One hash of all that a run's numbers follow from."""
+        """One hash of everything that a run's numbers depend on."""
 
 
 def keep_run(store: Store, folder: Path, seed: int) -> bool:

@@ -12,7 +12,7 @@ from dgmbench.models.base import Model
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of `world` processes this is, from 0; the process group is set up by whoever starts them.
+    """Which of `world` processes this is, from 0; the caller sets up the process group.
 
     Every rank shuffles alike and takes every `world`-th example of a batch, so a step sees the same batch as
     one process would (but for a remainder, see `share`). Each rank has its own stream of noise.
@@ -49,5 +49,5 @@ class Ranks:
         return nn.parallel.DistributedDataParallel(synchronised, find_unused_parameters=len(model.phases) > 1)
 
     def stream(self) -> tuple[int, ...]:
-        """What tells this rank's noise from that of rank 0; nothing for rank 0."""
+        """What distinguishes this rank's noise from that of rank 0; empty for rank 0."""
         return (self.rank,) * (self.rank > 0)

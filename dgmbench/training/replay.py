@@ -1,4 +1,4 @@
-"""A short stretch of a training that can be replayed: what tells whether other code gives the same numbers.
+"""A short stretch of a training that can be replayed, to test whether other code gives the same numbers.
 
 A run records the digest of 20 steps on a few examples, beginning with its own initialisation, `finish` and
 scores included. Code that gives the same digest to the bit is taken to give the same run, which need not be

@@ -67,7 +67,7 @@ class Job:
         return cls(params, dataset, model, load_dataset(dataset, DATA), settings, device, code, git_commit())
 
     def fingerprint(self, seed: int) -> str:
-        """One hash of all that a run's numbers follow from; equal fingerprint, equal run (on CPU)."""
+        """One hash of everything that a run's numbers depend on; equal fingerprint, equal run (on CPU)."""
         return sha256_json(
             {
                 "dataset": self.dataset,

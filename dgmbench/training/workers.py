@@ -56,7 +56,7 @@ def for_each(work: Callable[[T], R], items: Sequence[T], processes: int, what: s
 
 
 def _named(work: Callable[[T], R], item: T, what: str) -> R:
-    """``work(item)``; a fault of the machine is told with the item's name."""
+    """``work(item)``; a fault of the machine is reported with the item's name."""
     try:
         return work(item)
     except Exception as error:
@@ -164,7 +164,7 @@ class _Team:
 
 @contextmanager
 def _ctrl_c_held() -> Iterator[None]:
-    """Let Ctrl-C wait: a process that was started but is not yet known would not be told of it.
+    """Let Ctrl-C wait: a process that was started but is not yet known would not receive it.
 
     The process inherits the mask, which keeps a signal for it. Here another thread may take the signal, and
     Python acts on it in this one; so the handler waits too.
@@ -184,7 +184,7 @@ def _ctrl_c_held() -> Iterator[None]:
 
 
 def _kills_for_memory() -> int:
-    """How many processes Linux has killed for want of memory since it started; 0 where it does not say."""
+    """How many processes Linux has killed for lack of memory since it started; 0 if it does not say."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -195,7 +195,7 @@ def _kills_for_memory() -> int:
 def _run(
     work: Callable[[Any], Any], item: Any, what: str, place: int, connection: Connection, parent: int
 ) -> None:
-    """The body of a process: do the work and send what came of it."""
+    """The body of a process: do the work and send the result or the error."""
     global _slot
     _slot = place
     # A group of its own: the terminal's Ctrl-C reaches the parent alone, which passes it on once.

@@ -1,4 +1,4 @@
-"""Answers of measures: what they follow from, and what is asked again."""
+"""Results of measures: what they depend on, and what is measured again."""
 
 from __future__ import annotations
 

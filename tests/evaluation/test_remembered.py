@@ -110,7 +110,7 @@ def test_pictures_that_ask_the_classifier_follow_from_it(
 
 
 def test_no_answer_depends_on_whether_a_run_is_the_first_but_by_being_asked() -> None:
-    """A seed that becomes the first, or is no longer, keeps its answers; its pictures are asked for then."""
+    """A seed that becomes the first, or is no longer, keeps its results; its pictures are made then."""
     for each in all_measures():
         source = Path(each.run.__code__.co_filename).read_text(encoding="utf-8")
         assert "is_first" not in source, each.name

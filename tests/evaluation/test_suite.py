@@ -1,4 +1,4 @@
-"""The suite: what one metric cannot do is told, and the others still run."""
+"""The suite: what one metric cannot do is reported, and the others still run."""
 
 from __future__ import annotations
 

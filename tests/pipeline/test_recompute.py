@@ -1,6 +1,6 @@
 """What an edit runs again: the source is edited in a copy, and the stages are compared that DVC would run.
 
-DVC runs a stage if its file in provenance/ changes. A measure is asked again if its part of a key changes.
+DVC runs a stage if its file in provenance/ changes. A measure is run again if its part of a key changes.
 """
 
 from __future__ import annotations

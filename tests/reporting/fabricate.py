@@ -245,7 +245,7 @@ def _annealing(model: str, rng: np.random.Generator) -> list[tuple[str, float, s
 
 
 class Planted(Control[ControlSettings]):
-    """A control that finds what it is told to; its texts need escaping."""
+    """A control with a given finding; its texts need escaping."""
 
     Settings = ControlSettings
     title = "Planted <copies> & noise"
@@ -313,7 +313,7 @@ def _classifier(dataset: str) -> list[Record]:
 
 
 def row(model: str, seed: int, metric: str, value: float, **other: Any) -> dict[str, Any]:
-    """One line of a results table: 300 test images of the binary view, in nats, exact, unless told."""
+    """One line of a results table: 300 test images of the binary view, in nats, exact, unless given."""
     base = {"dataset": "d", "view": "binary", "std_error": 0.4, "n": TEST, "unit": "nats", "kind": "exact",
             "split": "test", "seconds": 0.1, "device": "cpu"}  # fmt: skip
     return base | {"model": model, "seed": seed, "metric": metric, "value": value} | other

@@ -1,4 +1,4 @@
-"""A store that fails is told with what helps, and a copied one keeps its artifacts beside it."""
+"""A store that fails is reported with what helps, and a copied one keeps its artifacts beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds side by side: results in order, errors told, Ctrl-C passed on, nobody left behind."""
+"""Seeds side by side: results in order, errors reported, Ctrl-C passed on, no process left."""
 
 from __future__ import annotations
 

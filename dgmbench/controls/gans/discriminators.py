@@ -34,7 +34,7 @@ PLOTTED = 161
 
 
 class GANTheorySettings(ControlSettings):
-    """The discriminator, its training, and what it is kept short of."""
+    """The discriminator, its training, and the limits that are tried."""
 
     width: PositiveInt = Field(64, description="units of each of two hidden layers")
     steps: PositiveInt = Field(1500, description="of Adam, its step size falling to 0 by a cosine")
@@ -82,7 +82,7 @@ class Trainings:
     """All trainings of the control, `repetitions` times.
 
     Args:
-        settings: what the discriminators are trained for, and kept short of.
+        settings: how the discriminators are trained, and their limits.
         context: gives the seeds.
     """
 
@@ -94,12 +94,12 @@ class Trainings:
         for repetition in range(self.settings.repetitions):
             for dims in (1, 2):
                 self._free(dims, repetition)
-            self._short(repetition)
+            self._limited(repetition)
             self._shifted(repetition)
         return self.found
 
     def _free(self, dims: int, repetition: int) -> None:
-        """Kept short of nothing; with p_G as it is, and with p_G = p_data."""
+        """Without limits; with p_G as it is, and with p_G = p_data."""
         for name, generated in ((f"{dims}d", GENERATED[dims]), (f"{dims}d_equal", DATA[dims])):
             game = Game.of(DATA[dims], generated)
             looks = self.settings.looks if name == "1d" else []
@@ -111,8 +111,8 @@ class Trainings:
                 if name == "1d":
                     self._measure(f"steps_{step}", game, network)
 
-    def _short(self, repetition: int) -> None:
-        """Of draws, then of units."""
+    def _limited(self, repetition: int) -> None:
+        """With few draws, then with few units."""
         game = Game.of(DATA[1], GENERATED[1])
         for n in self.settings.draws:
             noise = generator_for("control", self.context.control, self.context.seed, "draws", n, repetition)
@@ -141,7 +141,7 @@ class Trainings:
         kept: tuple[Tensor, Tensor] | None = None,
         looks: Sequence[int] = (),
     ) -> Iterator[tuple[int, nn.Module]]:
-        """Steps taken and the network, after each of `looks` and at the end; `kept` are all its draws."""
+        """Steps taken and the network, after each of `looks` and at the end; `kept`: all its draws."""
         settings = self.settings
         parts = ("control", self.context.control, self.context.seed, name, repetition)
         width = width or settings.width

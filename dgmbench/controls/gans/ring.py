@@ -175,13 +175,13 @@ class GANRing(Control[GANRingSettings]):
             )  # fmt: skip
 
     def _sentence(self, modes: dict[str, Interval], quality: dict[str, Interval]) -> str:
-        told = ", ".join(
+        each = ", ".join(
             f"{_title(game)} {modes[game].mean:.1f} ± {modes[game].half:.1f} "
             f"({100 * quality[game].mean:.0f} % of samples near one)"
             for game in OBJECTIVES
         )
         return (
-            f"Of {self.settings.modes} modes are found: {told}. A generator that makes {self.settings.ahead} "
+            f"Of {self.settings.modes} modes are found: {each}. A generator that makes {self.settings.ahead} "
             f"non-saturating moves to each of the discriminator finds {modes[AHEAD].mean:.1f} ± "
             f"{modes[AHEAD].half:.1f} ({100 * quality[AHEAD].mean:.0f} % near one)."
         )

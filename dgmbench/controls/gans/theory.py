@@ -1,11 +1,11 @@
 """The theory of the adversarial game where both densities are known (Goodfellow et al. 2014, section 4).
 
 A discriminator is trained on draws of p_data and p_G, mixtures of Gaussians in one and two dimensions, and
-held against D* = p_data / (p_data + p_G): its mean absolute error over (p_data + p_G)/2, and its value
-against 2 JSD - log 4, both by quadrature. What keeps a discriminator from D* is shown one at a time, in one
-dimension: too few draws (of which it then makes too much), too narrow a network, too few steps.
+compared with D* = p_data / (p_data + p_G): its mean absolute error over (p_data + p_G)/2, and its value
+with 2 JSD - log 4, both by quadrature. What keeps a discriminator from D* is shown one at a time, in one
+dimension: too few draws (which it overfits), too narrow a network, too few steps.
 
-How much a discriminator tells the generator is measured for p_data = N(0, 1) and p_G = N(m, 1), while it
+The generator's gradient is measured for p_data = N(0, 1) and p_G = N(m, 1), while the discriminator
 trains: the gradient in m of the minimax loss and of the non-saturating one.
 """
 
@@ -33,8 +33,8 @@ class GANTheory(Control[GANTheorySettings]):
     claim = (
         "Between known densities a trained discriminator comes to D* = p_data/(p_data + p_G) and its value "
         "to 2 JSD - log 4, which is -log 4 where p_G = p_data; too few draws, too narrow a network and too "
-        "few steps each keep it away. The stronger it is for distant densities, the less it tells the "
-        "generator under the minimax loss, in the end next to nothing, unlike under the non-saturating one."
+        "few steps each keep it away. The stronger it is for distant densities, the smaller the generator's "
+        "gradient is under the minimax loss, in the end next to 0, but not under the non-saturating one."
     )
     source = (
         "Goodfellow et al. 2014, proposition 1, theorem 1 and section 3; Arjovsky & Bottou 2017, theorem 2.4"
@@ -84,7 +84,7 @@ class GANTheory(Control[GANTheorySettings]):
         return student_interval([math.log(calm / sharp) for sharp, calm in zip(*sizes, strict=True)])
 
     def _sentence(self, found: Found) -> str:
-        told = [self._told(found, dims) for dims in (1, 2)]
+        distances = [self._distance_words(found, dims) for dims in (1, 2)]
         firsts = [self._subjects(source)[0] for source in SOURCES]
         worst = "; ".join(
             f"{first.replace('_', ' ')}: {found.interval(first, 'discriminator_error').mean:.3f}"
@@ -95,8 +95,8 @@ class GANTheory(Control[GANTheorySettings]):
         times, low, high = (f"{math.exp(value):,.0f}" for value in (ratio.mean, ratio.low, ratio.high))
         fall = self._slope_loss(found)
         falls = [f"{math.exp(value):.1f}" for value in (fall.mean, fall.low, fall.high)]
-        return " ".join(told) + (
-            f" Kept short, it is farther away ({worst}); with the fewest draws it takes its value for "
+        return " ".join(distances) + (
+            f" With too few it is farther away ({worst}); with the fewest draws it takes its value for "
             f"{own:.2f} and it is {real:.2f}. For densities {self.settings.shift:g} deviations apart the "
             f"generator's minimax gradient falls {falls[0]} times (95 % over repetitions: {falls[1]} to "
             f"{falls[2]}) from step {min(self.settings.looks)} to step {self.settings.steps} of the "
@@ -104,7 +104,7 @@ class GANTheory(Control[GANTheorySettings]):
             f"non-saturating one ends {times} times (95 % over repetitions: {low} to {high}) as large."
         )
 
-    def _told(self, found: Found, dims: int) -> str:
+    def _distance_words(self, found: Found, dims: int) -> str:
         name = f"{dims}d"
         error, value = (found.interval(name, metric) for metric in ("discriminator_error", "game_value"))
         equal = found.interval(f"{name}_equal", "game_value")
@@ -145,7 +145,7 @@ class GANTheory(Control[GANTheorySettings]):
             intervals = [found.interval(subject, "discriminator_error") for subject in subjects]
             counts = [float(subject.partition("_")[2]) for subject in subjects]
             free = found.interval("1d", "discriminator_error").mean
-            levels = {"kept short of nothing": free, "tolerance": self.settings.tolerance}
+            levels = {"without limits": free, "tolerance": self.settings.tolerance}
             curve = Curve.of("mean, 95 % over repetitions", counts, intervals)
             yield Panel(f"Too few {source}", axis, "mean |D - D*|", [curve], levels, log_x=True)
 

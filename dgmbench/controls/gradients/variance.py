@@ -1,8 +1,8 @@
 """How noisy gradients through random latents are: the score function, its baselines, reparameterisation.
 
 Two auto-encoders are trained for a while on binarised images, one with Bernoulli latents (a linear sigmoid
-belief net, by NVIL) and one with Gaussian ones. Then nothing moves any more: at these parameters, and for one
-minibatch, the gradient in the encoder's parameters is estimated over and over again. Estimators of one bound
+belief net, by NVIL) and one with Gaussian ones. Then training stops: at these parameters, and for one
+minibatch, the gradient in the encoder's parameters is estimated many times. Estimators of one bound
 have one mean, so that their variances (summed over parameters) can be divided by each other:
 
 - of the ELBO of Bernoulli latents: `reinforce`, and `nvil` (with the scale of its signal undone);
@@ -208,28 +208,28 @@ def gaussian_draws(model: IWAE, x: Tensor, k: int, generator: torch.Generator) -
 
 
 def _sentence(ratios: Mapping[str, Interval], found: Sequence[Mapping[str, Measured]]) -> str:
-    told = []
+    listed = []
     for noisy, ratio in ratios.items():
         times, low, high = (_short(math.exp(value)) for value in (ratio.mean, ratio.low, ratio.high))
-        told.append(
+        listed.append(
             f"{TITLES[noisy]} {times} times {TITLES[CLAIMED[noisy]]} (95 % over models: {low} to {high})"
         )
     calmness = student_interval([each["concrete"].variance / each["nvil"].variance for each in found]).mean
     return (
-        f"Variance of the encoder's gradient at the same parameters: {'; '.join(told)}. Concrete's is "
-        f"{calmness:.2g} times NVIL's, but {_told_bias(found)}."
+        f"Variance of the encoder's gradient at the same parameters: {'; '.join(listed)}. Concrete's is "
+        f"{calmness:.2g} times NVIL's, but {_bias_words(found)}."
     )
 
 
-def _told_bias(found: Sequence[Mapping[str, Measured]]) -> str:
+def _bias_words(found: Sequence[Mapping[str, Measured]]) -> str:
     squared = student_interval([squared_bias(each["concrete"], each["nvil"]) for each in found])
     middle, low, high = (
         f"{100 * math.sqrt(max(value, 0.0)):.0f} %" for value in (squared.mean, squared.low, squared.high)
     )
     if squared.low <= 0:
         ends = f"(95 % over models: below {high} of the gradient)"
-        return f"what its mean is off by cannot be told from chance {ends}"
-    return f"its mean is off by {middle} of the gradient's length (95 % over models: {low} to {high})"
+        return f"its bias cannot be distinguished from 0 {ends}"
+    return f"its bias is {middle} of the gradient's length (95 % over models: {low} to {high})"
 
 
 def _short(value: float) -> str:

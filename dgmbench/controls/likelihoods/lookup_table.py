@@ -37,7 +37,7 @@ FLOOR, MODEL = "train", "ppca"
 
 
 class LookupTableSettings(GridSettings):
-    """The tables, their widths, and the model that they are held against."""
+    """The tables, their widths, and the model that they are compared with."""
 
     sizes: Distinct[PositiveInt] = Field(
         [10, 100, 1000, 10_000], min_length=1, description="m; one beyond the training images stands for all"
@@ -158,16 +158,16 @@ class LookupTable(Control[LookupTableSettings]):
 
     def _sentence(self, table: _Table, log_prob: Tensor, fids: Fids | None) -> str:
         lags = {name: mean_interval((values - log_prob)[None]) for name, values in table.values.items()}
-        told = (
+        sentence = (
             f"A table of {table.size:,} training images is {lags['narrow'].words('above', 'below')} PPCA in "
             f"log-likelihood with Gaussians as wide as {self.settings.narrow_levels:g} intensity level "
             f"({float(table.values['narrow'].mean()):z.1f} nats, where uniform noise has 0) and "
             f"{lags['best'].words('above', 'below')} it at the best width"
         )
         if fids is None:
-            return f"{told} (there is no classifier to measure its samples)."
+            return f"{sentence} (there is no classifier to measure its samples)."
         return (
-            f"{told}; the domain FID of its samples is {fids.values[table.name('narrow')]:.1f}, that of "
+            f"{sentence}; the domain FID of its samples is {fids.values[table.name('narrow')]:.1f}, that of "
             f"training images {fids.values[FLOOR]:.1f} and that of PPCA {fids.values[MODEL]:.1f}."
         )
 

@@ -39,13 +39,13 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class NoiseMixtureSettings(ControlSettings):
-    """The model, how much noise it gets, and the honest model that it is held against."""
+    """The model, how much noise it gets, and the model without noise that it is compared with."""
 
     latent_dims: list[PositiveInt] = Field(
         [50, 100, 200, 300, 400], min_length=1, description="of the PPCA that is p; chosen on valid"
     )
     rival_latent_dims: list[PositiveInt] = Field(
-        [10], min_length=1, description="of a PPCA without noise that is held against the mixture"
+        [10], min_length=1, description="of a PPCA without noise that is compared with the mixture"
     )
     shares: Distinct[Share] = Field([0.5, 0.9, 0.99, 0.999], min_length=1, description="shares of noise e")
     judged_share: Share = Field(0.99, description="the one of them that the claim is judged at")
@@ -166,14 +166,14 @@ def _worse(fids: Fids, share: float) -> Interval:
 
 def _sentence(found: _Likelihoods, fids: Fids | None, share: float) -> str:
     loss, bound = found.loss(share).words("below", "above"), -math.log1p(-share)
-    told = (
+    sentence = (
         f"{100 * share:g} % noise puts PPCA's log-likelihood {loss} what it was (the bound is {bound:.1f}) "
         f"and {found.lead(share).words('above', 'below')} that of a smaller PPCA without noise"
     )
     if fids is None:
-        return f"{told} (there is no classifier to measure its samples)."
+        return f"{sentence} (there is no classifier to measure its samples)."
     return (
-        f"{told}, and its domain FID is {fids.values[_name(share)]:.1f} against {fids.values[RIVAL]:.1f} "
+        f"{sentence}, and its domain FID is {fids.values[_name(share)]:.1f} against {fids.values[RIVAL]:.1f} "
         f"({_worse(fids, share).words('higher', 'lower', '')})."
     )
 

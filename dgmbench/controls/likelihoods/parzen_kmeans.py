@@ -2,7 +2,7 @@
 
 The score of m samples is that of a mixture of m Gaussians centred at them. Nothing rewards samples for coming
 from the distribution, and real images are not the best places for m Gaussians: centres of clusters are
-better, though they are blurs that nobody would take for samples.
+better, though they are blurs and no samples.
 """
 
 from __future__ import annotations
@@ -104,13 +104,13 @@ class ParzenKMeans(Control[ParzenKMeansSettings]):
 
 
 def _sentence(contests: Sequence[_Contest], n_train: int) -> str:
-    told = []
+    gains = []
     for contest in contests:
         which = f"at all {n_train:,}" if contest.size == n_train else f"at {contest.size:,}"
         # z: a difference of -1e-15 is shown as +0.0.
-        told.append(f"{contest.gain.mean:+z.1f} ± {contest.gain.half:.1f} {which}")
+        gains.append(f"{contest.gain.mean:+z.1f} ± {contest.gain.half:.1f} {which}")
     return (
-        f"Parzen score of k-means centres less that of as many training images, in nats: {', '.join(told)}."
+        f"Parzen score of k-means centres less that of as many training images, in nats: {', '.join(gains)}."
     )
 
 

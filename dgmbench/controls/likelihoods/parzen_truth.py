@@ -1,7 +1,7 @@
 """Parzen windows miss the truth, and rank a far worse model above it (Theis et al. 2016, section 3.5).
 
 A Gaussian fitted to the data is declared the truth: points drawn from it have a known log-likelihood, so that
-the Parzen estimate from its own samples can be held against it. Its rival is a mixture of narrow Gaussians at
+the Parzen estimate from its own samples can be checked. Its rival is a mixture of narrow Gaussians at
 k-means centres, whose likelihood is known as well: far worse in truth, better by Parzen.
 """
 
@@ -33,7 +33,7 @@ class ParzenTruthSettings(GridSettings):
         [50, 100, 200, 300, 400], min_length=1, description="of the PPCA that is the truth; chosen on valid"
     )
     patch: PositiveInt | None = Field(None, description="edge of the central patch; null: the whole image")
-    largest: int = Field(100_000, ge=100, description="most samples of the truth; its curve goes by tens")
+    largest: int = Field(100_000, ge=100, description="most samples of the truth; powers of ten on its curve")
     material: PositiveFloat = Field(
         1.0, description="nats by which an estimate must be off to miss the truth"
     )
@@ -46,7 +46,7 @@ class ParzenTruthSettings(GridSettings):
 
 
 class ParzenTruth(Control[ParzenTruthSettings]):
-    """Parzen windows held against a known density."""
+    """Parzen windows compared with a known density."""
 
     Settings = ParzenTruthSettings
     title = "Parzen windows: against a density that is known"

@@ -2,7 +2,7 @@
 
 What is pinned is the SHA-256 of the *unpacked* bytes, so a file is the same file whether it comes as
 `.gz`, recompressed, or unpacked. Where one array is handed around in several formats (`Form`), it is that
-of the array's bytes, and a file is the same file whichever program wrote it.
+of the array's bytes, and the program that wrote a file does not matter.
 """
 
 from __future__ import annotations

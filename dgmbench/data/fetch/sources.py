@@ -32,7 +32,7 @@ class AbsentError(SourceError):
 
 @dataclass(frozen=True)
 class Source:
-    """One place to ask. `chosen` marks one the user named, whose failure is told loudly."""
+    """One place that may serve. `chosen` marks one the user named, whose failure is a warning."""
 
     label: str
     serve: Callable[[], Fetched]

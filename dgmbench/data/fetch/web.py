@@ -115,7 +115,7 @@ class _Download:
 
 
 def _knock(address: str, timeout: float) -> None:
-    """Open and close an address. torchvision sets no time limit, so nothing is asked of it unseen."""
+    """Open and close an address. torchvision sets no time limit, so an address is tried first."""
     with urllib.request.urlopen(address, timeout=timeout):
         pass
 
@@ -123,11 +123,11 @@ def _knock(address: str, timeout: float) -> None:
 def _retrieve(address: str, target: Path, timeout: float) -> None:
     with urllib.request.urlopen(address, timeout=timeout) as response, open(target, "wb") as out:
         total = int(response.headers.get("Content-Length") or 0)
-        done, told = 0, time.monotonic()
+        done, reported = 0, time.monotonic()
         while chunk := response.read(CHUNK):
             done += out.write(chunk)
-            if time.monotonic() - told > NEWS_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - reported > NEWS_SECONDS:
+                reported = time.monotonic()
                 log.info("%s: %.1f of %.1f MB", target.name, done / 1e6, total / 1e6)
 
 

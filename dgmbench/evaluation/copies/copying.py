@@ -146,7 +146,7 @@ def c_t(generated: Placed, heldout: Placed, rng: np.random.Generator | None = No
     images than unseen ones do (copying), far above 0 farther away. A cell without held-out or training
     images is left out; the authors' code stops there. Its continuity correction of 1/2 is not in the paper,
     nor here. Under the null hypothesis each Z has mean 0 and variance 1; otherwise it grows with the sizes
-    of the sets, which must be told beside it. With `rng`, a bootstrap within cells gives a standard error
+    of the sets, which must be reported with it. With `rng`, a bootstrap within cells gives a standard error
     for the training set, the cells and their sizes at hand. Raises ValueError if no cell counts.
     """
     pairs = []

@@ -76,7 +76,7 @@ def _best_keys(scores: Tensor, k: int) -> Tensor:
 
 @cache
 def int8_pays() -> bool:
-    """Whether this machine's int8 products are exact and faster than float32's, as a small trial tells."""
+    """Whether this machine's int8 products are exact and faster than float32's, by a small trial."""
     if not int8_is_exact():
         return False
     a, b = _trial()

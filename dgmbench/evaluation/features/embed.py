@@ -1,4 +1,4 @@
-"""Features by content: a set of images is mapped into a space once, whoever asks and however often."""
+"""Features by content: a set of images is mapped into a space once, however often its features are used."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class DomainSpace:
 
 
 def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names, shapes and values of a `state_dict`, wherever its tensors lie."""
+    """SHA-256 over the names, shapes and values of a `state_dict`, on any device."""
     digest = hashlib.sha256()
     for name in sorted(state):
         values = state[name].detach().cpu().contiguous()

@@ -1,6 +1,6 @@
 """The 2048 features of the Inception network that FID is defined with (Heusel et al. 2017).
 
-The network is pytorch-fid's port of the TensorFlow one of 2015-12-05. Two things make it faster and leave the
+The network is pytorch-fid's port of the TensorFlow one of 2015-12-05. Two changes speed it up and leave the
 function as it is: batch normalisation is folded into the convolutions before it, and images lie channels
 last. Gray images are resized once and then repeated over the three channels, which gives the same as
 resizing the repeated ones.
@@ -78,9 +78,9 @@ def load_weights(
     limits: Limits = DEFAULT_LIMITS,
     published: RawSet = PUBLISHED,
 ) -> Weights:
-    """The network's weights, their checksum verified: from the file `path`, else from who serves first.
+    """The network's weights, their checksum verified: from the file `path`, else from the first source.
 
-    Asked in turn: `inception/` in the directory `mirror` (default: the variable DGMBENCH_MIRROR), in
+    Sources in order: `inception/` in the directory `mirror` (default: the variable DGMBENCH_MIRROR), in
     `downloads`, and the web: `url` (default: DGMBENCH_DATA_URL), else the publisher.
     Raises DataError if `path` is missing or not the genuine file, or if nothing serves; it says what to do.
     """

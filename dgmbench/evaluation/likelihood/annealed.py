@@ -1,4 +1,4 @@
-"""The annealed log-likelihood of a run, and what annealing can be wrong by."""
+"""The annealed log-likelihood of a run, and the error that annealing can have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bidirectional Monte Carlo: what annealing can be wrong by, on data simulated from the model.
+"""Bidirectional Monte Carlo: a bound on the error of annealing, on data simulated from the model.
 
 Data simulated from a model come with an exact draw of their posterior. Annealing backwards from it, through
 the same distributions by the reversed transitions, bounds log p(x) from above in expectation (Grosse et al.

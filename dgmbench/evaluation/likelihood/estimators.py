@@ -118,12 +118,12 @@ def importance_sampled_log_likelihood(
     One pass draws the largest K; a smaller K uses the first K of the same draws. Each (1/K) sum_k w_k stays
     an unbiased estimate of p(x), and so each L_K a lower bound in expectation; different K are correlated,
     which makes their difference less noisy. Whole noise blocks are always drawn, so L_K is the same number
-    whichever other K is asked for. A streaming log-sum-exp in float64 holds one number per image.
+    whichever other K are requested. A streaming log-sum-exp in float64 holds one number per image.
 
     x: [n, ...] on the device the model is on. max_evaluations: the most (points x draws) that one call of
     `log_weights` may get; the result does not depend on it. progress: a bar with the remaining time on
     standard error; None shows it on a terminal only, and only if the work takes over two seconds. resume: a
-    store of finished points, whose fingerprint answers for the model and the data; what it holds of this
+    store of finished points, whose fingerprint covers the model and the data; what it holds of this
     seed, these K and this block size is taken from there, and the result is the same to the byte. The caller
     discards it once the result is safe.
 

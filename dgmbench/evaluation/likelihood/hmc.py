@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dgmbench.models.capabilities import HasMatrixForm
 
-# Transitions whose noise is drawn in one go: few generators, little memory.
+# Transitions whose noise is drawn at once: few generators, little memory.
 NOISE_STEPS = 32
 _PURPOSES = ("start", "up", "down", "pilot start", "pilot", "simulate", "observe", "shape")
 

@@ -55,7 +55,7 @@ class Weigher:
 class NoiseBlock:
     """The part of the (point, draw) plane that shares one generator, and one call of the model.
 
-    The default's 3200 rows keep a CPU busy in spite of what each call costs by itself, at some 10 MB for each
+    The default's 3200 rows keep a CPU busy despite the fixed cost of each call, at some 10 MB for each
     784-dimensional tensor; larger blocks, with `max_evaluations` to match, suit a GPU.
     """
 

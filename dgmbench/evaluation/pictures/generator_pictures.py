@@ -1,7 +1,7 @@
 """Pictures of a generator without inference (a GAN's): how it learned, between two z, and arithmetic in z.
 
 Sheets like those of `latent_pictures`, which are for models that have codes of images; here z is drawn from
-the prior, and classes are told by the domain classifier. They show what a model has learned and measure
+the prior, and the domain classifier names classes. They show what a model has learned and measure
 nothing.
 """
 

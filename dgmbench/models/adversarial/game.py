@@ -5,7 +5,7 @@ The discriminator moves at every step, each time on a batch of its own, the gene
 parameters where there is one (Yazici et al. 2019).
 
 Deviation: real images arrive dequantised, so the generator's image gets the same uniform noise of one
-level's width before the discriminator sees it; otherwise the noise alone would tell the two apart.
+level's width before the discriminator sees it; otherwise the noise alone would distinguish the two.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Adversarial(Model):
     # Training
 
     def use_training_mean(self, mean: Tensor) -> None:
-        """Kept for the variance of images, which that of samples is held against."""
+        """Kept for the variance of images, which that of samples is compared with."""
         self.mean.copy_(mean)
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
@@ -147,8 +147,8 @@ class Adversarial(Model):
         self, x: Tensor, drawn: Tensor, noise: torch.Generator | None
     ) -> dict[str, Tensor]:
         real, fake = self.discriminate(x, noise), self.discriminate(drawn, noise)
-        told = accuracy(self.objective, real.detach(), fake.detach())
-        return {"loss": discriminator_loss(self.objective, real, fake), "accuracy": told}
+        share = accuracy(self.objective, real.detach(), fake.detach())
+        return {"loss": discriminator_loss(self.objective, real, fake), "accuracy": share}
 
     def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
         uniform = torch.rand(images.shape, generator=generator, device=images.device)

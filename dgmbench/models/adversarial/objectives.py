@@ -67,7 +67,7 @@ def generator_signal(objective: Objective, fake: Tensor) -> Tensor:
 
 
 def accuracy(objective: Objective, real: Tensor, fake: Tensor) -> Tensor:
-    """Share of images told apart at the objective's threshold, both kinds with equal weight.
+    """Share of images classified rightly at the objective's threshold, both kinds with equal weight.
 
     The Wasserstein critic has no threshold of its own: it gets the middle between its two means.
     """

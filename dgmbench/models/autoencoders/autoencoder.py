@@ -2,7 +2,7 @@
 
 Training (`reconstruction`) says nothing of where codes lie, so f and g are no generator. `sample_by` draws
 
-- prior: codes from N(0, I), as if they had been asked to lie there;
+- prior: codes from N(0, I), though training does not place them there;
 - gaussian, mixture: codes from densities fitted to the training codes afterwards (Ghosh et al. 2020);
 - chain: images by the Markov chain published for the regulariser: corrupt and reconstruct (denoising: Bengio
   et al. 2013), or encode, step along the local tangent and decode (contractive: Rifai et al. 2012). Chains

@@ -1,6 +1,6 @@
 """Densities fitted to the codes of a trained auto-encoder, which give it the prior that it lacks.
 
-An auto-encoder's objective says nothing of where codes lie, so its decoder is no generator by itself. Ghosh
+An auto-encoder's objective does not say where codes lie, so its decoder alone is no generator. Ghosh
 et al. 2020 (section 4) estimate a density of the training codes afterwards ("ex-post") and decode its draws:
 a Gaussian with full covariance, or a mixture of them fitted by EM. Everything is in float64, in nats, and in
 buffers whose shapes follow from the settings alone, so that it is part of a model's state.
@@ -161,7 +161,7 @@ def _expectation_maximisation(
     codes: Tensor, components: int, seed: int
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Weights ``[k]``, means ``[k, dim]`` and factors ``[k, dim, dim]``; None if it degenerates."""
-    # Its import takes seconds, and whoever checks settings imports every family.
+    # Its import takes seconds, and the check of settings imports every family.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 

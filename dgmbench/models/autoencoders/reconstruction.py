@@ -4,7 +4,7 @@ The objective is the reconstruction error of g(f(x)), changed by the regulariser
 
 - sparse: plus the divergence of each code entry's mean activation from a target rate (Lee et al. 2008, in
   the Kullback-Leibler form of Ng's CS294A notes, 2011);
-- denoising: f sees a corrupted x (Vincent et al. 2008), or one that has walked off along the model's own
+- denoising: f sees a corrupted x (Vincent et al. 2008), or one taken from the model's own
   chain (walkback, Bengio et al. 2013);
 - contractive: plus the squared Frobenius norm of f's Jacobian, exactly (Rifai et al. 2011, eq. 2).
 
@@ -39,7 +39,7 @@ class ReconstructionSettings(BodySettings):
 
     latent_dim: PositiveInt = Field(20, description="entries of a code")
     regulariser: Literal["none", "sparse", "denoising", "contractive"] = Field(
-        "none", description="what is asked of the code besides the reconstruction"
+        "none", description="penalty on the code besides the reconstruction"
     )
     code_activation: Literal["identity", "sigmoid"] | None = Field(
         None, description="of the code; null: sigmoid if sparse, whose rates lie in (0, 1), else identity"

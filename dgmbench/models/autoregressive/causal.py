@@ -4,7 +4,7 @@ Pixels come in raster order, and a pixel's colour channels in order R, G, B. A m
 to the current one, so the kernels hold just those rows ((k + 1) / 2 of k): the same function as a masked
 square kernel for less arithmetic.
 
-For sampling, `CachedConv` does all that a row's pixels take from the rows above in one go when the row
+For sampling, `CachedConv` computes all that a row's pixels take from the rows above at once when the row
 begins, so that a pixel costs one small matrix product.
 """
 

@@ -27,7 +27,7 @@ class PixelCache(Protocol):
     def hidden_at(self, pixel: Tensor, i: int, j: int) -> Tensor:
         """``[n, width]`` features of pixel (i, j), given its earlier channels in ``pixel [n, C]``.
 
-        Pixels are scaled to [-1, 1]. A pixel may be asked for again, with more of its channels known.
+        Pixels are scaled to [-1, 1]. A pixel may be requested again, with more of its channels known.
         """
         ...
 

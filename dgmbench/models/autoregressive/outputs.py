@@ -26,7 +26,7 @@ class PixelOutput(Protocol):
     """What a network's output at a pixel says of the pixel.
 
     size: numbers that it takes per pixel.
-    groups: channel groups that the network tells apart; 1 where channels depend on each other in here.
+    groups: channel groups that the network separates; 1 if the output distribution links the channels.
     """
 
     size: int

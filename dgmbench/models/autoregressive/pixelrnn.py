@@ -4,7 +4,7 @@ A mask-A convolution gives 2h features; each layer's LSTM makes h of them, which
 back to 2h and adds to its input (residual connection). With skip connections another 1x1 convolution of
 every layer's states goes to the output directly (section 3.3).
 
-Deviation: the optimiser is a setting (`pixelrnn` has the RMSProp of the paper), Adam by itself.
+Deviation: the optimiser is a setting (`pixelrnn` has the RMSProp of the paper), Adam by default.
 """
 
 from __future__ import annotations

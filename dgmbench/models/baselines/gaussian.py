@@ -79,7 +79,7 @@ class Gaussian(Model):
         flat = train.flatten(1).double()
         self.mean.copy_(flat.mean(0))
         centred = flat - self.mean
-        # Dequantisation noise alone has a variance of 1 / (12 L^2): no honest pixel variance is less.
+        # Dequantisation noise alone has a variance of 1 / (12 L^2): no true pixel variance is less.
         variances = centred.var(0, correction=0).clamp_min(1 / (12 * self.levels**2))
         self.deviations.copy_(variances.sqrt())
         scaled = centred.div_(self.deviations)

@@ -86,7 +86,7 @@ class GaussianMixture(Model):
         """Run EM for every candidate on ``train [n, C, H, W]``; keep the best likelihood of `valid`.
 
         Every candidate starts from the same seed, so that its fit does not depend on the others. One whose
-        covariance degenerates is told on standard error and out of the running; if all do, the loss is inf.
+        covariance degenerates is reported on standard error and left out; if all do, the loss is inf.
 
         Raises:
             SettingsError: if there are fewer images than components.
@@ -121,7 +121,7 @@ class GaussianMixture(Model):
     def _expectation_maximisation(
         self, data: Any, components: int, floor: float, seed: int
     ) -> ScikitMixture | None:
-        # Its import takes seconds, and whoever checks settings imports every family.
+        # Its import takes seconds, and the check of settings imports every family.
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture as ScikitMixture
 

@@ -64,7 +64,7 @@ class KDE(Model):
         if self.levels > 256:
             raise SettingsError(f"kde keeps its images as uint8, and {self.levels} levels do not fit")
         self.candidates = settings.grid()
-        # How many centres there are, only the training images tell: see `_load_from_state_dict`.
+        # The number of centres follows from the training images: see `_load_from_state_dict`.
         self.register_buffer("centres", torch.zeros(0, self.dims, dtype=torch.uint8))
         self.register_buffer("width", torch.ones((), dtype=torch.float64))
 

@@ -29,7 +29,7 @@ class Uniform(Model):
 
     def __init__(self, settings: UniformSettings, schema: Schema) -> None:
         super().__init__(settings, schema)
-        # Holds no value; it tells which device the model was moved to.
+        # Holds no value; its device is the model's.
         self.register_buffer("anchor", torch.zeros(0), persistent=False)
 
     def fit(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:

@@ -6,7 +6,7 @@ q(h|x), the gradient in q's parameters is taken from the score, E[log w grad log
 - `reinforce`: as it is (Williams 1992), without any baseline;
 - `NVIL`: for each layer only the part of log w that it has a say in, less a running mean and a learned
   baseline of the layer's input, over its running deviation (Mnih & Gregor 2014, section 2.3, algorithm 1);
-- `vimco`: for the bound L_k = E[log (1/k) sum_i w_i], each draw held against the bound that the others would
+- `vimco`: for the bound L_k = E[log (1/k) sum_i w_i], each draw compared with the bound that the others would
   have given without it (Mnih & Rezende 2016, eqs. 9-12).
 """
 

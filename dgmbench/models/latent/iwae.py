@@ -96,7 +96,7 @@ class IWAE(Model):
         start_as_glorot(self)
 
     def use_training_mean(self, mean: Tensor) -> None:
-        """Start from the mean training image, ``[C, H, W]`` in [0, 1]; told once, before the first step."""
+        """Start from the mean training image, ``[C, H, W]`` in [0, 1]; called once, before the first step."""
         self.output_offset.copy_(torch.logit(mean.flatten(), LEAST_MEAN))
 
     def log_weights(self, x: Tensor, k: int, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,6 @@
 """Families of q(z|x) that can be sampled by reparameterisation, each with its natural prior.
 
-Kingma & Welling 2013, section 2.4, gives three routes from noise that knows no parameters to a draw that is
+Kingma & Welling 2013, section 2.4, gives three routes from noise without parameters to a draw that is
 differentiable in them, and Figurnov et al. 2018 a fourth that replaces the last:
 
 - location and scale, z = m + s e: Normal, Laplace, Student-t, logistic;

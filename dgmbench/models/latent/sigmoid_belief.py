@@ -92,7 +92,7 @@ class SigmoidBelief(Model):
         return recognition, generation
 
     def use_training_mean(self, mean: Tensor) -> None:
-        """Centre on the mean training image, ``[C, H, W]`` in [0, 1]; told once, before the first step."""
+        """Centre on the mean training image, ``[C, H, W]`` in [0, 1]; called once, before the first step."""
         self.mean.copy_(mean.flatten())
 
     def _centred(self, x: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ class Gaussian(LocationAndSpread):
     """Gaussian pixels of dequantised images; the log spread is the log variance."""
 
     def least_spread(self, least_deviation: float) -> float:
-        """The least variance: dequantisation noise alone has 1 / (12 L^2), and no honest pixel has less."""
+        """The least variance: dequantisation noise alone has 1 / (12 L^2), and no pixel has less."""
         return max(least_deviation**2, 1 / (12 * self.levels**2))
 
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:

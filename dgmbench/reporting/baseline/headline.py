@@ -50,7 +50,7 @@ def headline_metrics(frame: pd.DataFrame) -> Headline:
 
     Gray likelihoods are in nats under their own name and in bits/dim under `<name>_bpd`. Timings are left
     out, since they differ between two runs of one commit; `diverged_seeds` counts the seeds that diverged
-    or collapsed and is always there, so that a difference in it shows. The parts of a control stand beside
+    or collapsed and is always there, so that a difference in it shows. The parts of a control are listed with
     the models, as `control/<control>/<subject>`; they are carried out, not trained, and cannot diverge.
     """
     nested: Headline = {}

@@ -1,4 +1,4 @@
-"""Has a change made a number worse than another machine, or other seeds, would? See `tolerance.py`.
+"""Whether a number became worse by more than machine and seeds explain; see `tolerance.py`.
 
 Floors, numbers of images and what was chosen on validation images are not compared. Parameters and classes
 drawn are counts: a change of theirs is noted. A seed that diverges or collapses, a model or a metric that is
@@ -32,7 +32,7 @@ Baseline = dict[str, Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the check has to say; only `regression` fails it."""
+    """One difference that the check reports; only `regression` fails it."""
 
     severity: Severity
     dataset: str

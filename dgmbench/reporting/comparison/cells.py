@@ -46,7 +46,7 @@ class Column:
 
     @property
     def failing(self) -> bool:
-        """Whether a control contradicts that the metric notices what it is meant to."""
+        """Whether a control shows that the metric misses what it should detect."""
         return self.trust == "contradicted"
 
     @property

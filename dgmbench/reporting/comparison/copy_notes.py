@@ -30,7 +30,7 @@ def copy_notes(columns: Sequence[Column], records: pd.DataFrame, planted: pd.Dat
 
 
 def _untried(columns: Sequence[Column], planted: pd.DataFrame) -> list[str]:
-    """The scores of samples that the control has not put to the test."""
+    """The scores of samples that the control does not test."""
     tried = set(planted["metric"])
     ours = (Topic.QUALITY, Topic.INCEPTION, Topic.MEMORISATION)
     untried = [column.label for column in columns if declared(column.metric).topic in ours

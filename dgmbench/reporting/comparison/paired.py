@@ -120,7 +120,7 @@ def _leads(column: Column, leader: Row, other: Row, sign: int) -> bool:
 
 
 def name_bounds(column: Column, rows: Sequence[Row]) -> bool:
-    """Have each bound of a column say which it is, where there are several sorts; whether there are.
+    """Label each bound of a column with its kind if there are several kinds; returns whether there are.
 
     Exact values need no name.
     """

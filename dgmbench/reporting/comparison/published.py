@@ -219,7 +219,7 @@ def reference_text(reference: Reference) -> str:
 
 
 def fits(reference: Reference, columns: Sequence[Column]) -> bool:
-    """Whether a published figure has a column to be read against: of its metric, or of all likelihoods."""
+    """Whether a published figure has a column to compare with: of its metric, or of all likelihoods."""
     bound = declared(reference.metric).tightness is not None
     metrics = {reference.metric, EXACT.name} if bound else {reference.metric}
     return any(c.metric in metrics and c.unit == reference.unit for c in columns)

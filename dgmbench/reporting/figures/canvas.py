@@ -38,7 +38,7 @@ class Picture:
 
 
 def line_style(place: int) -> dict[str, Any]:
-    """Colour, marker and dashes of the `place`-th line; colour and marker alone tell 98 of them apart."""
+    """Colour, marker and dashes of the `place`-th line; colour and marker alone distinguish 98 of them."""
     lap = place // len(PALETTE)
     return {
         "color": PALETTE[place % len(PALETTE)],

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, np.ndarray]
 
-# Dimensions whose KL an alternative text tells.
+# Dimensions whose KL an alternative text gives.
 _SPOKEN = 5
 
 
 def units(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
-    """Small multiples, one panel per model that can tell its KL by dimension; none where no model can."""
+    """Small multiples, one panel per model whose KL is known by dimension; none if there is no such model."""
     every = {
         model: named_arrays(path, "variances", "threshold")
         for model, path in first_files(runs, results_root, "units", "npz").items()

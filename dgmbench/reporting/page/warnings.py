@@ -21,7 +21,7 @@ def warnings(
     ]
     said += _missing(params, runs)
     if len(params["seeds"]) < 2:
-        said.append("One seed per model: no interval tells retraining noise from a difference.")
+        said.append("One seed per model: without an interval, a difference may be retraining noise.")
     for name, what in (("device", "devices"), ("commit", "commits")):
         values = {str(run.info.get(name)) for run in runs}
         if len(values) > 1:

@@ -174,7 +174,7 @@ def test_outcome_follows_from_the_measurements(
     check(finding)
     assert finding.outcome == outcome
     assert "REINFORCE 100 times NVIL" in finding.sentence
-    assert "cannot be told from chance" in finding.sentence
+    assert "cannot be distinguished from 0" in finding.sentence
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

@@ -22,7 +22,7 @@ Offsets = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Map:
-    """The size of an image and in how many groups its channels are told apart."""
+    """The size of an image and how many groups of channels the network separates."""
 
     channels: int
     height: int
@@ -131,7 +131,7 @@ FIELDS = {
 def pattern(at: Map, field: Field) -> Tensor:
     """`field` as bool ``[H W C, H W C]`` in generation order.
 
-    Where channels are not told apart, the output distribution links a channel to those before it.
+    If the network does not separate channels, the output distribution links a channel to those before it.
     """
     matrix = torch.zeros((at.height, at.width, at.channels) * 2, dtype=torch.bool)
     for i, j, c in itertools.product(range(at.height), range(at.width), range(at.channels)):

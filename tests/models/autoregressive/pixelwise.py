@@ -1,4 +1,4 @@
-"""Small pixel-by-pixel models and what is asked of all of them."""
+"""Small pixel-by-pixel models and checks that all of them pass."""
 
 from __future__ import annotations
 

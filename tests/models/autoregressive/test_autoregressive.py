@@ -1,36 +1,20 @@
+"""Pixel-by-pixel models: exact probabilities, sampling, completion, capabilities."""
+
 from __future__ import annotations
 
-import functools
-import importlib.util
-import shutil
 from typing import Any
 
 import pytest
 import torch
-from pixelwise import (
-    CASES,
-    FAMILIES,
-    Shape,
-    all_images,
-    cached_raw,
-    images,
-    make,
-    naive_sample,
-)
+from pixelwise import CASES, FAMILIES, Shape, all_images, cached_raw, images, make, naive_sample
 from pydantic import ValidationError
-from scipy.stats import logistic
 from torch import Tensor
 
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import image_schema
-from dgmbench.errors import CapabilityError, SettingsError
-from dgmbench.models.autoregressive import pixelwise as autoregressive
-from dgmbench.models.autoregressive import training_passes
+from dgmbench.errors import SettingsError
 from dgmbench.models.autoregressive.diagonal_bilstm import DiagonalBiLSTM
 from dgmbench.models.autoregressive.lane_lstm import LaneLSTM
-from dgmbench.models.autoregressive.outputs import LogisticMixture, invert
-from dgmbench.models.autoregressive.pixelwise import AutoregressiveSettings
-from dgmbench.models.autoregressive.training_passes import piece_count, require_compiler
 from dgmbench.models.capabilities import CanComplete, CanEncode, CanSample, HasLogProb
 from dgmbench.models.registry import family_class
 
@@ -242,20 +226,6 @@ def test_completion_under_autocast_is_completion(family: str) -> None:
         assert torch.equal(model.sample(3, torch.Generator().manual_seed(0)), drawn)
 
 
-@pytest.mark.parametrize("family", ["pixelcnn", "gated_pixelcnn"])
-def test_a_batch_in_pieces_without_parameters_to_train_has_a_loss(
-    family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = make(family, "binary", (1, 4, 4), 2)
-    x = images(9, (1, 4, 4), 2).float()
-    expected = -model.log_prob(x).mean()
-    monkeypatch.setattr("dgmbench.models.autoregressive.training_passes.LEAST_PIECE", 2)
-    monkeypatch.setattr(type(model), "piece_pixels", 32)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    torch.testing.assert_close(model.step(Batch(x), "model", torch.Generator())["loss"], expected)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_capabilities(family: str) -> None:
     model = make(family, "binary", (1, 4, 4), 2)
@@ -289,63 +259,6 @@ def test_autocast_gives_nearly_the_same_likelihood(family: str) -> None:
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def trained_and_compiled(family: str, device: str) -> list[list[Tensor]]:
-    """Losses and parameters after three steps on batches of two sizes, uncompiled and compiled."""
-    small = {"blocks" if "pixelcnn" in family else "layers": 1}
-    results = []
-    for compile_it in (False, True):
-        model = make(family, "binary", (1, 4, 4), 2, compile=compile_it, **small).to(device).train()
-        optimiser = torch.optim.SGD(model.parameters(), 1e-3)
-        losses = []
-        for n in (3, 3, 2):
-            optimiser.zero_grad()
-            x = images(n, (1, 4, 4), 2, seed=n).float().to(device)
-            losses.append(model.step(Batch(x), "model", torch.Generator())["loss"])
-            losses[-1].backward()
-            optimiser.step()
-        results.append([torch.stack(losses).detach(), *model.parameters()])
-    return results
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_compiled_steps_give_the_same_numbers(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Traced in one piece and differentiated ahead of time as on a GPU; only no code is generated: slow."""
-    monkeypatch.setattr(autoregressive, "require_compiler", lambda device: None)
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
-    for one, other in zip(*trained_and_compiled(family, "cpu"), strict=True):
-        torch.testing.assert_close(other, one)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_steps_in_cuda_graphs_give_the_same_numbers(family: str) -> None:
-    for one, other in zip(*trained_and_compiled(family, "cuda"), strict=True):
-        torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
-
-
-def test_training_compiled_is_refused_where_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    model = make("pixelcnn", "binary", (1, 4, 4), 2, compile=True).train()
-    with pytest.raises(CapabilityError, match=r"compile: true needs a C\+\+ compiler .* leave it at false"):
-        model.log_prob(images(2, (1, 4, 4), 2))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(CapabilityError, match="needs Triton for 'cuda'"):
-        require_compiler(torch.device("cuda"))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_compiled_model_is_scored_and_sampled_without_a_compiler(
-    family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    compiled, eager = (
-        make(family, "binary", (1, 4, 4), 2, compile=compile_it) for compile_it in (True, False)
-    )
-    x = images(3, (1, 4, 4), 2)
-    assert torch.equal(compiled.log_prob(x), eager.log_prob(x))
-    assert torch.equal(*(m.sample(2, torch.Generator().manual_seed(0)) for m in (compiled, eager)))
-
-
 def test_the_recurrence_is_an_operator_that_torch_can_trust() -> None:
     """Its schema, shapes without data and gradient, as torch's own checks see them."""
     model = make("diagonal_bilstm", "binary", (1, 3, 4), 2, features=3, layers=1)
@@ -359,95 +272,3 @@ def test_the_recurrence_is_an_operator_that_torch_can_trust() -> None:
     unfed = [layer.get_buffer(f"unfed{index}") for index in range(3)]
     arguments = (x, weight, bias, *learned, unfed, layer.plan.flat_spans, list(layer.plan.taps))
     torch.library.opcheck(torch.ops.dgmbench.lane_lstm.default, arguments)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("images_at_once", [3, 5, 20])
-def test_a_batch_in_pieces_has_the_loss_and_gradient_of_the_batch(
-    family: str, images_at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pieces of unequal size too; the factor stands for what a caller does with the loss."""
-    monkeypatch.setattr(training_passes, "LEAST_PIECE", 1)
-    model, x = make(family, "gray", (1, 4, 5), 7).double(), images(10, (1, 4, 5), 7)
-    gradients, losses = [], []
-    for pixels in (None, 20 * images_at_once):
-        monkeypatch.setattr(type(model), "piece_pixels", pixels)
-        assert piece_count(x, model.piece_pixels) == (1 if pixels is None else -(-10 // images_at_once))
-        losses.append(model.step(Batch(x), "model", torch.Generator())["loss"])
-        gradients.append(torch.autograd.grad(3 * losses[-1], list(model.parameters())))
-    torch.testing.assert_close(losses[1], losses[0])
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            model.step(Batch(x), "model", torch.Generator())["loss"], losses[0].detach()
-        )
-
-
-def test_discretised_logistics_are_differences_of_the_distribution_function() -> None:
-    distribution = LogisticMixture(1, 5, 2)
-    raw = torch.tensor([[0.3, -0.2, 0.1, -0.6, -1.0, 0.4]], dtype=torch.float64)
-    weights = raw[0, :2].softmax(0).numpy()
-    edges = (torch.arange(4) + 0.5) / 2 - 1
-    below = sum(
-        w * logistic.cdf(edges, m, s) for w, m, s in zip(weights, (0.1, -0.6), raw[0, 4:].exp(), strict=True)
-    )
-    expected = torch.diff(torch.tensor([0.0, *below, 1.0], dtype=torch.float64))
-    logits = distribution.class_logits(raw, torch.zeros(1, 1))
-    torch.testing.assert_close(logits[0, 0].exp(), expected)
-    for level in range(5):
-        one = distribution.log_prob(raw, torch.full((1, 1), level))
-        torch.testing.assert_close(one.exp()[0], expected[level])
-
-
-@pytest.mark.parametrize("log_scale", [-12.0, -7.0, 0.0, 8.0, 200.0])
-def test_discretised_logistics_stay_finite_at_any_scale(log_scale: float) -> None:
-    distribution = LogisticMixture(1, 256, 1)
-    raw = torch.tensor([[0.0, 0.9, log_scale]], requires_grad=True)
-    values = torch.stack([distribution.log_prob(raw, torch.full((1, 1), level))[0] for level in range(256)])
-    (gradient,) = torch.autograd.grad(values.sum(), raw)
-    assert bool(values.isfinite().all()) and bool(gradient.isfinite().all())
-    assert abs(float(values.detach().logsumexp(0))) < 1e-4
-
-
-def test_channels_move_the_means_of_later_channels() -> None:
-    """Green's mean is its own plus tanh(a) red, blue's plus tanh(b) red plus tanh(c) green (PixelCNN++)."""
-    distribution = LogisticMixture(3, 256, 1)
-    means, scales, links = [0.1, -0.2, 0.3], [-1.0, -1.5, -2.0], [0.4, -0.3, 0.8]
-    raw = torch.tensor([[0.0, *means, *scales, *links]], dtype=torch.float64)
-    x = torch.tensor([[200, 30, 90]])
-    red, green, blue = (float(v) * 2 / 255 - 1 for v in x[0])
-    a, b, c = torch.tensor(links, dtype=torch.float64).tanh().tolist()
-    expected = 0.0
-    for value, mean, scale in (
-        (red, means[0], scales[0]),
-        (green, means[1] + a * red, scales[1]),
-        (blue, means[2] + b * red + c * green, scales[2]),
-    ):
-        s = float(torch.tensor(scale).exp())
-        mass = logistic.cdf(value + 1 / 255, mean, s) - logistic.cdf(value - 1 / 255, mean, s)
-        expected += float(torch.tensor(mass).log())
-    assert abs(float(distribution.log_prob(raw, x)) - expected) < 1e-6
-
-
-def test_a_level_is_drawn_by_inversion_of_the_mixture() -> None:
-    """The draw from all that precedes a channel equals inversion of the channel's class logits."""
-    distribution = LogisticMixture(3, 64, 4)
-    generator = torch.Generator().manual_seed(0)
-    raw = torch.randn(500, distribution.size, generator=generator)
-    x, uniforms = images(500, (3, 1, 1), 64)[:, :, 0, 0], torch.rand(500, generator=generator).double()
-    logits = distribution.class_logits(raw.double(), x)
-    for channel in range(3):
-        drawn = distribution.draw(raw, x, channel, uniforms)
-        assert torch.equal(drawn, invert(logits[:, channel], uniforms))
-
-
-def test_inversion_gives_each_class_its_share() -> None:
-    logits = torch.log(torch.tensor([[0.2, 0.5, 0.3]])).expand(4, 3)
-    uniforms = torch.tensor([0.1, 0.25, 0.69, 0.9999999], dtype=torch.float64)
-    assert invert(logits, uniforms).tolist() == [0, 1, 1, 2]
-
-
-def test_a_mixture_of_logistics_for_binary_pixels_is_refused() -> None:
-    with pytest.raises(ValueError, match="output: logistics needs view: gray"):
-        AutoregressiveSettings.model_validate({"family": "pixelcnn", "view": "binary", "output": "logistics"})

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dgmbench.models.autoregressive.causal import CausalConv
 
-# View, channels, output: with one channel and three, told apart by the network or by the distribution.
+# View, channels, output: with one channel and three, separated by the network or by the distribution.
 OUTPUTS = [
     ("binary", 1, "softmax"),
     ("binary", 3, "softmax"),

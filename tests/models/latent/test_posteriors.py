@@ -199,7 +199,7 @@ def test_pathwise_gradient_is_the_score_function_s_and_the_closed_form_s(name: s
     assert bool((exact.abs() > 0.02).any())
     assert bool(((path - exact).abs() < 3 * path_error + 1e-12).all())
     assert bool(((path - estimate).abs() < 3 * (path_error.square() + score_error.square()).sqrt()).all())
-    # Errors small enough to tell a wrong gradient from the right one.
+    # Errors small enough to distinguish a wrong gradient from the right one.
     assert float((path_error / exact.abs().max()).max()) < 0.03
 
 

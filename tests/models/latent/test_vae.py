@@ -59,7 +59,7 @@ LIKELIHOODS: list[tuple[str, dict[str, Any]]] = [
     ],
 )
 def test_gradient_of_the_elbo_agrees_with_finite_differences(view: str, settings: dict[str, Any]) -> None:
-    """Of families whose noise knows no parameters; the others' gradients are implicit (test_posteriors)."""
+    """Of families whose noise has no parameters; the others' gradients are implicit (test_posteriors)."""
     model, step = make(view, **settings), 1e-6
     x = images(model)
     model.step(Batch(x), "model", generator())["loss"].backward()
