@@ -12,12 +12,12 @@ METRICS = (
         "ssl_error_{labels}", "error ({labels} labels)", "percent", "lower", Topic.CLASSIFICATION,
         "share of test images that are put into the wrong class by a classifier of that many labelled "
         "training images; a semi-supervised one has seen the others without labels",
-        hidden=True, over_test_images=True, allowed=_OF_FEW_LABELS,
+        by_labels=True, over_test_images=True, allowed=_OF_FEW_LABELS,
     ),
     Metric(
         "ssl_error_all", "error (all labels)", "percent", "lower", Topic.CLASSIFICATION,
         "the same with the labels of all training images",
-        hidden=True, over_test_images=True, allowed=_OF_FEW_LABELS,
+        by_labels=True, over_test_images=True, allowed=_OF_FEW_LABELS,
     ),
     Metric(
         "validation_error", "validation error", "percent", "lower", Topic.CLASSIFICATION,

@@ -54,6 +54,7 @@ class Metric:
         topic: the table that it stands in; its place there is its place in the declaring file.
         text: what it says, in one clause; empty where the label says it all.
         hidden: left to results.csv and footnotes, e.g. what was chosen rather than measured.
+        by_labels: it is in the table of errors by number of labels, not in that of its topic.
         counts: it counts things, so that no spread over seeds says by how much it may change.
         whole: it is shown as a whole number.
         timing: it differs between two runs of one commit on one machine.
@@ -77,6 +78,7 @@ class Metric:
     topic: Topic
     text: str
     hidden: bool = False
+    by_labels: bool = False
     counts: bool = False
     whole: bool = False
     timing: bool = False

@@ -17,20 +17,20 @@ METRICS = (
         Topic.REPRESENTATION,
         "test error of logistic regression on the model's features, trained on that many labels, its penalty "
         "chosen on as many validation labels",
-        hidden=True, over_test_images=True, allowed=_PROBES,
+        by_labels=True, over_test_images=True, allowed=_PROBES,
     ),
     Metric(
         "knn_error_{labels}", "k-NN error ({labels} labels)", "percent", "lower",
         Topic.REPRESENTATION,
         "test error of the k nearest of that many labelled images in the model's features, k chosen on as "
         "many validation labels",
-        hidden=True, over_test_images=True, allowed=_PROBES,
+        by_labels=True, over_test_images=True, allowed=_PROBES,
     ),
     Metric(
         "svm_error_{labels}", "L2-SVM error ({labels} labels)", "percent", "lower",
         Topic.REPRESENTATION,
         "test error of a linear L2-SVM on the model's features, trained on that many labels, as Radford et "
         "al. 2015 judge a discriminator",
-        hidden=True, over_test_images=True, allowed=_PROBES,
+        by_labels=True, over_test_images=True, allowed=_PROBES,
     ),
 )  # fmt: skip

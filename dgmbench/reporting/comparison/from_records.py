@@ -109,10 +109,12 @@ def _columns(part: pd.DataFrame) -> list[Column]:
     """The columns that a view's records fill, likelihoods first.
 
     Likelihoods other than the tightest are given in nats only: bits/dim are the same numbers rescaled.
-    Importance sampling with fewer draws and what was chosen on validation images are left to results.csv.
+    Importance sampling with fewer draws and what was chosen on validation images are left to results.csv,
+    errors by number of labels to a table of their own.
     """
     pairs = {(str(m), str(u)) for m, u in zip(part["metric"], part["unit"], strict=True)}
-    kept = set(with_most_draws(metric for metric, _ in pairs if not declared(metric).hidden))
+    apart = {metric for metric, _ in pairs if declared(metric).hidden or declared(metric).by_labels}
+    kept = set(with_most_draws(metric for metric, _ in pairs if metric not in apart))
     pairs = {(metric, unit) for metric, unit in pairs if metric in kept}
     bounded = {unit for metric, unit in pairs if declared(metric).tightness is not None}
     tightest = [Column(EXACT.name, u, True) for u in ("nats", "bits_per_dim") if u in bounded]

@@ -58,7 +58,7 @@ def subject(labels: list[int], pool: int = 150, model: Any = None) -> Subject:
     run: Any = SimpleNamespace(model=model or Encoder(), info=info)
     data: Any = Data()
     settings = EvaluationSettings(store=None, probe_labels=labels, probe_pool=pool, batch_size=32)
-    return Subject(run, data, settings, DATA_SEED, torch.device("cpu"), None)
+    return Subject(data, settings, DATA_SEED, torch.device("cpu"), None, run=run)
 
 
 def sets_of(labels: list[int], **others: Any) -> dict[int, ProbeSet]:

@@ -160,9 +160,10 @@ def test_tables_scroll_by_keyboard(written: tuple[Path, Page]) -> None:
     boxes = [attributes for _, attributes in written[1].tags if attributes.get("class") == "scroll"]
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
     named = [str(box["aria-label"]) for box in boxes]
-    topics = ["Likelihood", "Sample quality", "Memorisation", "Representation", "Cost"]
+    topics = ["Likelihood", "Sample quality", "Memorisation", "Cost"]
     assert [name for name in named if "gray view" in name] == [f"{t}, digits, gray view" for t in topics]
-    assert len(set(named)) == len(named) == 2 * len(topics) + 2  # a control's numbers and the runs
+    # Errors by labels, a control's numbers and the runs.
+    assert len(set(named)) == len(named) == 2 * len(topics) + 3
 
 
 def test_files_beside_the_page(written: tuple[Path, Page]) -> None:
@@ -173,7 +174,7 @@ def test_files_beside_the_page(written: tuple[Path, Page]) -> None:
     assert json.loads((out / "metrics.json").read_text()) == headline_metrics(frame)
     assert {p.name for p in (out / "tables").iterdir()} == {
         "digits-controls.md",
-        *(f"digits-{view}.{suffix}" for view in ("binary", "gray") for suffix in ("csv", "md")),
+        *(f"digits-{view}.{suffix}" for view in ("binary", "gray", "labels") for suffix in ("csv", "md")),
     }
 
 
