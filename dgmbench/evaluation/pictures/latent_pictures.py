@@ -109,7 +109,7 @@ def reconstructions(subject: Subject, codes: Codes) -> LatentSheet:
     columns = min(SHOWN, len(codes))
     bands = min(BANDS, len(codes) // columns)
     n = bands * columns
-    above, below = _levels_of(subject, subject.pixels("test", n)), _decoded(subject, codes[:n])
+    above, below = levels_of(subject, subject.pixels("test", n)), _decoded(subject, codes[:n])
     parts = [images[i * columns : (i + 1) * columns] for i in range(bands) for images in (above, below)]
     return LatentSheet(
         "reconstructions",
@@ -118,7 +118,7 @@ def reconstructions(subject: Subject, codes: Codes) -> LatentSheet:
         np.concatenate(parts),
         rows=2 * bands,
         columns=columns,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
         row_labels=("test", "decoded") * bands,
     )
 
@@ -127,7 +127,7 @@ def manifold(subject: Subject) -> LatentSheet:
     """The plane of two latents on a grid (Kingma & Welling 2013, appendix A)."""
     quantiles: Quantiles
     if has_standard_prior(subject.run.model):
-        quantiles, how = _gaussian_quantiles, "the inverse distribution function of the prior, N(0, 1)"
+        quantiles, how = gaussian_quantiles, "the inverse distribution function of the prior, N(0, 1)"
     else:
         quantiles, how = _code_quantiles(subject), "the quantiles of training codes (no prior N(0, I))"
     return LatentSheet(
@@ -138,7 +138,7 @@ def manifold(subject: Subject) -> LatentSheet:
         _decoded(subject, plane(GRID, quantiles)),
         rows=GRID,
         columns=GRID,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
     )
 
 
@@ -150,7 +150,7 @@ def interpolation(subject: Subject, codes: Codes) -> LatentSheet:
     between = _decoded(subject, routes.reshape(-1, codes.shape[1])).reshape(
         pairs, 2, STEPS, *subject.data.shape
     )
-    real = _levels_of(subject, subject.pixels("test", 2 * pairs)).reshape(pairs, 2, 1, 1, *subject.data.shape)
+    real = levels_of(subject, subject.pixels("test", 2 * pairs)).reshape(pairs, 2, 1, 1, *subject.data.shape)
     left, right = (np.broadcast_to(real[:, i], (pairs, 2, 1, *subject.data.shape)) for i in range(2))
     return LatentSheet(
         "interpolation",
@@ -161,7 +161,7 @@ def interpolation(subject: Subject, codes: Codes) -> LatentSheet:
         np.concatenate([left, between, right], axis=2).reshape(-1, *subject.data.shape),
         rows=2 * pairs,
         columns=STEPS + 2,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
         row_labels=("straight", "arc") * pairs,
     )
 
@@ -183,7 +183,7 @@ def arithmetic(subject: Subject, codes: Codes) -> Iterator[LatentSheet]:
     decoded = _decoded(subject, moved.reshape(-1, codes.shape[1])).reshape(
         len(pairs), len(STRENGTHS), *subject.data.shape
     )
-    real = _levels_of(subject, subject.pixels("test")[chosen])[:, None]
+    real = levels_of(subject, subject.pixels("test")[chosen])[:, None]
     yield LatentSheet(
         "arithmetic",
         "Latent arithmetic",
@@ -192,7 +192,7 @@ def arithmetic(subject: Subject, codes: Codes) -> Iterator[LatentSheet]:
         np.concatenate([real, decoded], axis=1).reshape(-1, *subject.data.shape),
         rows=len(pairs),
         columns=len(STRENGTHS) + 1,
-        levels=_levels(subject),
+        levels=sheet_levels(subject),
         row_labels=tuple(f"{source} to {target}" for source, target in pairs),
         column_labels=("test", *(f"{strength:g}" for strength in STRENGTHS)),
     )
@@ -211,7 +211,8 @@ def has_standard_prior(model: object) -> bool:
     return torch.allclose(found.double().cpu(), standard_normal_log_prob(z).double(), atol=1e-4)
 
 
-def _gaussian_quantiles(probabilities: Codes, place: int) -> Codes:
+def gaussian_quantiles(probabilities: Codes, place: int) -> Codes:
+    """Those of N(0, 1), for any dimension."""
     from scipy.special import ndtri
 
     return ndtri(probabilities)
@@ -226,16 +227,16 @@ def _code_quantiles(subject: Subject) -> Quantiles:
 # Images
 
 
-def _levels(subject: Subject) -> int:
+def sheet_levels(subject: Subject) -> int:
     """Levels of a sheet: those of gray images, and 256 for the probabilities of binary ones."""
     return 256 if subject.view.is_binary else subject.levels
 
 
-def _levels_of(subject: Subject, images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def levels_of(subject: Subject, images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Intensities in [0, 1] as a sheet's levels; a mean outside, as a linear model has, at the end."""
     if not bool(torch.isfinite(images).all()):
         raise ValueError("there are decoded images that are not finite")
-    top = _levels(subject) - 1
+    top = sheet_levels(subject) - 1
     return (images.double() * top).round().clamp(0, top).to(torch.uint8).cpu().numpy()
 
 
@@ -245,7 +246,7 @@ def _decoded(subject: Subject, codes: Codes) -> np.ndarray[Any, np.dtype[np.uint
     with torch.no_grad():
         z = _for_model(model, torch.from_numpy(np.ascontiguousarray(codes)))
         images = torch.cat([model.decode(part) for part in z.split(BLOCK)])
-    return _levels_of(subject, images)
+    return levels_of(subject, images)
 
 
 def _for_model(model: object, z: Tensor) -> Tensor:
