@@ -37,6 +37,7 @@ MEASURES: dict[str, str] = {
     "pictures": "dgmbench.evaluation.pictures.latent_pictures",
     "generator_pictures": "dgmbench.evaluation.pictures.generator_pictures",
     "completions": "dgmbench.evaluation.pictures.completions",
+    "style_pictures": "dgmbench.evaluation.pictures.conditional_pictures",
     "saturation": "dgmbench.evaluation.quality.saturation",
     "costs": "dgmbench.evaluation.costs",
 }

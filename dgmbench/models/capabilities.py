@@ -128,6 +128,22 @@ class SamplesGivenCondition(CanSample, Protocol):
         ...
 
 
+@runtime_checkable
+class HasStyle(Protocol):
+    """Makes images of a class and a style z with the prior N(0, I), and infers the style of an image."""
+
+    classes: int
+    style_dim: int
+
+    def style(self, x: Tensor, y: Tensor) -> Tensor:
+        """Means ``[n, style_dim]`` of q(z|x, y) for ``x [n, C, H, W]`` and classes ``y [n]``."""
+        ...
+
+    def decode_given(self, z: Tensor, y: Tensor) -> Tensor:
+        """Mean images ``[n, C, H, W]`` in [0, 1] for ``z [n, style_dim]`` and classes ``y [n]``."""
+        ...
+
+
 def draw(model: CanSample, n: int, generator: torch.Generator, condition: Tensor | None = None) -> Tensor:
     """n draws, given ``condition [n, ...]`` where there is one.
 

@@ -98,7 +98,7 @@ def manifold(subject: Subject) -> LatentSheet:
     """The plane of two latents on a grid (Kingma & Welling 2013, appendix A)."""
     quantiles: Quantiles
     if has_standard_prior(subject.run.model):
-        quantiles, how = _gaussian_quantiles, "the inverse distribution function of the prior, N(0, 1)"
+        quantiles, how = gaussian_quantiles, "the inverse distribution function of the prior, N(0, 1)"
     else:
         quantiles, how = _code_quantiles(subject), "the quantiles of training codes (no prior N(0, I))"
     return LatentSheet(
@@ -182,7 +182,8 @@ def has_standard_prior(model: object) -> bool:
     return torch.allclose(found.double().cpu(), standard_normal_log_prob(z).double(), atol=1e-4)
 
 
-def _gaussian_quantiles(probabilities: Codes, place: int) -> Codes:
+def gaussian_quantiles(probabilities: Codes, place: int) -> Codes:
+    """Those of N(0, 1), for any dimension."""
     from scipy.special import ndtri
 
     return ndtri(probabilities)

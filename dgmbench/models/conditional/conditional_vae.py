@@ -83,6 +83,19 @@ class ConditionalVAE(Model):
         """The decoder's raw outputs for ``z [..., n, latent_dim]`` and classes ``y [n]``."""
         return self.decoder(self._decoder_input(z, y))
 
+    @property
+    def style_dim(self) -> int:
+        """Dimensions of z."""
+        return self.latent_dim
+
+    def style(self, x: Tensor, y: Tensor) -> Tensor:
+        """Means of q(z|x, y), ``[n, style_dim]``, for classes ``y [n]``."""
+        return self._posterior(self._features(x), y)[0]
+
+    def decode_given(self, z: Tensor, y: Tensor) -> Tensor:
+        """Mean images ``[n, C, H, W]`` of p(x|z, y) for ``z [n, style_dim]`` and classes ``y [n]``."""
+        return self.observation.mean(self.decoder_outputs(z, y))
+
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Negative ELBO of log p(x|y) and its two parts, nats per image, batch means.
 

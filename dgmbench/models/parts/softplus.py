@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+# 1 / slope of softplus at 0, and its mean over N(0, 1).
+SLOPE_GAIN, SOFTPLUS_MEAN = 2.0, 0.806
 
 
 class Softplus(nn.Module):
@@ -45,7 +49,28 @@ class _Softplus(torch.autograd.Function):
         return torch.addcmul(outer[0], outer[0], s, value=-1)
 
 
-def softplus_layers(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers of the given sizes, with a softplus after each."""
-    pairs = itertools.pairwise(sizes)
-    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), Softplus())))
+def softplus_layers(sizes: Sequence[int], *, after_softplus: bool = False) -> nn.Sequential:
+    """Linear layers of the given sizes, with a softplus after each, initialised to pass differences on.
+
+    after_softplus: whether what the first one reads comes from a softplus.
+    """
+    layers: list[nn.Module] = []
+    for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        layers += [
+            initialise(nn.Linear(inputs, outputs), after_softplus=after_softplus or place > 0),
+            Softplus(),
+        ]
+    return nn.Sequential(*layers)
+
+
+def initialise(layer: nn.Linear, *, after_softplus: bool = False) -> nn.Linear:
+    """Give a layer weights that keep the size of differences between examples through a softplus.
+
+    Its slope at 0 is 1/2, so weights have the standard deviation 2 / sqrt(inputs): PyTorch's own start has
+    less than a third of that, and two layers of it hide the input from what comes after. The mean of a
+    softplus is taken off by the bias of the next layer. Returns the layer.
+    """
+    with torch.no_grad():
+        nn.init.normal_(layer.weight, std=SLOPE_GAIN / math.sqrt(layer.in_features))
+        layer.bias.copy_(-SOFTPLUS_MEAN * layer.weight.sum(1) if after_softplus else torch.zeros(()))
+    return layer

@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dgmbench.models.parts.observations import full_precision
-from dgmbench.models.parts.softplus import Softplus, softplus_layers
+from dgmbench.models.parts.softplus import SLOPE_GAIN, Softplus, initialise, softplus_layers
 
 # log p(x|y, z) in nats, [..., n], of the decoder's outputs [..., n, outputs].
 LogProb = Callable[[Tensor], Tensor]
@@ -56,10 +56,13 @@ class ClassMLP(nn.Module):
         super().__init__()
         self.first = nn.Linear(inputs, hidden[0])
         self.of_class = nn.Parameter(torch.empty(classes, hidden[0]))
-        scale = 1 / math.sqrt(inputs + classes)
-        nn.init.uniform_(self.first.weight, -scale, scale)
-        nn.init.uniform_(self.of_class, -scale, scale)
-        self.rest = nn.Sequential(Softplus(), *softplus_layers(list(hidden)), nn.Linear(hidden[-1], outputs))
+        initialise(self.first)
+        nn.init.normal_(self.of_class, std=float(SLOPE_GAIN / math.sqrt(inputs)))
+        self.rest = nn.Sequential(
+            Softplus(),
+            *softplus_layers(list(hidden), after_softplus=True),
+            nn.Linear(hidden[-1], outputs),
+        )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Outputs ``[n, outputs]`` for ``x [n, inputs]`` of classes ``y [n]``.

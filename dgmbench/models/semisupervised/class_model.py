@@ -13,7 +13,7 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.models.base import Model, Supervision
 from dgmbench.models.semisupervised.class_latent import ClassLatent
-from dgmbench.models.semisupervised.settings import PartialSettings
+from dgmbench.models.semisupervised.settings import PartialSettings, classes_of
 
 
 class ClassModelSettings(PartialSettings):
@@ -42,7 +42,7 @@ class ClassModel(Model):
 
     def __init__(self, settings: ClassModelSettings, schema: Schema) -> None:
         super().__init__(settings, schema)
-        self.alpha = settings.alpha
+        self.alpha, self.classes, self.style_dim = settings.alpha, classes_of(schema), settings.latent_dim
         # N_l / N.
         self.register_buffer("share", torch.tensor(1.0))
 
@@ -74,20 +74,9 @@ class ClassModel(Model):
         """``[n, classes]`` class probabilities q(y|x)."""
         return self.m2.log_class(self.inputs(x)).exp()
 
-    @property
-    def classes(self) -> int:
-        """How many there are."""
-        return self.m2.classes
-
-    @property
-    def style_dim(self) -> int:
-        """Dimensions of the style z."""
-        return self.m2.latent_dim
-
-    def style(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z|x, y), each ``[n, style_dim]``, for images in levels."""
-        mean, log_variance = self.m2.posterior(self.inputs(x), y).chunk(2, -1)
-        return mean, log_variance
+    def style(self, x: Tensor, y: Tensor) -> Tensor:
+        """Means of q(z|x, y), ``[n, style_dim]``, for images in levels."""
+        return self.m2.posterior(self.inputs(x), y)[..., : self.style_dim]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Mean images in levels, ``[n, C, H, W]``, each of a class drawn uniformly."""

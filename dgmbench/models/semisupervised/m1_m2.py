@@ -28,7 +28,6 @@ from dgmbench.models.parts.observations import full_precision
 from dgmbench.models.semisupervised.class_latent import ClassLatent, Half, LogProb, objective
 from dgmbench.models.semisupervised.class_model import ClassModel, ClassModelSettings
 from dgmbench.models.semisupervised.feature_vae import FeatureVAE
-from dgmbench.models.semisupervised.settings import classes_of
 
 
 class M1M2Settings(ClassModelSettings):
@@ -62,7 +61,7 @@ class M1M2(ClassModel):
         self.settings = settings
         width = settings.m1_latent_dim
         self.m1 = FeatureVAE(self.image_shape, self.levels, width, settings.m1_hidden)
-        self.m2 = ClassLatent(width, classes_of(schema), settings.latent_dim, settings.hidden, 2 * width)
+        self.m2 = ClassLatent(width, self.classes, settings.latent_dim, settings.hidden, 2 * width)
         # Whether the first stage has ended.
         self.register_buffer("encoded", torch.tensor(False))
 

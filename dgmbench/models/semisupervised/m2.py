@@ -22,7 +22,6 @@ from dgmbench.models.latent.decoding import bernoulli_log_prob
 from dgmbench.models.parts.observations import full_precision
 from dgmbench.models.semisupervised.class_latent import ClassLatent, Half, objective
 from dgmbench.models.semisupervised.class_model import ClassModel, ClassModelSettings
-from dgmbench.models.semisupervised.settings import classes_of
 
 
 class M2(ClassModel):
@@ -32,7 +31,7 @@ class M2(ClassModel):
 
     def __init__(self, settings: ClassModelSettings, schema: Schema) -> None:
         super().__init__(settings, schema)
-        self.m2 = ClassLatent(self.dims, classes_of(schema), settings.latent_dim, settings.hidden, self.dims)
+        self.m2 = ClassLatent(self.dims, self.classes, settings.latent_dim, settings.hidden, self.dims)
 
     def inputs(self, x: Tensor) -> Tensor:
         """Intensities."""

@@ -2,7 +2,7 @@
 completed, and what is drawn given a condition.
 
 Reads what the evaluation left in ``results/<dataset>/<model>/``: `latent-<seed>.npz` with the words for it in
-`latent-<seed>.json`; `completion-<seed>` and `conditional-<seed>` likewise.
+`latent-<seed>.json`; `completion-<seed>`, `conditional-<seed>` and `style-<seed>` likewise.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ def completion_sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> 
 
 
 def conditional_sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
-    """The same of samples drawn given a condition, a row for each."""
-    return _sheets(runs, results_root, folder, "conditional", CONDITIONAL_ROLE)
+    """The same of samples drawn given a condition, a row for each, and of classes in several styles."""
+    stems = ("conditional", "style")
+    return [
+        picture for stem in stems for picture in _sheets(runs, results_root, folder, stem, CONDITIONAL_ROLE)
+    ]
 
 
 def _sheets(runs: Sequence[Run], results_root: Path, folder: Path, stem: str, role: str) -> list[Picture]:

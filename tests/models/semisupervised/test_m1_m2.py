@@ -117,6 +117,7 @@ def test_it_learns_what_few_labels_say() -> None:
         "training": BUDGET | {"epochs": 120},
         "m1_epochs": 60,
         "m1_learning_rate": 0.01,
+        "alpha": 1.0,
     }
     model = make(**longer)
     outcome = run(model, **longer)
