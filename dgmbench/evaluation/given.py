@@ -1,4 +1,4 @@
-"""Images that somebody else drew, as measures of samples see them."""
+"""Images of any origin, as measures of samples see them."""
 
 from __future__ import annotations
 

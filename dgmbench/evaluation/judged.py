@@ -1,4 +1,4 @@
-"""Samples, and the real images of a data set that measures hold them against, whoever drew the samples.
+"""Samples of any origin, and the real images of a data set that measures compare them with.
 
 The evaluation of a run judges its samples (`Subject`); `score` and the controls judge images that they are
 given (`Given`). All of them ask the same measures.

@@ -59,7 +59,7 @@ class Subject(Judged):
         return self.run.model.view
 
     def inputs(self, split: str, limit: int | None = None, draw: int = 0) -> Tensor:
-        """Examples as the model takes them, on the device; `draw` tells one dequantisation from another."""
+        """Examples as the model takes them, on the device; `draw` is the number of the dequantisation."""
         noise = generator_for("dequantise", split, self.data_seed, *[draw] * (draw > 0))
         return self.view.encode(self.raw(split, limit), noise).to(self.device)
 

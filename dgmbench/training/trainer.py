@@ -84,7 +84,7 @@ class Trainer:
     def run(self) -> Outcome:
         """Train to the end of the budget or until it fails, and keep the selected parameters.
 
-        It fails where a loss is not finite ("diverged") or the model tells of a collapse ("collapsed").
+        It fails where a loss is not finite ("diverged") or the model reports a collapse ("collapsed").
 
         Ctrl-C takes effect after the step in hand: the state is saved, then KeyboardInterrupt is raised.
         """

@@ -187,13 +187,13 @@ def _sentence(values: Values) -> str:
         name: {metric: student_interval(column).mean for metric, column in columns.items()}
         for name, columns in values.items()
     }
-    told = [
+    said = [
         f"{TITLES[name]}: distance ratio {m['nn_distance_ratio']:.2f}, AuthPct {m['auth_pct']:.0f} %, "
         f"precision {m['precision']:.2f}, recall {m['recall']:.2f}, {m['effective_classes']:.1f} effective "
         f"classes, domain FID {m['fid_domain']:.1f}"
         for name, m in mean.items()
     ]
-    return f"{'; '.join(told)}."
+    return f"{'; '.join(said)}."
 
 
 def _panel(metric: str, values: Values) -> Panel:

@@ -9,8 +9,7 @@ al. 2023 (section 5) report that such scores miss memorisation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -19,9 +18,8 @@ from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor
 
 from dgmbench.claims.claim import judge
-from dgmbench.controls.control import Context, Control, ControlSettings, Curve, Finding, Panel, Sheet
+from dgmbench.controls.control import Context, Control, ControlSettings, Finding, Sheet
 from dgmbench.controls.copies.copy_scores import (
-    BAD_HIGH,
     FID,
     NAMES,
     QUALITY,
@@ -31,21 +29,27 @@ from dgmbench.controls.copies.copy_scores import (
     look,
     scores,
 )
+from dgmbench.controls.copies.copy_trials import (
+    COPIES,
+    DROPPED,
+    FALSE_ALARMS,
+    HELDOUT,
+    NOISE,
+    SHIFTED,
+    Trials,
+    case_name,
+    panels,
+    records,
+)
 from dgmbench.controls.copies.pixel_shift import shifted
 from dgmbench.controls.instruments import SHOWN
 from dgmbench.data.pixels import intensity
 from dgmbench.evaluation.copies.copying import Cells
-from dgmbench.results import Kind, Record
 from dgmbench.settings.block import Distinct
-from dgmbench.statistics import Interval, agresti_coull_interval, binomial_std_error
+from dgmbench.statistics import Interval
 
-COPIES, SHIFTED, HELDOUT, NOISE = "copies", "shifted_copies", "heldout", "noise"
-DROPPED = "dropped_class"
-OTHERS = {SHIFTED: "moved copies", DROPPED: "class dropped", NOISE: "noise"}
-# Samples without which there is no telling.
+# Fewer samples decide nothing.
 FEWEST = 30
-# Of an alarm on ideal samples, by design.
-FALSE_ALARMS = 5.0
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -72,36 +76,6 @@ class PlantedCopiesSettings(ControlSettings):
         return sorted(set(shares))
 
 
-@dataclass(frozen=True)
-class Trials:
-    """Scores of every case over the splits: `values[score][case]` is ``[repetitions]``."""
-
-    values: Mapping[str, Mapping[str, np.ndarray]]
-    n: int
-
-    def flagged(self, score: str, case: str) -> float:
-        """Percent of splits in which the score raises the alarm: at the wrong end of ideal samples' 5 %.
-
-        Copies make the scores of copying low; whatever is amiss makes a distance high, and lowers precision
-        and its companions.
-        """
-        ideal, values = self.values[score][case_name(0.0)], self.values[score][case]
-        if score in BAD_HIGH:
-            return 100.0 * float((values > np.quantile(ideal, 1 - FALSE_ALARMS / 100)).mean())
-        return 100.0 * float((values < np.quantile(ideal, FALSE_ALARMS / 100)).mean())
-
-    def rate(self, score: str, case: str) -> Interval:
-        """That percentage with its binomial interval, which 0 % has too."""
-        trials = len(self.values[score][case])
-        found = agresti_coull_interval(self.flagged(score, case) / 100 * trials, trials)
-        return Interval(100 * found.mean, 100 * found.half)
-
-
-def case_name(share: float) -> str:
-    """The subject of so many planted copies: `copies_0.05`."""
-    return f"{COPIES}_{share:g}"
-
-
 class PlantedCopies(Control[PlantedCopiesSettings]):
     """Held-out images with copies of training images among them, under every score."""
 
@@ -122,12 +96,12 @@ class PlantedCopies(Control[PlantedCopiesSettings]):
         context.lap()
         sources = self._sources(context)
         trials = self._trials(context, sources)
-        records = _records(context, trials)
+        rows = records(context, trials)
         return Finding(
             judge(self._parts(trials)),
             _sentence(trials, self.settings),
-            records,
-            _panels(trials, self.settings.shares),
+            rows,
+            panels(trials, self.settings.shares),
             _sheets(context, sources),
         )
 
@@ -206,75 +180,19 @@ def _labels(context: Context) -> np.ndarray | None:
     return None if any(part is None for part in parts) else np.concatenate([np.asarray(p) for p in parts])
 
 
-def _records(context: Context, trials: Trials) -> list[Record]:
-    """For each case the mean of each score over the splits, and how often it raised the alarm."""
-    rows = []
-    seconds = context.lap()
-    for score, cases in trials.values.items():
-        kind: Kind = "estimate" if score in QUALITY else "heuristic"
-        for case, values in cases.items():
-            error = float(values.std(ddof=1)) / len(values) ** 0.5
-            unit = "percent" if score.startswith("auth_pct") else "1"
-            rows.append(
-                context.record(case, score, float(values.mean()), error, n=trials.n, unit=unit, kind=kind)
-            )
-            percent, n = trials.flagged(score, case), len(values)
-            rows.append(
-                context.record(
-                    case, f"flagged_{score}", percent, binomial_std_error(percent, n),
-                    n=n, unit="percent", kind="estimate", seconds=seconds,
-                )
-            )  # fmt: skip
-            seconds = 0.0
-    return rows
-
-
 def _sentence(trials: Trials, settings: PlantedCopiesSettings) -> str:
-    told = []
+    noted = []
     for score in (score for score in trials.values if score == FID or score not in QUALITY):
         shares = [
             s for s in settings.shares if s and trials.flagged(score, case_name(s)) >= settings.detected
         ]
         noticed = f"from {100 * shares[0]:g} % copies on" if shares else "at no share"
         moved = trials.flagged(score, SHIFTED)
-        told.append(f"{NAMES[score]} {noticed} (moved copies: {moved:.0f} %)")
+        noted.append(f"{NAMES[score]} {noticed} (moved copies: {moved:.0f} %)")
     return (
         f"At {FALSE_ALARMS:g} % false alarms, {trials.n} samples and {settings.detected:g} % of splits or "
-        f"more, copies are noticed by: {'; '.join(told)}."
+        f"more, copies are noticed by: {'; '.join(noted)}."
     )
-
-
-def _panels(trials: Trials, shares: Sequence[float]) -> list[Panel]:
-    """The ladder and what else alarms, in pixels and in features; a score looks alike in both."""
-    percents = [100 * share for share in shares]
-    ladder = [case_name(share) for share in shares]
-    others = [case for case in OTHERS if case in trials.values["auth_pct"]]
-    places = [float(place) for place in range(len(others))]
-    names = [OTHERS[case] for case in others]
-    level = {"false alarms by design": FALSE_ALARMS}
-    ladders, besides = [], []
-    for where, names_of in _by_space(trials).items():
-        rungs = [_alarms(trials, score, percents, ladder) for score in names_of]
-        title, share = f"Planted copies, {where}", "alarms, % of splits (95 % over splits)"
-        ladders.append(Panel(title, "percent of copies", share, rungs, level, log_x=True))
-        beside = [_alarms(trials, score, places, others) for score in names_of]
-        besides.append(Panel(f"Other samples, {where}", "", share, beside, level, x_names=names))
-    return ladders + besides
-
-
-def _by_space(trials: Trials) -> dict[str, list[str]]:
-    """Scores by what they look at; those of a group share a panel."""
-    quality = [score for score in trials.values if score in QUALITY]
-    inside = [score for score in trials.values if score.endswith("_domain") and score not in quality]
-    pixels = [score for score in trials.values if score not in (*inside, *quality)]
-    return {"pixels": pixels} | ({"features": inside, "quality": quality} if inside else {})
-
-
-def _alarms(trials: Trials, score: str, x: Sequence[float], cases: Sequence[str]) -> Curve:
-    rates = [trials.rate(score, case) for case in cases]
-    lows, highs = [max(rate.low, 0.0) for rate in rates], [min(rate.high, 100.0) for rate in rates]
-    name = NAMES[score].removesuffix(" in features")
-    return Curve(name, x, [trials.flagged(score, case) for case in cases], lows, highs)
 
 
 def _sheets(context: Context, sources: Mapping[str, Source]) -> list[Sheet]:

@@ -4,7 +4,7 @@ One small GAN of perceptrons is trained from many seeds under each objective, ev
 size, as many discriminator steps, dropout in the discriminator, no average of parameters. Only what
 belongs to an objective comes with it: the penalty, or the spectral norm. A run ends as
 
-- diverged or collapsed, told by the training itself (see `Adversarial.collapse`);
+- diverged or collapsed, as the training itself reports (see `Adversarial.collapse`);
 - classes dropped: fewer classes than a share of the data's are among its samples;
 - poor: its domain FID is no better than that of a fitted linear model (PPCA), on the same images;
 - success: none of these.
@@ -68,9 +68,9 @@ from dgmbench.training.outcome import How
 from dgmbench.training.runs import CHECKPOINTS, training_code
 from dgmbench.training.seeding import initialising
 
-# What is claimed to succeed more often than what, and what else is told of: the losses of one game.
+# What is claimed to succeed more often than what, and which other pair is reported: the losses of one game.
 CLAIMED: tuple[Objective, Objective] = ("wasserstein_gp", "non_saturating")
-TOLD: tuple[Objective, Objective] = ("non_saturating", "minimax")
+REPORTED: tuple[Objective, Objective] = ("non_saturating", "minimax")
 # What belongs to an objective.
 OWN: dict[Objective, dict[str, Any]] = {
     "hinge": {"discriminator_norm": "spectral"},
@@ -217,30 +217,30 @@ class GANInstability(Control[GANInstabilitySettings]):
         return judge(parts)
 
     def _sentence(self, found: Mapping[Objective, Sequence[Training]], reference: float) -> str:
-        told = (
+        said = (
             f"With {self.settings.discriminator_steps} discriminator steps to one of the generator, of "
             f"{self.settings.seeds} seeds succeed (drawing all but a few classes, with a domain FID to "
             f"validation images below PPCA's {reference:.1f}): "
-            f"{'; '.join(self._told(name, runs) for name, runs in found.items())}."
+            f"{'; '.join(self._said(name, runs) for name, runs in found.items())}."
         )
-        for pair in (CLAIMED, TOLD):
+        for pair in (CLAIMED, REPORTED):
             if found.keys() >= set(pair):
                 share = difference(found, pair)
-                told += (
+                said += (
                     f" {title(pair[0]).capitalize()} less {title(pair[1])}: {100 * share.mean:+z.0f} ± "
                     f"{100 * share.half:.0f} percentage points."
                 )
-        return told
+        return said
 
-    def _told(self, objective: Objective, runs: Sequence[Training]) -> str:
+    def _said(self, objective: Objective, runs: Sequence[Training]) -> str:
         rate = wilson_interval(successes(runs), len(runs))
         ends = f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
         values = [run.fid for run in runs if run.fid is not None]
         others = Counter(run.outcome for run in runs if run.outcome != "success")
-        told = f"{title(objective)} {successes(runs)} (95 % over runs: {ends})"
+        said = f"{title(objective)} {successes(runs)} (95 % over runs: {ends})"
         if values:
-            told += f", FID {min(values):.1f} to {max(values):.1f}, median {statistics.median(values):.1f}"
-        return told + "".join(f", {count} {name}" for name, count in others.items())
+            said += f", FID {min(values):.1f} to {max(values):.1f}, median {statistics.median(values):.1f}"
+        return said + "".join(f", {count} {name}" for name, count in others.items())
 
     def _records(
         self, context: Context, found: Mapping[Objective, Sequence[Training]], reference: float

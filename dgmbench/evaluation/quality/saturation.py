@@ -1,4 +1,4 @@
-"""How long a GAN's discriminator was right about everything, when a saturating loss tells nothing.
+"""How long a GAN's discriminator was right about everything, when a saturating loss has no gradient.
 
 By itself that is no failure: a generator may recover from it, and under the Wasserstein loss a better critic
 is a better guide (Arjovsky et al. 2017, section 3). So it stands beside the scores, whatever they are.

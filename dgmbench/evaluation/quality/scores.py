@@ -1,4 +1,4 @@
-"""The scores of two sets of features or images, whoever made them: a trained model here, or anybody."""
+"""The scores of two sets of features or images, of any origin: a trained model's, or those of a file."""
 
 from __future__ import annotations
 

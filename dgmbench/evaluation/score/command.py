@@ -74,7 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def score_command(arguments: argparse.Namespace) -> None:
-    """Read, score, write, print; what cannot be scored is told below the table and costs no other score."""
+    """Read, score, write, print; a note below the table says what cannot be scored."""
     exact_float32()
     device = choose_device(arguments.device, "--device")
     spec = get_spec(arguments.dataset)

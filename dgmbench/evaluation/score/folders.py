@@ -53,8 +53,8 @@ def read_folder(
         pictures = [read_picture(file, shape, background) for file in listing.images]
     if len(pictures) < 2:
         found = "only one image file" if pictures else f"no image files ({', '.join(SUFFIXES)})"
-        told = [*_done(pictures, background), *listing.skipped()]
-        also = f" ({'; '.join(told)})" if told else ""
+        said = [*_done(pictures, background), *listing.skipped()]
+        also = f" ({'; '.join(said)})" if said else ""
         raise DataError(f"--images {folder} holds {found}; two or more are needed{also}")
     decisions = [_kinds(pictures, listing), *_done(pictures, background), *listing.skipped()]
     return _stacked([picture.pixels for picture in pictures], folder), decisions

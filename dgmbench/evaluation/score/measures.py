@@ -1,4 +1,4 @@
-"""The measures of samples, asked of images that somebody drew; what cannot be had costs no other score."""
+"""The measures of samples, applied to images of any origin; what cannot be had costs no other score."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _given(
     classifier: DomainClassifier | None,
     inception: FeatureSpace | None,
 ) -> Given:
-    # Whoever scores decides how many samples there are.
+    # All samples are scored: --limit has taken its part.
     settings = settings.model_copy(update={"fid_samples": len(samples)})
     return Given(
         reference.data,

@@ -22,7 +22,7 @@ SIGNS = {"higher": "higher is better", "lower": "lower is better", "one": "1 is 
 
 @dataclass(frozen=True)
 class Row:
-    """A record, the words that its classifier is told by (none outside the domain space), and a CSV row."""
+    """A record, the words that name its classifier (none outside the domain space), and a CSV row."""
 
     record: Record
     judged_by: str

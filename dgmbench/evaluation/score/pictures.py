@@ -24,7 +24,7 @@ KINDS = {
     "RGBA": "colour with alpha",
 }
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
-# What may be done to a file, and how it is told.
+# What may be done to a file, and the words that report it.
 DONE = {
     "turned": "turned or mirrored as their orientation tag says",
     "gray": "in colour turned gray (.299 R + .587 G + .114 B)",

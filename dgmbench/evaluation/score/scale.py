@@ -60,12 +60,12 @@ def _floats(array: np.ndarray[Any, Any], what: str) -> tuple[Tensor, list[str]]:
         raise DataError(f"{what} holds NaN: {int(np.isnan(array).sum()):,} of {array.size:,} values")
     slack = max(ROUNDING, 2 * float(np.finfo(array.dtype).eps))
     if low < -slack or high > 1 + slack:
-        # str, unlike a format, gives all digits that tell the value from its neighbours.
+        # str, unlike a format, gives all digits that distinguish the value from its neighbours.
         raise DataError(f"{what} holds values from {low!s} to {high!s}; floats lie in [0, 1] (within "
                         f"{slack:.2g}), whole numbers need --levels")  # fmt: skip
     outside = int(((array < 0) | (array > 1)).sum())
-    told = f"{outside:,} values outside [0, 1] by at most {slack:.2g}, which is rounding, are set to 0 or 1"
-    return _tensor(array).clamp_(0, 1), [told] if outside else []
+    said = f"{outside:,} values outside [0, 1] by at most {slack:.2g}, which is rounding, are set to 0 or 1"
+    return _tensor(array).clamp_(0, 1), [said] if outside else []
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:

@@ -2,7 +2,7 @@
 
 A run of seed s is probed with label set s, the one that a classifier of that seed is trained on
 (`dgmbench.data.labels`). Hyper-parameters are chosen on as many labelled validation images, or the largest
-balanced number that there is, since whoever has few labels has few to choose by. The test images are
+balanced number that there is, since few labels for training mean few for choosing too. The test images are
 predicted once, after that.
 
 Features are standardised by the mean and deviation of training images, labelled or not, as nothing in that

@@ -141,7 +141,7 @@ class Generator(nn.Module):
 
 
 class SSGAN(ImageClassifier):
-    """A classifier that also tells images from generated ones."""
+    """A classifier that also separates images from generated ones."""
 
     Settings = SSGANSettings
     supervision: ClassVar[Supervision] = "partial"

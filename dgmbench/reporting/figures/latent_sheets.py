@@ -51,7 +51,9 @@ def _sheets(runs: Sequence[Run], results_root: Path, folder: Path, stem: str, ro
         words = read_json(path)
         arrays = named_arrays(path.with_suffix(".npz"), *(sheet["role"] for sheet in words))
         for sheet in words:
-            target = folder / f"{dataset}-{view}-{stem}-{sheet['role']}-{model}.png"
+            # A sheet may be called what its file is.
+            name = "-".join(dict.fromkeys((stem, sheet["role"])))
+            target = folder / f"{dataset}-{view}-{name}-{model}.png"
             draw_sheet(sheet, arrays[sheet["role"]], model, target)
             alt = f"{model}, {dataset}, {view} view: {sheet['title']}. {sheet['caption']}"
             alt += _spoken_labels(sheet)

@@ -12,15 +12,8 @@ from pydantic import ValidationError
 
 from dgmbench.controls.control import Finding
 from dgmbench.controls.copies.copy_scores import Source, scores
-from dgmbench.controls.copies.planted_copies import (
-    DROPPED,
-    NOISE,
-    SHIFTED,
-    PlantedCopies,
-    PlantedCopiesSettings,
-    Trials,
-    case_name,
-)
+from dgmbench.controls.copies.copy_trials import DROPPED, NOISE, SHIFTED, Trials, case_name
+from dgmbench.controls.copies.planted_copies import PlantedCopies, PlantedCopiesSettings
 from dgmbench.data.dataset import Dataset
 from dgmbench.evaluation.copies.copying import Cells, auth_pct, c_t
 from dgmbench.evaluation.copies.neighbours import nn_distance_ratio
