@@ -58,6 +58,7 @@ class SSGANSettings(PartialSettings):
     input_noise: NonNegativeFloat = Field(0.3, description="deviation of the noise on pixels")
     hidden_noise: NonNegativeFloat = Field(0.5, description="deviation of the noise before other layers")
     unlabelled_weight: NonNegativeFloat = Field(1.0, description="of real against generated images")
+    generator_rate: PositiveFloat = Field(1.0, description="the generator's step size over D's")
     first_images: int = Field(500, ge=2, description="images that the discriminator is initialised on")
     average: float = Field(
         0.9999,
@@ -168,6 +169,10 @@ class SSGAN(ImageClassifier):
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """Generator or discriminator parameters."""
         return self.generator.parameters() if phase == "generator" else self.discriminator.parameters()
+
+    def rate_of(self, phase: str) -> float:
+        """The generator's step size is a multiple of the discriminator's."""
+        return self.settings.generator_rate if phase == "generator" else 1.0
 
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one player, means over the images; ``phase`` says whose move it is."""
