@@ -73,7 +73,7 @@ def test_the_committed_settings_are_the_default_pipeline() -> None:
             r"'models.vae.latent_dim' is 'many': Input should be a valid integer",
         ),
         ({"models__vae__latent_dim": -1}, r"'models.vae.latent_dim' is -1: Input should be greater than 0"),
-        ({"models__vae__family": "vea"}, r"'models.vae.family' is 'vea': did you mean 'vae'\?"),
+        ({"models__vae__family": "vaee"}, r"'models.vae.family' is 'vaee': did you mean 'vae'\?"),
         (
             {"models__vae__view": "colour"},
             r"'models.vae.view' is 'colour': Input should be 'binary', 'gray', 'color' or 'tokens'",

@@ -21,12 +21,12 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.models.base import Supervision
 from dgmbench.models.semisupervised.classifier import error_percent
-from dgmbench.models.semisupervised.mlp import MLPClassifier, MLPSettings
+from dgmbench.models.semisupervised.perceptron import Perceptron, PerceptronSettings
 from dgmbench.models.semisupervised.settings import PartialSettings
 from dgmbench.settings.block import Pair
 
 
-class PseudoLabelSettings(MLPSettings, PartialSettings):
+class PseudoLabelSettings(PerceptronSettings, PartialSettings):
     """The schedule of alpha; its defaults are Lee's without pre-training (section 3.1)."""
 
     weight: NonNegativeFloat = Field(3.0, description="alpha at the end")
@@ -41,7 +41,7 @@ class PseudoLabelSettings(MLPSettings, PartialSettings):
         return self
 
 
-class PseudoLabel(MLPClassifier):
+class PseudoLabel(Perceptron):
     """p(y|x), trained on labels and on its own guesses."""
 
     Settings = PseudoLabelSettings
@@ -77,7 +77,7 @@ class PseudoLabel(MLPClassifier):
         labelled, unlabelled = batch.labelled(), batch.unlabelled()
         assert labelled.label is not None
         alpha = self.alpha(int(self.steps) // int(self.epoch_steps))
-        logits = self.body(self._flat(labelled.x), generator)
+        logits = self.body(self.flat(labelled.x), generator)
         supervised = F.cross_entropy(logits, labelled.label)
         pseudo = self._pseudo_loss(unlabelled.x, generator) if alpha else torch.zeros_like(supervised)
         return {
@@ -90,4 +90,4 @@ class PseudoLabel(MLPClassifier):
     def _pseudo_loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
             guess = self.logits(x).argmax(1)
-        return F.cross_entropy(self.body(self._flat(x), generator), guess)
+        return F.cross_entropy(self.body(self.flat(x), generator), guess)

@@ -93,7 +93,7 @@ def test_guesses_are_made_without_dropout_and_carry_no_gradient() -> None:
     draws = generator(3)
     found = model._pseudo_loss(x, draws)
     guess = model.logits(x).argmax(1)
-    expected = F.cross_entropy(model.body(model._flat(x), generator(3)), guess)
+    expected = F.cross_entropy(model.body(model.flat(x), generator(3)), guess)
     torch.testing.assert_close(found, expected)
 
 
