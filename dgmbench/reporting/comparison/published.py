@@ -209,7 +209,7 @@ def references(dataset: str, view: str, model: str) -> list[Reference]:
 def reference_text(reference: Reference) -> str:
     """A published value with kind mark, metric (unless the log-likelihood) and unit."""
     digits = max(1, len(repr(reference.value).partition(".")[2]))
-    digits = max(2, digits) if reference.uncertainty is None else (0 if reference.value > 100 else 1)
+    digits = max(2, digits) if reference.uncertainty is None else (0 if reference.value > 100 else digits)
     likelihood = declared(reference.metric).likelihood
     mark = kind_mark(reference.metric, reference.kind, reference.unit) + " " if likelihood else ""
     name = "" if reference.metric == EXACT.name else declared(reference.metric).label + " "
