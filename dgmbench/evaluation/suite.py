@@ -24,6 +24,7 @@ from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.remembered import answered, hash_code
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_json
+from dgmbench.models.capabilities import CanPredict
 from dgmbench.results import Origin, Record, write_records
 from dgmbench.settings import Params, mirror_of
 from dgmbench.training.devices import device_name, processes, set_up
@@ -48,12 +49,14 @@ class Evaluated:
 
 
 def applicable(subject: Subject) -> list[Measure]:
-    """The measures that apply to a run."""
+    """The measures that apply to a run; the test error and the costs where its settings ask for no more."""
     model, schema = subject.run.model, subject.data.schema
+    few = subject.run.info["settings"].get("measures") == "classification"
     return [
         each
         for each in all_measures()
-        if each.applies_to(schema, subject.view.name, model)
+        if (not few or each.cheap or CanPredict in each.needs)
+        and each.applies_to(schema, subject.view.name, model)
         and (each.samples or subject.way is None)
         and (subject.run.is_first or not each.first_seed)
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, PositiveInt
 
 from dgmbench.data.schema import Schema
@@ -17,6 +19,9 @@ class LabelledSettings(ModelSettings):
     )
     valid_labels: PositiveInt | None = Field(
         None, description="labelled validation images, which epochs are chosen on; null: all"
+    )
+    measures: Literal["all", "classification"] = Field(
+        "all", description="what is measured: all that applies, or the test error alone (a point of a curve)"
     )
 
 
