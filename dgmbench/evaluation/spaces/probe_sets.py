@@ -108,10 +108,11 @@ def _sets(subject: Subject, name: str) -> Iterator[tuple[int, ProbeSet]]:
     if not rows:
         return
     pool, test = subject.features("train", subject.settings.probe_pool), subject.features("test")
+    known = {"train": pool, "valid": pool[:0]}
     for count, own in rows.items():
         train, valid = (
-            (_features(subject, split, own[split], rows[max(rows)][split]), labels[split][own[split]])
-            for split in ("train", "valid")
+            (_features(subject, split, own[split], rows[max(rows)][split], first), labels[split][own[split]])
+            for split, first in known.items()
         )
         yield count, ProbeSet.standardised(pool, train, valid, (test, labels["test"]))
 
@@ -125,8 +126,13 @@ def _rows(labels: dict[str, Array], count: int, subject: Subject) -> dict[str, A
     }
 
 
-def _features(subject: Subject, split: str, rows: Array, of_all: Array) -> Array:
-    """Features [n, f] of some images among those that are labelled at all, which are encoded once."""
+def _features(subject: Subject, split: str, rows: Array, of_all: Array, first: Array) -> Array:
+    """Features [n, f] of some images among those that are labelled at all, which are encoded once.
+
+    first: features of the first images of the split, which are known.
+    """
+    if of_all.max() < len(first):
+        return first[rows]
     key = (f"labelled {split}", len(of_all))
     if key not in subject.codes:
         model = subject.run.model

@@ -86,6 +86,9 @@ def test_images_are_encoded_once_for_all_probes_and_counts() -> None:
     for measure in (probes, knn_probes, svm_probes):
         assert len(list(measure(one, Path()))) == 2
     assert one.run.model.seen == 150 + 90 + 40 + 40  # type: ignore[operator]
+    all_known = subject([8, 40], pool=1000)
+    assert len(list(probes(all_known, Path()))) == 2
+    assert all_known.run.model.seen == 200 + 90 + 40  # type: ignore[operator]
 
 
 def test_all_probes_give_errors_in_percent_and_keep_them_by_image() -> None:
