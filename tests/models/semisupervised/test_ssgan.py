@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ from dgmbench.errors import SettingsError
 from dgmbench.models.capabilities import CanEncode, CanPredict, CanSample, StartsFromExamples
 from dgmbench.models.semisupervised.k_logits import feature_matching, labelled_loss, unlabelled_loss
 from dgmbench.models.semisupervised.ssgan import SSGAN, SSGANSettings
+from dgmbench.training.closed_form import train
+from dgmbench.training.examples import Examples, Labelled, Part
+from dgmbench.training.outcome import How, Outcome
+from dgmbench.training.trainer import Trainer
 
 
 def settings(**others: Any) -> SSGANSettings:
@@ -142,3 +147,40 @@ def test_labels_are_needed() -> None:
     unlabelled = Batch(batch_of(model).x, torch.full((48,), UNKNOWN))
     with pytest.raises(ValueError, match="labelled images alone"):
         model.validation_losses(unlabelled, generator())
+
+
+def trained(checkpoint: Path | None = None) -> tuple[SSGAN, Outcome]:
+    raw, label = quadrants(40, 1)
+    held, truth = quadrants(40, 2)
+    pool = Part(raw, torch.full_like(label, UNKNOWN))
+    examples = Examples(pool, Part(held, truth), labelled=Labelled(Part(raw[:8], label[:8]), 4))
+    training = {"epochs": 3, "batch_size": 16}
+    model, budget = make(average=0.9), settings(training=training).training
+    how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=0.0, fingerprint="f", quiet=True)
+    return model, train(model, examples, budget, 0, how)
+
+
+def test_a_resumed_training_gives_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, expected = trained()
+    original = Trainer._step
+
+    class Killed(BaseException):
+        pass
+
+    def dying(self: Trainer, chosen: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.progress.step == 5:
+            raise Killed
+        return original(self, chosen)
+
+    monkeypatch.setattr(Trainer, "_step", dying)
+    with pytest.raises(Killed):
+        trained(tmp_path / "seed-0.ckpt")
+    monkeypatch.setattr(Trainer, "_step", original)
+    resumed, outcome = trained(tmp_path / "seed-0.ckpt")
+    assert outcome.history == expected.history
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_the_generator_may_have_a_step_size_of_its_own() -> None:
+    model = make(generator_rate=0.3)
+    assert (model.rate_of("generator"), model.rate_of("discriminator")) == (0.3, 1.0)
