@@ -16,12 +16,10 @@ in a step, where it shuffles twice; the average starts from the first parameters
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -31,9 +29,8 @@ from dgmbench.models.base import Supervision
 from dgmbench.models.parts.average import ParameterAverage
 from dgmbench.models.semisupervised.classifier import ImageClassifier
 from dgmbench.models.semisupervised.k_logits import feature_matching, labelled_loss, unlabelled_loss
-from dgmbench.models.semisupervised.noise import with_noise
 from dgmbench.models.semisupervised.settings import PartialSettings
-from dgmbench.models.semisupervised.weight_norm import WeightNormLinear
+from dgmbench.models.semisupervised.ssgan_networks import Discriminator, Generator
 from dgmbench.settings.block import Pair
 from dgmbench.settings.budget import MomentDecay, TrainingBudget
 
@@ -67,78 +64,6 @@ class SSGANSettings(PartialSettings):
         description="decay of the average of D's parameters, which predicts; 0: there is none",
     )
     training: SSGANTraining = SSGANTraining()
-
-
-class Discriminator(nn.Module):
-    """K logits of a flat image.
-
-    Args:
-        sizes: width of the image and of the hidden layers.
-        classes: K.
-        input_noise: deviation of the noise on pixels.
-        hidden_noise: deviation of the noise before every other layer.
-    """
-
-    def __init__(self, sizes: list[int], classes: int, input_noise: float, hidden_noise: float) -> None:
-        super().__init__()
-        pairs = itertools.pairwise(sizes)
-        self.layers = nn.ModuleList(WeightNormLinear(i, o, train_scale=False) for i, o in pairs)
-        self.logits = WeightNormLinear(sizes[-1], classes, train_scale=True)
-        self.deviations = [input_noise] + [hidden_noise] * (len(sizes) - 1)
-
-    def hidden(self) -> Iterator[WeightNormLinear]:
-        """The layers before the logits."""
-        for layer in self.layers:
-            assert isinstance(layer, WeightNormLinear)
-            yield layer
-
-    def features(self, x: Tensor, noise: torch.Generator | None, *, frozen: bool = False) -> Tensor:
-        """The last hidden layer, ``[n, width]``, without noise where `noise` is None.
-
-        Where `frozen`, gradients reach x but no parameter.
-        """
-        for layer, deviation in zip(self.hidden(), self.deviations, strict=False):
-            x = F.relu(layer(with_noise(x, deviation, noise), frozen=frozen), inplace=True)
-        return x
-
-    def forward(self, x: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """The last hidden layer ``[n, width]`` and logits ``[n, K]``."""
-        features = self.features(x, noise)
-        return features, self.logits(with_noise(features, self.deviations[-1], noise))
-
-    @torch.no_grad()
-    def initialise(self, x: Tensor, noise: torch.Generator) -> None:
-        """Data-dependent initialisation of one layer after the other, the noise of training included."""
-        for layer, deviation in zip(self.hidden(), self.deviations, strict=False):
-            x = F.relu(layer.initialise(with_noise(x, deviation, noise)))
-        self.logits.initialise(with_noise(x, self.deviations[-1], noise))
-
-
-class Generator(nn.Module):
-    """From z to a flat image in (0, 1): softplus layers whose batch norm has a bias and no gain.
-
-    Args:
-        sizes: width of z and of the hidden layers.
-        outputs: width of the image.
-    """
-
-    def __init__(self, sizes: list[int], outputs: int) -> None:
-        super().__init__()
-        self.linear, self.norms, self.biases = nn.ModuleList(), nn.ModuleList(), nn.ParameterList()
-        for i, o in itertools.pairwise(sizes):
-            linear = nn.Linear(i, o, bias=False)
-            nn.init.xavier_uniform_(linear.weight)
-            self.linear.append(linear)
-            self.norms.append(nn.BatchNorm1d(o, eps=1e-6, affine=False))
-            self.biases.append(nn.Parameter(torch.zeros(o)))
-        self.pixels = WeightNormLinear(sizes[-1], outputs, train_scale=True)
-        nn.init.xavier_uniform_(self.pixels.direction)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """``[n, outputs]`` intensities."""
-        for linear, norm, bias in zip(self.linear, self.norms, self.biases, strict=True):
-            z = F.softplus(norm(linear(z)) + bias)
-        return torch.sigmoid(self.pixels(z))
 
 
 class SSGAN(ImageClassifier):
