@@ -98,7 +98,7 @@ def settings(folder: Path, models: tuple[str, ...], seeds: list[int], threads: i
     """Write the folder's params.yaml: digits with those models and seeds, costly bounds cut down."""
     raw = select(compose(DATA, ROOT / "pipelines"), models, seeds, "digits")
     raw["training"] |= {"device": "cpu", "checkpoint_seconds": 1e6, "threads": threads, "processes": 1}
-    raw["evaluation"] |= {"importance_samples": [10, 100], "elbo_samples": 20, "probe_draws": 2}
+    raw["evaluation"] |= {"importance_samples": [10, 100], "elbo_samples": 20}
     raw["evaluation"]["parzen"] |= {"samples": 1000}
     raw["sampling"] |= {"n": 1000}
     raw["evaluation"] |= {"neighbour_samples": 1000}

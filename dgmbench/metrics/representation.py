@@ -13,17 +13,24 @@ METRICS = (
         "latents whose posterior mean varies over test images by more than 0.01 (variance)",
     ),
     Metric(
-        "probe_accuracy_{labels}", "probe accuracy ({labels} labels)", "percent", "higher",
+        "probe_error_{labels}", "linear probe error ({labels} labels)", "percent", "lower",
         Topic.REPRESENTATION,
-        "test accuracy of a linear classifier on the model's features, trained on that many labels, its "
-        "penalty chosen on as many validation labels",
+        "test error of logistic regression on the model's features, trained on that many labels, its penalty "
+        "chosen on as many validation labels",
         over_test_images=True, allowed=_PROBES,
     ),
     Metric(
-        "svm_accuracy_{labels}", "L2-SVM accuracy ({labels} labels)", "percent", "higher",
+        "knn_error_{labels}", "k-NN error ({labels} labels)", "percent", "lower",
         Topic.REPRESENTATION,
-        "test accuracy of a linear L2-SVM on pooled features of all discriminator layers, trained on that "
-        "many labels (Radford et al. 2015)",
+        "test error of the k nearest of that many labelled images in the model's features, k chosen on as "
+        "many validation labels",
+        over_test_images=True, allowed=_PROBES,
+    ),
+    Metric(
+        "svm_error_{labels}", "L2-SVM error ({labels} labels)", "percent", "lower",
+        Topic.REPRESENTATION,
+        "test error of a linear L2-SVM on the model's features, trained on that many labels, as Radford et "
+        "al. 2015 judge a discriminator",
         over_test_images=True, allowed=_PROBES,
     ),
 )  # fmt: skip

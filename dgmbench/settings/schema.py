@@ -143,9 +143,12 @@ class EvaluationSettings(Strict):
     copy_cells: PositiveInt = Field(
         50, description="k-means cells of C_T; one counts with more than 20 generated images"
     )
-    probe_pool: PositiveInt = Field(5000, description="training images that labels are drawn from")
-    probe_labels: Distinct[PositiveInt] = Field([100], description="label counts of the linear probe")
-    probe_draws: PositiveInt = Field(5, description="labelled subsets averaged for each count")
+    probe_pool: PositiveInt = Field(
+        5000, description="training images whose features say by what probes standardise theirs"
+    )
+    probe_labels: Distinct[PositiveInt] = Field(
+        [100], description="label counts of the probes; a count that the data set has not is left out"
+    )
 
     @property
     def scored_samples(self) -> int:

@@ -125,8 +125,8 @@ def test_the_order_is_by_topic_then_by_declaration_then_by_parameter() -> None:
     expected = [
         "log_likelihood", "log_likelihood_is_500", "log_likelihood_is_50", "elbo", "log_likelihood_parzen",
         "log_likelihood_parzen_9", "log_likelihood_parzen_10", "fid_domain", "fid_domain_floor", "kid_domain",
-        "fid_inception", "pairwise_distance_ratio", "edge_sharpness_ratio", "c_t", "probe_accuracy_9",
-        "probe_accuracy_10", "parameters", "parzen_gap",
+        "fid_inception", "pairwise_distance_ratio", "edge_sharpness_ratio", "c_t", "probe_error_9",
+        "probe_error_10", "parameters", "parzen_gap",
     ]  # fmt: skip
     assert order(reversed(expected)) == expected
 

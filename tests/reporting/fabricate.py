@@ -200,7 +200,7 @@ def _records(
         record("parameters", 12345.0, "1", "exact"),
     ]
     if "vae" in model or model == "ppca":
-        records.append(record("probe_accuracy_100", 80 + rng.normal(), "percent", "exact", 1.1))
+        records.append(record("probe_error_100", 20 + rng.normal(), "percent", "exact", 1.1))
     return records
 
 

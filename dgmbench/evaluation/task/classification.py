@@ -18,7 +18,10 @@ from dgmbench.results import Record
 
 @measure(needs=(CanPredict,), labels=True)
 def classification(subject: Subject, folder: Path) -> Iterator[Record]:
-    """`test_error` in percent and `test_cross_entropy` in nats, means over all test images."""
+    """`ssl_error_<labels>` in percent and `test_cross_entropy` in nats, means over all test images.
+
+    The labels are those that the entry was trained on, `all` for all training images.
+    """
     model, labels = subject.run.model, subject.data.labels("test")
     assert isinstance(model, CanPredict)
     assert labels is not None
@@ -28,7 +31,8 @@ def classification(subject: Subject, folder: Path) -> Iterator[Record]:
         probabilities = torch.cat([model.predict(x).double().cpu() for x in batches])
     wrong = 100.0 * (probabilities.argmax(1) != truth).double()
     entropy = -probabilities[torch.arange(len(truth)), truth].clamp_min(1e-300).log()
-    for metric, unit, values in (("test_error", "percent", wrong), ("test_cross_entropy", "nats", entropy)):
+    error = f"ssl_error_{subject.run.info['settings'].get('labels') or 'all'}"
+    for metric, unit, values in ((error, "percent", wrong), ("test_cross_entropy", "nats", entropy)):
         found = PointEstimates(values)
         subject.points[metric, unit] = Points.of(values)
         yield subject.record(

@@ -87,7 +87,8 @@ def test_shifts_move_images_whole_and_by_so_many_pixels() -> None:
     assert torch.equal(_shifted(x, 0, generator()), x)
 
 
-def test_the_test_error_is_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("labels", "name"), [(100, "ssl_error_100"), (None, "ssl_error_all")])
+def test_the_test_error_is_counted(labels: int | None, name: str, tmp_path: Path) -> None:
     from dgmbench.evaluation.task.classification import classification
 
     truth = np.array([0, 1, 2, 3, 0])
@@ -98,11 +99,11 @@ def test_the_test_error_is_counted(tmp_path: Path) -> None:
     from dgmbench.evaluation.subject import Subject
     from dgmbench.settings import EvaluationSettings
 
-    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 0}
+    info = {"dataset": "d", "view": "gray", "model": "m", "seed": 0, "settings": {"labels": labels}}
     run: Any = SimpleNamespace(model=model, info=info)
     subject = Subject(run, data, EvaluationSettings(store=None), 0, torch.device("cpu"), None)
     subject.inputs = lambda split: torch.zeros(5, *SHAPE)  # type: ignore[method-assign,assignment,misc]
     error, entropy = classification(subject, tmp_path)
-    assert (error.metric, error.unit, error.value, error.n) == ("test_error", "percent", 60.0, 5)
+    assert (error.metric, error.unit, error.value, error.n) == (name, "percent", 60.0, 5)
     assert error.std_error == pytest.approx(100 * np.std([0, 1, 1, 1, 0], ddof=1) / 5**0.5)
     assert entropy.value == pytest.approx(-(2 * np.log(0.7) + 3 * np.log(0.1)) / 5, rel=1e-6)

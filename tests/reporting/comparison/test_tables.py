@@ -224,8 +224,8 @@ TOPICAL = {
     "Sample quality in Inception features": ("fid_inception", "recall_inception"),
     "Blur, diversity and collapse": ("pairwise_distance_ratio", "edge_sharpness_ratio_mean"),
     "Memorisation": ("nn_distance_ratio_domain", "auth_pct", "c_t"),
-    "Representation": ("active_units", "probe_accuracy_100"),
-    "Classification": ("test_error", "test_cross_entropy"),
+    "Representation": ("active_units", "probe_error_100"),
+    "Classification": ("ssl_error_100", "test_cross_entropy"),
     "Cost": ("sampling_rate", "parameters"),
 }
 
