@@ -49,28 +49,24 @@ class _Softplus(torch.autograd.Function):
         return torch.addcmul(outer[0], outer[0], s, value=-1)
 
 
-def softplus_layers(sizes: Sequence[int], *, after_softplus: bool = False) -> nn.Sequential:
-    """Linear layers of the given sizes, with a softplus after each, initialised to pass differences on.
-
-    after_softplus: whether what the first one reads comes from a softplus.
-    """
-    layers: list[nn.Module] = []
-    for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
-        layers += [
-            initialise(nn.Linear(inputs, outputs), after_softplus=after_softplus or place > 0),
-            Softplus(),
-        ]
-    return nn.Sequential(*layers)
+def softplus_layers(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers of the given sizes, with a softplus after each."""
+    pairs = itertools.pairwise(sizes)
+    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), Softplus())))
 
 
-def initialise(layer: nn.Linear, *, after_softplus: bool = False) -> nn.Linear:
-    """Give a layer weights that keep the size of differences between examples through a softplus.
+def pass_differences(layers: nn.Sequential, *, after_softplus: bool = False) -> nn.Sequential:
+    """Give the linear layers weights that keep the size of differences between examples; returns the layers.
 
-    Its slope at 0 is 1/2, so weights have the standard deviation 2 / sqrt(inputs): PyTorch's own start has
-    less than a third of that, and two layers of it hide the input from what comes after. The mean of a
-    softplus is taken off by the bias of the next layer. Returns the layer.
+    A softplus has the slope 1/2 at 0, so weights get the standard deviation 2 / sqrt(inputs): PyTorch's own
+    start has less than a third of that. The mean of a softplus is taken off by the bias of the next layer.
+
+    after_softplus: whether what the first layer reads comes from a softplus.
     """
     with torch.no_grad():
-        nn.init.normal_(layer.weight, std=SLOPE_GAIN / math.sqrt(layer.in_features))
-        layer.bias.copy_(-SOFTPLUS_MEAN * layer.weight.sum(1) if after_softplus else torch.zeros(()))
-    return layer
+        for layer in layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=SLOPE_GAIN / math.sqrt(layer.in_features))
+                layer.bias.copy_(-SOFTPLUS_MEAN * layer.weight.sum(1) if after_softplus else torch.zeros(()))
+            after_softplus = after_softplus or isinstance(layer, Softplus)
+    return layers

@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dgmbench.models.parts.observations import full_precision
-from dgmbench.models.parts.softplus import SLOPE_GAIN, Softplus, initialise, softplus_layers
+from dgmbench.models.parts.softplus import SLOPE_GAIN, Softplus, pass_differences, softplus_layers
 
 # log p(x|y, z) in nats, [..., n], of the decoder's outputs [..., n, outputs].
 LogProb = Callable[[Tensor], Tensor]
@@ -56,13 +56,10 @@ class ClassMLP(nn.Module):
         super().__init__()
         self.first = nn.Linear(inputs, hidden[0])
         self.of_class = nn.Parameter(torch.empty(classes, hidden[0]))
-        initialise(self.first)
-        nn.init.normal_(self.of_class, std=float(SLOPE_GAIN / math.sqrt(inputs)))
-        self.rest = nn.Sequential(
-            Softplus(),
-            *softplus_layers(list(hidden), after_softplus=True),
-            nn.Linear(hidden[-1], outputs),
-        )
+        pass_differences(nn.Sequential(self.first))
+        nn.init.normal_(self.of_class, std=SLOPE_GAIN / math.sqrt(inputs))
+        between = pass_differences(softplus_layers(hidden), after_softplus=True)
+        self.rest = nn.Sequential(Softplus(), *between, nn.Linear(hidden[-1], outputs))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Outputs ``[n, outputs]`` for ``x [n, inputs]`` of classes ``y [n]``.
@@ -102,7 +99,9 @@ class ClassLatent(nn.Module):
     ) -> None:
         super().__init__()
         self.classes, self.latent_dim = classes, latent_dim
-        self.classifier = nn.Sequential(*softplus_layers([inputs, *hidden]), nn.Linear(hidden[-1], classes))
+        self.classifier = nn.Sequential(
+            *pass_differences(softplus_layers([inputs, *hidden])), nn.Linear(hidden[-1], classes)
+        )
         self.posterior = ClassMLP(inputs, classes, hidden, 2 * latent_dim)
         self.decoder = ClassMLP(latent_dim, classes, hidden, outputs)
 

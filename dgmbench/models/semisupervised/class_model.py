@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.models.base import Model, Supervision
 from dgmbench.models.semisupervised.class_latent import ClassLatent
+from dgmbench.models.semisupervised.classifier import classification_losses, known_labels
 from dgmbench.models.semisupervised.settings import PartialSettings, classes_of
 
 
@@ -65,10 +65,7 @@ class ClassModel(Model):
 
     def validation_losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy in nats and error in percent."""
-        assert batch.label is not None
-        log_class = self.m2.log_class(self.inputs(batch.x))
-        wrong = (log_class.argmax(1) != batch.label).to(log_class.dtype)
-        return {"loss": F.nll_loss(log_class, batch.label), "error": 100 * wrong.mean()}
+        return classification_losses(self.m2.log_class(self.inputs(batch.x)), known_labels(batch))
 
     def predict(self, x: Tensor) -> Tensor:
         """``[n, classes]`` class probabilities q(y|x)."""

@@ -1,7 +1,9 @@
 """M1 of Kingma, Mohamed, Rezende & Welling 2014 (section 2.1): a VAE whose latents are features.
 
 p(x|z) is Bernoulli with softplus networks. Images are binarised afresh in every batch, each pixel by its
-intensity. Features are q(z|x) of the gray image, without noise in the pixels.
+intensity. Features are q(z|x) of the gray image, without noise in the pixels. Weights start small, as PyTorch
+draws them: with weights that fit a softplus better, the ELBO rises sooner, but codes are less smooth, and
+few labels go less far (MNIST at 100 labels, logistic regression on validation images: 27 % against 19 %).
 
 Dimensions of z that the VAE does not use have a posterior mean near 0 for every image. Features are those
 whose mean has a standard deviation above .1 over 1,000 training images. The rest is masked, so that the width

@@ -20,7 +20,8 @@ from torch import Tensor
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.models.base import Model, Supervision
-from dgmbench.models.semisupervised.feature_vae import FeatureVAE
+from dgmbench.models.semisupervised.classifier import classification_losses, known_labels
+from dgmbench.models.semisupervised.feature_vae import DECIDING, FeatureVAE
 from dgmbench.models.semisupervised.settings import PartialSettings, classes_of
 
 
@@ -32,10 +33,10 @@ class M1Settings(PartialSettings):
         [500, 500], min_length=1, description="widths of the encoder; the decoder mirrors them"
     )
     latent_dim: PositiveInt = Field(50, description="dimensions of z")
-    inverse_penalties: list[PositiveFloat] = Field(
+    strengths: list[PositiveFloat] = Field(
         [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0],
         min_length=1,
-        description="C of the logistic regressions to choose from: sum of losses + |W|^2 / (2 C)",
+        description="candidates for C, the inverse of the penalty; the best on validation is kept",
     )
 
 
@@ -51,7 +52,7 @@ class M1(Model):
     def __init__(self, settings: M1Settings, schema: Schema) -> None:
         super().__init__(settings, schema)
         classes = classes_of(schema)
-        self.inverse_penalties = settings.inverse_penalties
+        self.strengths = sorted(settings.strengths)
         self.vae = FeatureVAE(self.image_shape, self.levels, settings.latent_dim, settings.hidden)
         self.register_buffer("weight", torch.zeros(classes, settings.latent_dim))
         self.register_buffer("bias", torch.zeros(classes))
@@ -73,22 +74,18 @@ class M1(Model):
     def finish(self, train: Batch, valid: Batch, generator: torch.Generator) -> dict[str, float]:
         """Choose the features and fit the classifier; its validation error in percent, and C."""
         labelled = train.labelled()
-        assert labelled.label is not None
-        assert valid.label is not None
-        self.vae.choose_features(self.vae.codes(train.x[:1000]))
+        self.vae.choose_features(self.vae.codes(train.x[:DECIDING]))
         known, held_out = self.encode(labelled.x), self.encode(valid.x)
-        best = (float("inf"), float("inf"))
-        chosen = 0.0
-        for inverse_penalty in self.inverse_penalties:
-            weight, bias = fit_logistic(known, labelled.label, len(self.bias), inverse_penalty)
-            logits = F.linear(held_out, weight, bias)
-            wrong = (logits.argmax(1) != valid.label).double().mean()
-            score = (100 * float(wrong), float(F.cross_entropy(logits, valid.label)))
-            if score < best:
-                best, chosen = score, inverse_penalty
-                self.weight.copy_(weight)
-                self.bias.copy_(bias)
-        return {"error": best[0], "cross_entropy": best[1], "inverse_penalty": chosen}
+        found = {}
+        for strength in self.strengths:
+            fitted = fit_logistic(known, known_labels(labelled), len(self.bias), strength)
+            losses = classification_losses(F.linear(held_out, *fitted), known_labels(valid))
+            found[strength] = float(losses["error"]), float(losses["loss"]), fitted
+        best = min(found, key=lambda strength: found[strength][:2])
+        error, cross_entropy, (weight, bias) = found[best]
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+        return {"error": error, "cross_entropy": cross_entropy, "C": best}
 
     def encode(self, x: Tensor) -> Tensor:
         """The features, ``[n, latent_dim]``."""
@@ -99,13 +96,13 @@ class M1(Model):
         return F.linear(self.encode(x), self.weight, self.bias).softmax(1)
 
 
-def fit_logistic(x: Tensor, y: Tensor, classes: int, inverse_penalty: float) -> tuple[Tensor, Tensor]:
+def fit_logistic(x: Tensor, y: Tensor, classes: int, strength: float) -> tuple[Tensor, Tensor]:
     """Weight ``[classes, d]`` and bias ``[classes]`` that minimise sum of cross-entropies + |W|^2 / (2 C).
 
     Args:
         x: ``[n, d]``.
         y: int64 ``[n]``.
-        inverse_penalty: C.
+        strength: C.
     """
     rows = torch.cat([x.detach().double(), torch.ones(len(x), 1, dtype=torch.float64, device=x.device)], 1)
     both = torch.zeros(classes, rows.shape[1], dtype=torch.float64, device=x.device, requires_grad=True)
@@ -115,7 +112,7 @@ def fit_logistic(x: Tensor, y: Tensor, classes: int, inverse_penalty: float) -> 
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        penalty = both[:, :-1].square().sum() / (2 * inverse_penalty * len(x))
+        penalty = both[:, :-1].square().sum() / (2 * strength * len(x))
         value = F.cross_entropy(rows @ both.T, y) + penalty
         value.backward()
         return value

@@ -234,7 +234,7 @@ def test_m1_classifies_its_features() -> None:
         model = M1(checked, image_schema(SHAPE, 17, CLASSES))
     outcome = train(model, examples(), checked.training, 0, How(torch.device("cpu"), quiet=True))
     last = {name: value for _, _, split, name, value in outcome.history if split == "valid"}
-    assert last["inverse_penalty"] in checked.inverse_penalties
+    assert last["C"] in checked.strengths
     held, truth = quadrants(200, 5)
     error = 100 * float((model.predict(held.long()).argmax(1) != truth).double().mean())
     assert error < 10
@@ -243,12 +243,10 @@ def test_m1_classifies_its_features() -> None:
 
 def test_the_logistic_regression_is_at_its_minimum() -> None:
     x, y = torch.randn(40, 3, generator=generator()), torch.arange(40) % CLASSES
-    for inverse_penalty in (0.01, 10.0):
-        weight, bias = (
-            part.double().requires_grad_() for part in fit_logistic(x, y, CLASSES, inverse_penalty)
-        )
+    for strength in (0.01, 10.0):
+        weight, bias = (part.double().requires_grad_() for part in fit_logistic(x, y, CLASSES, strength))
         loss = torch.nn.functional.cross_entropy(x.double() @ weight.T + bias, y, reduction="sum")
-        (loss + weight.square().sum() / (2 * inverse_penalty)).backward()
+        (loss + weight.square().sum() / (2 * strength)).backward()
         assert weight.grad is not None and bias.grad is not None
         assert float(weight.grad.abs().max()) < 1e-3
         assert float(bias.grad.abs().max()) < 1e-3
