@@ -29,7 +29,7 @@ def labelled_rows(labels: IntArray, count: int, data_seed: int, label_set: int) 
     Args:
         labels: int64 ``[n]``, of the whole training split.
         count: how many are labelled.
-        data_seed: draws them, together with
+        data_seed: with `label_set`, draws them.
         label_set: the number of the set, the training seed of a run.
 
     Raises:

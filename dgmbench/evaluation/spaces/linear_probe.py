@@ -24,12 +24,16 @@ from dgmbench.results import Record
 C_GRID: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
 
-@measure(needs=(CanEncode,), lacks=(CanPredict,), labels=True, reads=PROBE_SETTINGS)
+@measure(lacks=(CanPredict,), labels=True, reads=PROBE_SETTINGS)
 def probes(subject: Subject, folder: Path) -> Iterator[Record]:
     """`probe_error_<labels>`: test error of multinomial logistic regression on the model's features.
 
-    Of models that saw no label: the features of a classifier were made with labels.
+    Of models that saw no label: the features of a classifier were made with labels. A model without features
+    is asked too, so that the report says that it has none.
     """
+    if not isinstance(subject.run.model, CanEncode):
+        subject.leave_out("probes", "the model gives no features")
+        return
     yield from probe_errors(subject, "probe", linear_probe)
 
 

@@ -122,7 +122,16 @@ def test_every_model_with_features_that_saw_no_label_is_probed() -> None:
         assert measure.applies_to(Data.schema, "gray", Encoder())
         assert not measure.applies_to(image_schema((1, 1, 2), 64), "gray", Encoder())
         assert not measure.applies_to(Data.schema, "gray", classifier)
-        assert not measure.applies_to(Data.schema, "gray", SimpleNamespace())
+        # One of the three says of a model without features that it has none.
+        assert measure.applies_to(Data.schema, "gray", SimpleNamespace()) == (measure is probes)
+
+
+def test_a_model_without_features_is_said_to_have_none() -> None:
+    one = subject([8], model=SimpleNamespace())
+    assert list(probes(one, Path())) == []
+    assert [(each.metric, each.reason) for each in one.left_out] == [
+        ("probes", "the model gives no features")
+    ]
 
 
 def test_features_that_are_not_finite_are_named() -> None:
