@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# 1 / slope of softplus at 0, and its mean over N(0, 1).
-SLOPE_GAIN, SOFTPLUS_MEAN = 2.0, 0.806
+# Over N(0, 1).
+SOFTPLUS_MEAN = 0.806
 
 
 class Softplus(nn.Module):
@@ -55,18 +55,19 @@ def softplus_layers(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), Softplus())))
 
 
-def pass_differences(layers: nn.Sequential, *, after_softplus: bool = False) -> nn.Sequential:
-    """Give the linear layers weights that keep the size of differences between examples; returns the layers.
+def start_layers(layers: nn.Sequential, gain: float, *, after_softplus: bool = False) -> nn.Sequential:
+    """Give the linear layers weights of the standard deviation gain / sqrt(inputs); returns the layers.
 
-    A softplus has the slope 1/2 at 0, so weights get the standard deviation 2 / sqrt(inputs): PyTorch's own
-    start has less than a third of that. The mean of a softplus is taken off by the bias of the next layer.
+    A softplus has the slope 1/2 at 0, so the gain 2 keeps the size of differences between examples, and
+    smaller ones make smoother functions; PyTorch's own start has a gain of 0.58. The mean of a softplus is
+    taken off by the bias of the next layer.
 
     after_softplus: whether what the first layer reads comes from a softplus.
     """
     with torch.no_grad():
         for layer in layers:
             if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, std=SLOPE_GAIN / math.sqrt(layer.in_features))
+                nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_features))
                 layer.bias.copy_(-SOFTPLUS_MEAN * layer.weight.sum(1) if after_softplus else torch.zeros(()))
             after_softplus = after_softplus or isinstance(layer, Softplus)
     return layers

@@ -36,8 +36,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dgmbench.models.parts.observations import full_precision
-from dgmbench.models.parts.softplus import SLOPE_GAIN, Softplus, pass_differences, softplus_layers
+from dgmbench.models.parts.softplus import Softplus, softplus_layers, start_layers
 
+# Of the weights at the start: differences between examples keep their size.
+GAIN = 2.0
 # log p(x|y, z) in nats, [..., n], of the decoder's outputs [..., n, outputs].
 LogProb = Callable[[Tensor], Tensor]
 
@@ -56,9 +58,9 @@ class ClassMLP(nn.Module):
         super().__init__()
         self.first = nn.Linear(inputs, hidden[0])
         self.of_class = nn.Parameter(torch.empty(classes, hidden[0]))
-        pass_differences(nn.Sequential(self.first))
-        nn.init.normal_(self.of_class, std=SLOPE_GAIN / math.sqrt(inputs))
-        between = pass_differences(softplus_layers(hidden), after_softplus=True)
+        start_layers(nn.Sequential(self.first), GAIN)
+        nn.init.normal_(self.of_class, std=GAIN / math.sqrt(inputs))
+        between = start_layers(softplus_layers(hidden), GAIN, after_softplus=True)
         self.rest = nn.Sequential(Softplus(), *between, nn.Linear(hidden[-1], outputs))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -100,7 +102,7 @@ class ClassLatent(nn.Module):
         super().__init__()
         self.classes, self.latent_dim = classes, latent_dim
         self.classifier = nn.Sequential(
-            *pass_differences(softplus_layers([inputs, *hidden])), nn.Linear(hidden[-1], classes)
+            *start_layers(softplus_layers([inputs, *hidden]), GAIN), nn.Linear(hidden[-1], classes)
         )
         self.posterior = ClassMLP(inputs, classes, hidden, 2 * latent_dim)
         self.decoder = ClassMLP(latent_dim, classes, hidden, outputs)

@@ -1,9 +1,11 @@
 """M1 of Kingma, Mohamed, Rezende & Welling 2014 (section 2.1): a VAE whose latents are features.
 
 p(x|z) is Bernoulli with softplus networks. Images are binarised afresh in every batch, each pixel by its
-intensity. Features are q(z|x) of the gray image, without noise in the pixels. Weights start small, as PyTorch
-draws them: with weights that fit a softplus better, the ELBO rises sooner, but codes are less smooth, and
-few labels go less far (MNIST at 100 labels, logistic regression on validation images: 27 % against 19 %).
+intensity. Features are q(z|x) of the gray image, without noise in the pixels.
+
+Weights start smaller than would suit a softplus best (`GAIN`). With 2 the ELBO rose sooner, but few labels
+went less far: logistic regression on MNIST features, 100 labels, had a validation error of 27 % against 21 to
+24 % (two label sets, one training each, step sizes 1.5e-3 and 1e-3).
 
 Dimensions of z that the VAE does not use have a posterior mean near 0 for every image. Features are those
 whose mean has a standard deviation above .1 over 1,000 training images. The rest is masked, so that the width
@@ -21,8 +23,10 @@ from torch import Tensor, nn
 from dgmbench.data.pixels import binarise, intensity
 from dgmbench.models.latent.decoding import bernoulli_log_prob
 from dgmbench.models.parts.observations import full_precision
-from dgmbench.models.parts.softplus import softplus_layers
+from dgmbench.models.parts.softplus import softplus_layers, start_layers
 
+# Of the weights at the start.
+GAIN = 1.0
 # What makes a dimension a feature, and how many images decide.
 LEAST_DEVIATION, DECIDING = 0.1, 1000
 
@@ -45,9 +49,11 @@ class FeatureVAE(nn.Module):
         super().__init__()
         self.image_shape, self.levels, self.latent_dim = image_shape, levels, latent_dim
         dims = math.prod(image_shape)
-        self.encoder = nn.Sequential(*softplus_layers([dims, *hidden]), nn.Linear(hidden[-1], 2 * latent_dim))
+        self.encoder = nn.Sequential(
+            *start_layers(softplus_layers([dims, *hidden]), GAIN), nn.Linear(hidden[-1], 2 * latent_dim)
+        )
         self.decoder = nn.Sequential(
-            *softplus_layers([latent_dim, *reversed(hidden)]), nn.Linear(hidden[0], dims)
+            *start_layers(softplus_layers([latent_dim, *reversed(hidden)]), GAIN), nn.Linear(hidden[0], dims)
         )
         self.register_buffer("used", torch.ones(latent_dim))
 

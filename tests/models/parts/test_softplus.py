@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dgmbench.models.parts.softplus import Softplus, pass_differences, softplus_layers
+from dgmbench.models.parts.softplus import Softplus, softplus_layers, start_layers
 
 
 def test_it_is_softplus_with_its_gradient() -> None:
@@ -30,7 +30,7 @@ def test_differences_pass_through_two_layers() -> None:
     x = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        plain, passing = softplus_layers([64] * 3), pass_differences(softplus_layers([64] * 3))
+        plain, passing = softplus_layers([64] * 3), start_layers(softplus_layers([64] * 3), 2.0)
         assert float(plain(x).std(0).mean()) < 0.1
         assert 0.5 < float(passing(x).std(0).mean()) < 2
         assert float(passing[:-1](x).mean().abs()) < 0.5
