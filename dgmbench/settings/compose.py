@@ -12,6 +12,8 @@ from dgmbench.settings.read import dump_yaml, read_yaml
 from dgmbench.settings.schema import Order, Params
 
 PIPELINES = Path("pipelines")
+# What names the entries that stay, and the section that they are in.
+KEEP = {"keep": "models", "keep_controls": "controls"}
 
 
 def pipeline_names(folder: Path = PIPELINES) -> list[str]:
@@ -23,7 +25,8 @@ def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
     """Raw settings of pipeline `name`: its file over the pipelines that it `extends`, outermost last.
 
     Mappings merge key by key; anything else replaces. A model or control set to null is taken out,
-    and the orders that name it.
+    and the orders that name it. `keep` lists the models (and `keep_controls` the controls) of the pipelines
+    below that stay; without it all do.
 
     Raises:
         SettingsError: for an unknown pipeline, with the nearest one there is, a circle of `extends`, and a
@@ -31,6 +34,7 @@ def compose(name: str, folder: Path = PIPELINES) -> dict[str, Any]:
     """
     merged: dict[str, Any] = {}
     for path, raw in _chain(name, folder).items():
+        merged = _kept(raw, merged, str(path))
         _check_taken_out(raw, merged, str(path))
         merged = _merge(merged, raw)
     for section in ("models", "controls"):
@@ -104,6 +108,25 @@ def _check_sections(raw: dict[str, Any], where: str) -> None:
         )
     for i, order in enumerate(orders):
         checked(Order, order, f"orders.{i}", where)
+
+
+def _kept(raw: dict[str, Any], below: dict[str, Any], where: str) -> dict[str, Any]:
+    """What is below with the models and controls that `raw` keeps, and the orders between these."""
+    for key, section in KEEP.items():
+        names = raw.pop(key, None)
+        if names is None:
+            continue
+        blocks = below.get(section) or {}
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise SettingsError(f"{where}: '{key}' is {shown(names)}: it should be a list of names")
+        for name in names:
+            if name not in blocks:
+                raise SettingsError(f"{where}: '{key}': there is no '{name}': {suggest(name, blocks)}")
+        below = below | {section: {name: block for name, block in blocks.items() if name in names}}
+        if section == "models":
+            orders = below.get("orders") or []
+            below["orders"] = [o for o in orders if {o["better"], o["worse"]} <= set(names)]
+    return below
 
 
 def _check_taken_out(raw: dict[str, Any], below: dict[str, Any], where: str) -> None:

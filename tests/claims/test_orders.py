@@ -63,8 +63,8 @@ def test_importance_sampled_bounds_of_equal_images_go_before_elbos_of_more() -> 
 
 def test_settings_refuse_an_order_of_unknown_models_or_of_two_views() -> None:
     raw = compose("digits")
-    raw["orders"] = [{"better": "iwae", "worse": "vea", "source": "x"}]
-    with pytest.raises(SettingsError, match=r"'orders.0.worse': no model 'vea': did you mean 'vae'\?"):
+    raw["orders"] = [{"better": "iwae", "worse": "vaee", "source": "x"}]
+    with pytest.raises(SettingsError, match=r"'orders.0.worse': no model 'vaee': did you mean 'vae'\?"):
         validate(raw, "params.yaml")
     raw["orders"] = [{"better": "iwae", "worse": "vae_gray", "source": "x"}]
     with pytest.raises(SettingsError, match=r"'orders\.0' compares views"):

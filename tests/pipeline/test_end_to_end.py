@@ -24,30 +24,12 @@ from dgmbench.results import COLUMNS
 
 TINY = """
 extends: smoke
+keep: [ppca, vae]
+keep_controls: [pixel_shift]
 data: {limit: 300}
 training: {checkpoint_seconds: 0.05}
 models:
-  vae_gray: null
-  gan: null
-  dcgan: null
-  pixelcnn: null
-  diagonal_bilstm: null
-  pixelcnn_gray: null
-  independent_gray: null
-  independent: null
-  ae: null
-  iwae: null
-  sbn: null
-  gaussian_mixture: null
-  bernoulli_mixture: null
-  convnet: null
-  conditional_vae: null
   vae: {latent_dim: 4, hidden: [32], training: {epochs: 20}}
-controls:
-  parzen_truth: null
-  noise_mixture: null
-  lookup_table: null
-  gradient_variance: null
 """
 
 

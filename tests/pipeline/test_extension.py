@@ -133,33 +133,14 @@ class Brightness(Control[ControlSettings]):
 '''
 SETTINGS = """
 extends: smoke
+keep: [vae]
+keep_controls: []
 datasets: [stripes]
 data: {limit: null}
 models:
-  ppca: null
-  vae_gray: null
-  gan: null
-  dcgan: null
-  pixelcnn: null
-  diagonal_bilstm: null
-  pixelcnn_gray: null
-  independent_gray: null
-  independent: null
-  ae: null
-  iwae: null
-  sbn: null
-  gaussian_mixture: null
-  bernoulli_mixture: null
-  convnet: null
-  conditional_vae: null
   vae: {latent_dim: 4, hidden: [32], training: {epochs: 5}}
   fog: {family: fog, view: gray}
 controls:
-  parzen_truth: null
-  noise_mixture: null
-  lookup_table: null
-  gradient_variance: null
-  pixel_shift: null
   brightness: {}
 orders: []
 """
