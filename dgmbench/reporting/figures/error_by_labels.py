@@ -32,14 +32,17 @@ def draw(table: Table | None, images: int, folder: Path) -> list[Picture]:
         return []
     path = folder / f"{table.dataset}-labels.png"
     with canvas(7.4, 3.9 + 0.16 * len(lines)) as figure:
-        axes = figure.subplots()
+        axes, end = figure.subplots(), _end(lines, images)
         for place, (row, probe) in enumerate(lines):
             _line(
                 axes, row, images, line_style(place) | ({"linestyle": "--"} if probe else {"linestyle": "-"})
             )
-        counts = sorted({_place(count, images) for row, _ in lines for count in by_labels_of(row)})
+        counts = sorted({_place(count, end) for row, _ in lines for count in by_labels_of(row)})
+        lowest = min(cell.mean for row, _ in lines for cell in row.cells.values() if cell.mean > 0)
         axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="test error (%)")
-        axes.set_xticks(counts, [f"{count:,}" if count < images else f"all {images:,}" for count in counts])
+        # Bars to zero would take half of a logarithmic axis.
+        axes.set_ylim(bottom=0.4 * lowest)
+        axes.set_xticks(counts, [f"{count:,}" if count != end else f"all {images:,}" for count in counts])
         axes.set_xticks([], minor=True)
         plain_decades(axes)
         handles, names = axes.get_legend_handles_labels()
@@ -58,12 +61,18 @@ def _lines(table: Table) -> list[tuple[Row, bool]]:
     return [(row, False) for row in own] + [(row, True) for row in probes[:PROBES]]
 
 
-def _place(count: str, images: int) -> int:
-    return images if count == ALL else int(count)
+def _end(lines: list[tuple[Row, bool]], images: int) -> int:
+    """Where `all` is drawn: at the number of training images, or beyond a count that lies close to it."""
+    counts = [int(count) for row, _ in lines for count in by_labels_of(row) if count != ALL]
+    return max(images, 2 * max(counts, default=0))
 
 
-def _line(axes: Axes, row: Row, images: int, style: dict[str, Any]) -> None:
-    found = sorted((_place(count, images), cell) for count, cell in by_labels_of(row).items())
+def _place(count: str, end: int) -> int:
+    return end if count == ALL else int(count)
+
+
+def _line(axes: Axes, row: Row, end: int, style: dict[str, Any]) -> None:
+    found = sorted((_place(count, end), cell) for count, cell in by_labels_of(row).items())
     errors = [min(_half(cell), 0.95 * cell.mean) for _, cell in found]
     axes.errorbar(
         [x for x, _ in found], [cell.mean for _, cell in found], yerr=errors,
