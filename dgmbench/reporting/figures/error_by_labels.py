@@ -34,14 +34,13 @@ def draw(table: Table | None, images: int, folder: Path) -> list[Picture]:
     with canvas(7.4, 3.9 + 0.16 * len(lines)) as figure:
         axes, end = figure.subplots(), _end(lines, images)
         for place, (row, probe) in enumerate(lines):
-            _line(
-                axes, row, images, line_style(place) | ({"linestyle": "--"} if probe else {"linestyle": "-"})
-            )
+            dashes = {"linestyle": "--" if probe else "-"}
+            _line(axes, row, end, line_style(place) | dashes)
         counts = sorted({_place(count, end) for row, _ in lines for count in by_labels_of(row)})
-        lowest = min(cell.mean for row, _ in lines for cell in row.cells.values() if cell.mean > 0)
+        means = [cell.mean for row, _ in lines for cell in row.cells.values() if cell.mean > 0]
         axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="test error (%)")
         # Bars to zero would take half of a logarithmic axis.
-        axes.set_ylim(bottom=0.4 * lowest)
+        axes.set_ylim(bottom=0.4 * min(means, default=1.0))
         axes.set_xticks(counts, [f"{count:,}" if count != end else f"all {images:,}" for count in counts])
         axes.set_xticks([], minor=True)
         plain_decades(axes)
