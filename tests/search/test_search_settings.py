@@ -59,7 +59,7 @@ def changed(**changes: Any) -> SearchSettings:
     [
         ({"dataset": "mnist"}, r"'dataset' mnist: .*Valid: digits"),
         ({"trial_seed": 10}, r"seeds \[10\] are reported by digits"),
-        ({"entries": {"vea": {}}}, r"'entries.vea': no such model: did you mean 'vae'\?"),
+        ({"entries": {"vaee": {}}}, r"'entries.vaee': no such model: did you mean 'vae'\?"),
         ({"entries": {"vae": {}}}, "'entries' lacks ae, bernoulli_mixture, .*every|lacks ae"),
     ],
 )
