@@ -74,6 +74,17 @@ def save(figure: Figure, path: Path, tight: bool = True, gap: float | None = Non
         figure.set_layout_engine("constrained", w_pad=gap, h_pad=gap)
     with replacing(path) as aside:
         figure.savefig(aside, format="png", metadata={"Software": None})
+        if tight:
+            _with_palette(aside)
+
+
+def _with_palette(path: Path) -> None:
+    """Write a chart again in 256 colours, which its lines and letters need at most: a third of the bytes."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        few = picture.convert("RGB").quantize(256)
+    few.save(path, format="PNG", optimize=True)
 
 
 def plain_decades(axes: Axes) -> None:

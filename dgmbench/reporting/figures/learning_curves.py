@@ -17,12 +17,17 @@ from dgmbench.reporting.run_files import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ERROR = "error"
 _SPLIT_COLOURS = {"train": BLUE, "valid": ORANGE}
 
 
 def curve_names(history: pd.DataFrame) -> list[str]:
-    """Which curves of a run are worth a panel: the loss, and any other network's loss (a discriminator's)."""
+    """Which curves of a run are worth a panel: a classifier's error; else the loss, and any other network's
+    loss (a discriminator's).
+    """
     names = list(dict.fromkeys(history["name"]))
+    if ERROR in names:
+        return [ERROR]
     losses = [name for name in names if name == "loss" or name.endswith("_loss")]
     return losses or [name for name in names if name == "elbo"] or names[:1]
 
@@ -30,10 +35,12 @@ def curve_names(history: pd.DataFrame) -> list[str]:
 def learning_curves(runs: Sequence[Run], folder: Path) -> list[Picture]:
     """Small multiples, one panel per model and loss; a thin line per seed, train and valid by colour.
 
-    Models fitted in one step (closed form) have no curve and no panel.
+    Models fitted in one step (closed form) have no panel, nor have points of a curve over labels.
     """
     panels: dict[tuple[str, str], list[tuple[int, pd.DataFrame]]] = {}
     for run in runs:
+        if run.info.get("settings", {}).get("measures") == "classification":
+            continue
         history = run.history()
         for name in curve_names(history):
             part = history[history["name"] == name]
@@ -45,7 +52,7 @@ def learning_curves(runs: Sequence[Run], folder: Path) -> list[Picture]:
     path = folder / f"{dataset}-{view}-curves.png"
     _draw_curves(panels, path, "sentence" if view == "tokens" else "image")
     models = ", ".join(dict.fromkeys(model for model, _ in panels))
-    alt = f"Training and validation loss over steps of {models}, one thin line per seed"
+    alt = f"Training and validation loss, or a classifier's error, over steps of {models}, a line per seed"
     if any(name == "discriminator_loss" for _, name in panels):
         alt += (
             ". A discriminator's loss in training has dropout and the gradient penalty in it, in validation "
@@ -75,12 +82,18 @@ def _draw_curves(
             title = model if name == "loss" else f"{model}: {name.replace('_', ' ')}"
             axes.set_title(title, fontsize=10 * scale, loc="left")
             # A GAN's losses are no likelihoods, and not all of them are in nats.
-            axes.set(xlabel="step", ylabel="loss" if name.endswith("_loss") else f"nats per {what}")
+            axes.set(xlabel="step", ylabel=_unit(name, what))
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_axis_off()
         handles = [Line2D([], [], color=colour, label=split) for split, colour in _SPLIT_COLOURS.items()]
         figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
         save(figure, path)
+
+
+def _unit(name: str, what: str) -> str:
+    if name == ERROR:
+        return "% wrong"
+    return "loss" if name.endswith("_loss") else f"nats per {what}"
 
 
 def _draw_panel(axes: Axes, curves: Sequence[tuple[int, pd.DataFrame]]) -> None:
