@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack, get_args
 
 from dgmbench.errors import DgmbenchError
 from dgmbench.files import replacing
@@ -49,6 +49,16 @@ class Record:
         check(self.metric, self.unit)
 
 
+class About(TypedDict):
+    """What a record says of its number besides its name, value and error; see `Record`."""
+
+    n: int
+    unit: str
+    kind: Kind
+    split: NotRequired[str]
+    seconds: NotRequired[float]
+
+
 @dataclass(frozen=True)
 class Origin:
     """What all records of one subject have in common."""
@@ -60,18 +70,9 @@ class Origin:
     device: str
 
     def record(
-        self,
-        metric: str,
-        value: float,
-        std_error: float | None = None,
-        *,
-        n: int,
-        unit: str,
-        kind: Kind,
-        split: str = "test",
-        seconds: float = 0.0,
+        self, metric: str, value: float, std_error: float | None = None, **about: Unpack[About]
     ) -> Record:
-        """A record of the subject."""
+        """A record of the subject; it is of the test split unless `about` says otherwise."""
         return Record(
             dataset=self.dataset,
             view=self.view,
@@ -80,11 +81,11 @@ class Origin:
             metric=metric,
             value=float(value),
             std_error=None if std_error is None else float(std_error),
-            n=n,
-            unit=unit,
-            kind=kind,
-            split=split,
-            seconds=seconds,
+            n=about["n"],
+            unit=about["unit"],
+            kind=about["kind"],
+            split=about.get("split", "test"),
+            seconds=about.get("seconds", 0.0),
             device=self.device,
         )
 

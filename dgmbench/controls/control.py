@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from dgmbench.data.dataset import Dataset
 from dgmbench.data.pixels import dequantise, intensity
 from dgmbench.errors import DgmbenchError
 from dgmbench.evaluation.features.classifier import DomainClassifier
-from dgmbench.results import Kind, Origin, Record
+from dgmbench.results import About, Origin, Record
 from dgmbench.settings.block import Strict
 from dgmbench.statistics import Interval
 from dgmbench.terms import ViewName
@@ -159,26 +159,15 @@ class Context:
         value: float,
         std_error: float | None = None,
         *,
-        n: int,
-        unit: str,
-        kind: Kind,
-        split: str = "test",
         seed: int | None = None,
-        seconds: float = 0.0,
+        **about: Unpack[About],
     ) -> Record:
         """A row under ``control/<control>/<subject>``; `seed` where the control repeats itself."""
         if std_error is not None and not math.isfinite(std_error):
             raise ValueError(f"{subject} {metric}: the standard error is {std_error}")
-        origin = Origin(
-            self.data.name,
-            self.view,
-            self.named(subject),
-            self.seed if seed is None else seed,
-            device_name(self.device),
-        )
-        return origin.record(
-            metric, value, std_error, n=n, unit=unit, kind=kind, split=split, seconds=seconds
-        )
+        number, device = self.seed if seed is None else seed, device_name(self.device)
+        origin = Origin(self.data.name, self.view, self.named(subject), number, device)
+        return origin.record(metric, value, std_error, **about)
 
     def named(self, subject: str) -> str:
         """What records call a subject of this control."""

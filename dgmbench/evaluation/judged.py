@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from dgmbench.evaluation.features.feature_spaces import DomainSpace, FeatureSpac
 from dgmbench.evaluation.left_out import LeftOut
 from dgmbench.points import Points
 from dgmbench.provenance import code_key
-from dgmbench.results import Kind, Origin, Record
+from dgmbench.results import About, Origin, Record
 from dgmbench.settings import EvaluationSettings
 from dgmbench.store import Store
 from dgmbench.training.devices import synchronize
@@ -63,6 +63,8 @@ class Judged:
     clock: float = field(default_factory=time.monotonic, kw_only=True)
     # The classifier's features of all real images, by split.
     kept_features: dict[str, Tensor] = field(default_factory=dict, kw_only=True)
+    # What was found of real images alone, by what it follows from.
+    kept_real: dict[tuple[object, ...], Arrays] = field(default_factory=dict, kw_only=True)
     # What could not be measured.
     left_out: list[LeftOut] = field(default_factory=list, kw_only=True)
     # Values by held-out image of what has been measured, by metric and unit.
@@ -189,9 +191,10 @@ class Judged:
         """
         code = code_key(__name__, compute.__module__)
         images = self.data.sha256, self.view.name, self.against, self.data_seed
-        return Store(self.settings.store).remembered(
-            (name, code, *images, self.settings.seed, *parts), compute
-        )
+        key = (name, code, *images, self.settings.seed, *parts)
+        if key not in self.kept_real:
+            self.kept_real[key] = Store(self.settings.store).remembered(key, compute)
+        return self.kept_real[key]
 
     # What a measure leaves
 
@@ -218,22 +221,11 @@ class Judged:
         save_arrays(folder / f"{name}-{self.seed}.npz", **arrays)
 
     def record(
-        self,
-        metric: str,
-        value: float,
-        std_error: float | None = None,
-        *,
-        n: int,
-        unit: str,
-        kind: Kind,
-        split: str | None = None,
-        seconds: float = 0.0,
+        self, metric: str, value: float, std_error: float | None = None, **about: Unpack[About]
     ) -> Record:
-        """A record of what is judged; `split` is `against` where it is not given."""
-        split = split or self.against
-        return self.origin.record(
-            metric, value, std_error, n=n, unit=unit, kind=kind, split=split, seconds=seconds
-        )
+        """A record of what is judged; its split is `against` where `about` has none."""
+        about.setdefault("split", self.against)
+        return self.origin.record(metric, value, std_error, **about)
 
     def error_of(self, over_all: float | None, points: Points | None) -> float | None:
         """The standard error that a record of samples has: `over_all`, over samples and held-out images.

@@ -61,6 +61,11 @@ def load_points(results_root: Path, frame: pd.DataFrame) -> RunPoints:
     return found
 
 
+def points_of(points: RunPoints, dataset: str, model: str) -> dict[int, Mapping[tuple[str, str], Points]]:
+    """The points of one model by seed."""
+    return {seed: own for (d, m, seed), own in points.items() if (d, m) == (dataset, model)}
+
+
 def load_left_out(results_root: Path, datasets: Sequence[str], models: Sequence[str]) -> list[dict[str, Any]]:
     """What evaluations could not measure: data set, model, seed, metric, reason, in the order of models."""
     found = []

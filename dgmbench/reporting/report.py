@@ -48,7 +48,7 @@ def write_report(
     written += _write_findings(findings, out / "tables")
     sentences = sampled_sentences(runs, manifests, data_root)
     written += write_sentences(sentences, out / "tables")
-    drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", findings)
+    drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", compared, findings)
     written += [picture.path for picture in drawn] + write_curves(runs, out / "curves")
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")

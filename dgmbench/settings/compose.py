@@ -124,9 +124,13 @@ def _kept(raw: dict[str, Any], below: dict[str, Any], where: str) -> dict[str, A
                 raise SettingsError(f"{where}: '{key}': there is no '{name}': {suggest(name, blocks)}")
         below = below | {section: {name: block for name, block in blocks.items() if name in names}}
         if section == "models":
-            orders = below.get("orders") or []
-            below["orders"] = [o for o in orders if {o["better"], o["worse"]} <= set(names)]
+            below["orders"] = _orders_between(names, below)
     return below
+
+
+def _orders_between(names: Sequence[str], raw: dict[str, Any]) -> list[dict[str, Any]]:
+    """The orders of some settings that are between these models."""
+    return [order for order in raw.get("orders") or [] if {order["better"], order["worse"]} <= set(names)]
 
 
 def _check_taken_out(raw: dict[str, Any], below: dict[str, Any], where: str) -> None:
@@ -167,8 +171,7 @@ def select(
             if name not in raw["models"]:
                 raise SettingsError(f"{where}: no model '{name}': {suggest(name, raw['models'])}")
         chosen |= {"models": {name: raw["models"][name] for name in models}, "controls": {}}
-        pairs = raw.get("orders") or []
-        chosen["orders"] = [order for order in pairs if {order["better"], order["worse"]} <= set(models)]
+        chosen["orders"] = _orders_between(models, raw)
     return chosen
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from killing import killed_at
 from torch import Tensor, nn
 
 from dgmbench.data.batch import UNKNOWN, Batch
@@ -22,7 +23,6 @@ from dgmbench.training.examples import Examples, examples_by_set
 from dgmbench.training.labelled_cycle import LabelledCycle
 from dgmbench.training.outcome import How, Outcome
 from dgmbench.training.seeding import generator_for, initialising
-from dgmbench.training.trainer import Trainer
 
 CLASSES, CPU = 4, torch.device("cpu")
 SIZES = {"train": 60, "valid": 24}
@@ -191,25 +191,11 @@ def test_a_step_sees_unlabelled_images_of_the_pool_and_then_labelled_ones() -> N
 
 
 @pytest.mark.parametrize("moments", [(1,), (4, 5), (2, 8)])
-def test_resumed_in_the_middle_of_a_pass_it_ends_the_same(
-    moments: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Killed(BaseException):
-        pass
-
+def test_resumed_in_the_middle_of_a_pass_it_ends_the_same(moments: tuple[int, ...], tmp_path: Path) -> None:
     whole, expected = trained()
-    original = Trainer._step
     for moment in moments:
-
-        def step(self: Trainer, chosen: Tensor, at: int = moment) -> dict[str, Tensor]:
-            if self.progress.step == at:
-                raise Killed
-            return original(self, chosen)
-
-        monkeypatch.setattr(Trainer, "_step", step)
-        with pytest.raises(Killed):
+        with killed_at(moment):
             trained(checkpoint=tmp_path / "c")
-    monkeypatch.setattr(Trainer, "_step", original)
     resumed, outcome = trained(checkpoint=tmp_path / "c")
     assert outcome.history == expected.history
     for name, value in whole.state_dict().items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from killing import killed_at
 from torch import Tensor
 
 from dgmbench.data.schema import image_schema
@@ -63,30 +64,17 @@ def model_budget(name: str) -> Any:
     )
 
 
-class Killed(BaseException):
-    """Stands in for a signal: nothing in the library catches it."""
-
-
 @pytest.mark.parametrize("name", ["vae", "gan", "pixelcnn"])
 @pytest.mark.parametrize("moments", [(3,), (7, 12), (5, 6, 20)])
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    name: str, moments: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, moments: tuple[int, ...], tmp_path: Path
 ) -> None:
     whole = model(name)
     expected = run(whole, name)
     path = tmp_path / "seed-0.ckpt"
-    original = Trainer._step
     for moment in moments:
-
-        def dying(self: Trainer, chosen: Tensor, moment: int = moment) -> dict[str, Tensor]:
-            if self.progress.step == moment:
-                raise Killed
-            return original(self, chosen)
-
-        monkeypatch.setattr(Trainer, "_step", dying)
-        with pytest.raises(Killed):
+        with killed_at(moment):
             run(model(name), name, path, seconds=0.0)
-    monkeypatch.setattr(Trainer, "_step", original)
     resumed = model(name)
     outcome = run(resumed, name, path, seconds=0.0)
     assert outcome.history == expected.history

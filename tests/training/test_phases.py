@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from killing import killed_at
 from torch import Tensor, nn
 
 from dgmbench.data.batch import Batch
@@ -102,23 +103,11 @@ def test_means_of_an_epoch_are_over_the_batches_in_which_a_phase_moved() -> None
     assert found["train/second_size"] == pytest.approx([10, 10, (10 * 10 + 8 * 8) / 18])
 
 
-def test_a_stopped_training_keeps_count_of_its_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_training_keeps_count_of_its_turns(tmp_path: Path) -> None:
     whole, expected = Players(), run(Players())
     run(whole)
-    original = Trainer._step
-
-    class Killed(BaseException):
-        pass
-
-    def dying(self: Trainer, chosen: Tensor) -> dict[str, Tensor]:
-        if self.progress.step == 8:
-            raise Killed
-        return original(self, chosen)
-
-    monkeypatch.setattr(Trainer, "_step", dying)
-    with pytest.raises(Killed):
+    with killed_at(8):
         run(Players(), tmp_path / "seed-0.ckpt")
-    monkeypatch.setattr(Trainer, "_step", original)
     resumed = Players()
     assert run(resumed, tmp_path / "seed-0.ckpt").history == expected.history
     assert all(torch.equal(value, resumed.state_dict()[key]) for key, value in whole.state_dict().items())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
+from killing import killed_at
 from torch import Tensor, nn
 
 from dgmbench.data.batch import Batch
@@ -15,7 +15,6 @@ from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples, Part
 from dgmbench.training.outcome import How, Outcome
-from dgmbench.training.trainer import Trainer
 
 BUDGET = TrainingBudget(epochs=3, batch_size=10, learning_rate=0.1)
 
@@ -58,21 +57,10 @@ def test_it_is_given_so_many_examples_once_by_the_seed() -> None:
     assert not torch.equal(models[0].given[0], models[2].given[0])
 
 
-def test_a_resumed_training_gives_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_gives_the_same_bits(tmp_path: Path) -> None:
     whole, resumed = Started(), Started()
-    expected, original = run(whole), Trainer._step
-
-    class Killed(BaseException):
-        pass
-
-    def dying(self: Trainer, chosen: Tensor) -> dict[str, Tensor]:
-        if self.progress.step == 8:
-            raise Killed
-        return original(self, chosen)
-
-    monkeypatch.setattr(Trainer, "_step", dying)
-    with pytest.raises(Killed):
+    expected = run(whole)
+    with killed_at(8):
         run(Started(), checkpoint=tmp_path / "seed-0.ckpt")
-    monkeypatch.setattr(Trainer, "_step", original)
     assert run(resumed, checkpoint=tmp_path / "seed-0.ckpt").history == expected.history
     assert torch.equal(resumed.value, whole.value)

@@ -43,6 +43,10 @@ class ImageClassifier(Model):
         """Levels as float32 in [0, 1], of the same shape."""
         return x.float() / (self.levels - 1)
 
+    def flat(self, x: Tensor) -> Tensor:
+        """Intensities ``[n, d]`` of levels ``x [n, C, H, W]``."""
+        return self.intensities(x).flatten(1)
+
     def logits(self, x: Tensor) -> Tensor:
         """``[n, classes]`` of ``x [n, C, H, W]``, without noise of training."""
         raise NotImplementedError
@@ -59,6 +63,11 @@ class ImageClassifier(Model):
 def classification_losses(logits: Tensor, label: Tensor) -> dict[str, Tensor]:
     """Mean cross-entropy in nats, and the error in percent, of ``logits [n, classes]`` and labels ``[n]``."""
     return {"loss": F.cross_entropy(logits, label), "error": error_percent(logits, label)}
+
+
+def several(rows: Tensor) -> Tensor:
+    """The rows; a single one twice, since batch norm can make nothing of one."""
+    return torch.cat([rows, rows]) if len(rows) == 1 else rows
 
 
 def error_percent(scores: Tensor, label: Tensor) -> Tensor:

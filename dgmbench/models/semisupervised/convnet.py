@@ -24,6 +24,7 @@ from dgmbench.models.semisupervised.classifier import (
     classification_losses,
     dropped,
     known_labels,
+    several,
 )
 from dgmbench.models.semisupervised.settings import LabelledSettings
 from dgmbench.settings.block import Pair
@@ -81,10 +82,8 @@ class ConvNet(ImageClassifier):
         Raises:
             ValueError: for a batch with unlabelled images.
         """
-        x, label = _shifted(batch.x, self.shift, generator), known_labels(batch)
-        if len(x) == 1:
-            # The end of an epoch may be a single image, of which batch norm can make nothing.
-            x, label = x.repeat(2, 1, 1, 1), label.repeat(2)
+        # The end of an epoch may be a single image.
+        x, label = several(_shifted(batch.x, self.shift, generator)), several(known_labels(batch))
         hidden = dropped(self.encode(x), self.dropout, generator)
         return classification_losses(self.head(hidden), label)
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.models.base import Supervision
-from dgmbench.models.semisupervised.classifier import ImageClassifier, known_labels
+from dgmbench.models.semisupervised.classifier import ImageClassifier, known_labels, several
 from dgmbench.models.semisupervised.denoising import VanillaCombinator, standardised
 from dgmbench.models.semisupervised.noise import with_noise
 from dgmbench.models.semisupervised.settings import PartialSettings
@@ -140,7 +140,7 @@ class Ladder(ImageClassifier):
         """Cross-entropy of the labelled images, denoising cost of the others, and their weighted sum."""
         labelled = batch.labelled()
         label = known_labels(labelled)
-        known, pool = self._several(labelled.x), self._several(batch.unlabelled().x)
+        known, pool = several(self.flat(labelled.x)), several(self.flat(batch.unlabelled().x))
         noisy = self._pass(known, generator)
         named = {
             "supervised": F.cross_entropy(noisy.logits[: len(label)], label),
@@ -155,16 +155,11 @@ class Ladder(ImageClassifier):
 
     def logits(self, x: Tensor) -> Tensor:
         """``[n, classes]`` of the clean pass."""
-        return self._pass(self.intensities(x).flatten(1), None).logits
+        return self._pass(self.flat(x), None).logits
 
     def encode(self, x: Tensor) -> Tensor:
         """The last hidden layer of the clean pass, ``[n, width]``."""
-        return self._pass(self.intensities(x).flatten(1), None).hidden
-
-    def _several(self, x: Tensor) -> Tensor:
-        """Flat intensities; a single image twice, since batch norm can make nothing of one."""
-        flat = self.intensities(x).flatten(1)
-        return flat.repeat(2, 1) if len(flat) == 1 else flat
+        return self._pass(self.flat(x), None).hidden
 
 
 def denoising_cost(combinator: VanillaCombinator, clean: Top, noisy: Top) -> Tensor:

@@ -20,8 +20,9 @@ from torch import Tensor
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.models.base import Model, Supervision
-from dgmbench.models.semisupervised.classifier import classification_losses, known_labels
+from dgmbench.models.semisupervised.classifier import known_labels
 from dgmbench.models.semisupervised.feature_vae import DECIDING, FeatureVAE
+from dgmbench.models.semisupervised.logistic_fit import chosen_logistic
 from dgmbench.models.semisupervised.settings import PartialSettings, classes_of
 
 
@@ -52,7 +53,7 @@ class M1(Model):
     def __init__(self, settings: M1Settings, schema: Schema) -> None:
         super().__init__(settings, schema)
         classes = classes_of(schema)
-        self.strengths = sorted(settings.strengths)
+        self.strengths = settings.strengths
         self.vae = FeatureVAE(self.image_shape, self.levels, settings.latent_dim, settings.hidden)
         self.register_buffer("weight", torch.zeros(classes, settings.latent_dim))
         self.register_buffer("bias", torch.zeros(classes))
@@ -75,17 +76,11 @@ class M1(Model):
         """Choose the features and fit the classifier; its validation error in percent, and C."""
         labelled = train.labelled()
         self.vae.choose_features(self.vae.codes(train.x[:DECIDING]))
-        known, held_out = self.encode(labelled.x), self.encode(valid.x)
-        found = {}
-        for strength in self.strengths:
-            fitted = fit_logistic(known, known_labels(labelled), len(self.bias), strength)
-            losses = classification_losses(F.linear(held_out, *fitted), known_labels(valid))
-            found[strength] = float(losses["error"]), float(losses["loss"]), fitted
-        best = min(found, key=lambda strength: found[strength][:2])
-        error, cross_entropy, (weight, bias) = found[best]
-        self.weight.copy_(weight)
-        self.bias.copy_(bias)
-        return {"error": error, "cross_entropy": cross_entropy, "C": best}
+        known, held_out = ((self.encode(each.x), known_labels(each)) for each in (labelled, valid))
+        found = chosen_logistic(known, held_out, len(self.bias), self.strengths)
+        self.weight.copy_(found.weight)
+        self.bias.copy_(found.bias)
+        return {"error": found.losses["error"], "cross_entropy": found.losses["loss"], "C": found.C}
 
     def encode(self, x: Tensor) -> Tensor:
         """The features, ``[n, latent_dim]``."""
@@ -94,30 +89,3 @@ class M1(Model):
     def predict(self, x: Tensor) -> Tensor:
         """``[n, classes]`` class probabilities."""
         return F.linear(self.encode(x), self.weight, self.bias).softmax(1)
-
-
-def fit_logistic(x: Tensor, y: Tensor, classes: int, strength: float) -> tuple[Tensor, Tensor]:
-    """Weight ``[classes, d]`` and bias ``[classes]`` that minimise sum of cross-entropies + |W|^2 / (2 C).
-
-    Args:
-        x: ``[n, d]``.
-        y: int64 ``[n]``.
-        strength: C.
-    """
-    rows = torch.cat([x.detach().double(), torch.ones(len(x), 1, dtype=torch.float64, device=x.device)], 1)
-    both = torch.zeros(classes, rows.shape[1], dtype=torch.float64, device=x.device, requires_grad=True)
-    optimiser = torch.optim.LBFGS(
-        [both], max_iter=200, tolerance_grad=1e-6, line_search_fn="strong_wolfe", history_size=20
-    )
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        penalty = both[:, :-1].square().sum() / (2 * strength * len(x))
-        value = F.cross_entropy(rows @ both.T, y) + penalty
-        value.backward()
-        return value
-
-    with torch.enable_grad():
-        optimiser.step(loss)
-    fitted = both.detach().to(x.dtype)
-    return fitted[:, :-1], fitted[:, -1]

@@ -37,7 +37,3 @@ class Perceptron(ImageClassifier):
     def logits(self, x: Tensor) -> Tensor:
         """``[n, classes]``, by all units."""
         return self.body(self.flat(x))
-
-    def flat(self, x: Tensor) -> Tensor:
-        """Intensities ``[n, d]`` of levels ``x [n, C, H, W]``."""
-        return self.intensities(x).flatten(1)

@@ -89,7 +89,7 @@ class SSGAN(ImageClassifier):
 
     def start_from(self, batch: Batch, generator: torch.Generator) -> None:
         """Initialise the discriminator on images."""
-        self.discriminator.initialise(self._flat(batch.x), generator)
+        self.discriminator.initialise(self.flat(batch.x), generator)
 
     def phase_parameters(self, phase: str) -> Iterable[nn.Parameter]:
         """Generator or discriminator parameters."""
@@ -101,7 +101,7 @@ class SSGAN(ImageClassifier):
 
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one player, means over the images; ``phase`` says whose move it is."""
-        pool = self._flat(batch.unlabelled().x)
+        pool = self.flat(batch.unlabelled().x)
         if phase == "generator":
             return self._generator_losses(pool, generator)
         return self._discriminator_losses(pool, batch.labelled(), generator)
@@ -119,7 +119,7 @@ class SSGAN(ImageClassifier):
         with torch.no_grad():
             drawn = self._generated(len(pool), noise)
         # One pass of all images: no layer mixes them.
-        parts = [pool, drawn, self._flat(labelled.x)]
+        parts = [pool, drawn, self.flat(labelled.x)]
         _, logits = self.discriminator(torch.cat(parts), noise)
         real, fake, known = logits.split([len(part) for part in parts])
         named = {
@@ -151,8 +151,8 @@ class SSGAN(ImageClassifier):
     def _judged(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features and logits, by the average where there is one."""
         if self.average is None or int(self.average.updates) == 0:
-            return self.discriminator(self._flat(x))
-        return self.average.call(self.discriminator, self._flat(x))
+            return self.discriminator(self.flat(x))
+        return self.average.call(self.discriminator, self.flat(x))
 
     def _generated(self, n: int, noise: torch.Generator) -> Tensor:
         # The end of an epoch may be a single image, of which batch norm can make nothing.
@@ -161,6 +161,3 @@ class SSGAN(ImageClassifier):
     def _z(self, n: int, generator: torch.Generator) -> Tensor:
         like = self.generator.pixels.bias
         return torch.rand((n, self.settings.latent_dim), generator=generator, device=like.device)
-
-    def _flat(self, x: Tensor) -> Tensor:
-        return self.intensities(x).flatten(1)

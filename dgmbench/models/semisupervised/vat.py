@@ -23,7 +23,7 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema
 from dgmbench.models.base import Supervision
 from dgmbench.models.semisupervised.batch_norm_mlp import BatchNormMLP
-from dgmbench.models.semisupervised.classifier import ImageClassifier, known_labels
+from dgmbench.models.semisupervised.classifier import ImageClassifier, known_labels, several
 from dgmbench.models.semisupervised.settings import PartialSettings
 from dgmbench.models.semisupervised.virtual_adversarial import adversarial_direction, divergence
 
@@ -51,9 +51,10 @@ class VAT(ImageClassifier):
 
     def step(self, batch: Batch, phase: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy of the labelled images, the divergence of the others, and their weighted sum."""
-        labelled, pool = batch.labelled(), self._several(batch.unlabelled().x)
+        labelled, pool = batch.labelled(), several(self.flat(batch.unlabelled().x))
+        known, label = several(self.flat(labelled.x)), several(known_labels(labelled))
         named = {
-            "supervised": F.cross_entropy(self.network(self._several(labelled.x)), self._labels(labelled)),
+            "supervised": F.cross_entropy(self.network(known), label),
             "divergence": self._divergence(pool, generator),
         }
         return {"loss": named["supervised"] + self.settings.weight * named["divergence"]} | named
@@ -73,17 +74,8 @@ class VAT(ImageClassifier):
 
     def logits(self, x: Tensor) -> Tensor:
         """``[n, classes]``."""
-        return self.network(self.intensities(x).flatten(1))
+        return self.network(self.flat(x))
 
     def encode(self, x: Tensor) -> Tensor:
         """The last hidden layer, ``[n, width]``."""
-        return self.network.features(self.intensities(x).flatten(1))
-
-    def _several(self, x: Tensor) -> Tensor:
-        """Flat intensities; a single image twice, since batch norm can make nothing of one."""
-        flat = self.intensities(x).flatten(1)
-        return flat.repeat(2, 1) if len(flat) == 1 else flat
-
-    def _labels(self, labelled: Batch) -> Tensor:
-        label = known_labels(labelled)
-        return label.repeat(2) if len(label) == 1 else label
+        return self.network.features(self.flat(x))

@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from dgmbench.reporting.comparison.cells import Cell, Column, SeedPoints, summarised
+from dgmbench.reporting.comparison.cells import Cell, Column, summarised
 from dgmbench.reporting.comparison.footnotes import published_notes
 from dgmbench.reporting.comparison.paired import mark_best
 from dgmbench.reporting.comparison.published import fits, references
 from dgmbench.reporting.comparison.table import LABELS, Row, Table
-from dgmbench.reporting.records import RunPoints, is_compared
+from dgmbench.reporting.records import RunPoints, is_compared, points_of
 
 # What reads the classes, by the metric of its error.
 READERS = {
@@ -71,7 +71,7 @@ def by_labels(
         reader, count = read[str(metric)] or ("", "")
         method = method_of(str(model), count)
         row = rows.setdefault(row_name(method, reader), Row(row_name(method, reader)))
-        cell = summarised(records, _own(points or {}, dataset, str(model)))
+        cell = summarised(records, points_of(points or {}, dataset, str(model)))
         # One key for all readers: a column compares them.
         row.cells[_column(count).key] = replace(cell, metric=_column(count).metric)
         counts[count] = counts.get(count, 0) + 1
@@ -88,10 +88,6 @@ def by_labels(
     table = Table(dataset, LABELS, columns, ordered, "test error by number of labels", test_images)
     table.footnotes = _notes(ordered) + published_notes(table)
     return table
-
-
-def _own(points: RunPoints, dataset: str, model: str) -> SeedPoints:
-    return {seed: own for (d, m, seed), own in points.items() if (d, m) == (dataset, model)}
 
 
 def _column(count: str) -> Column:

@@ -23,7 +23,14 @@ from dgmbench.reporting.comparison.footnotes import classifier_notes, footnotes
 from dgmbench.reporting.comparison.paired import mark_best, name_bounds
 from dgmbench.reporting.comparison.published import fits, references
 from dgmbench.reporting.comparison.table import Row, Table
-from dgmbench.reporting.records import CLASSIFIER, FAILURES, RunPoints, headline_records, is_compared
+from dgmbench.reporting.records import (
+    CLASSIFIER,
+    FAILURES,
+    RunPoints,
+    headline_records,
+    is_compared,
+    points_of,
+)
 from dgmbench.reporting.words import VIEWS, view_words
 
 
@@ -50,7 +57,9 @@ def comparison(
     columns = [replace(c, trust=trust(planted, c.metric).verdict) for c in _columns(part)]
     test_images = _test_images(part, manifest)
     rows = [
-        _row(part[part["model"] == model], model, columns, test_images, _own(points or {}, dataset, model))
+        _row(
+            part[part["model"] == model], model, columns, test_images, points_of(points or {}, dataset, model)
+        )
         for model in names
     ]
     for column in columns:
@@ -65,10 +74,6 @@ def comparison(
     notes = footnotes(table, part) + classifier_notes(table, judges)
     table.footnotes = notes + copy_notes(columns, part, planted)
     return table
-
-
-def _own(points: RunPoints, dataset: str, model: str) -> SeedPoints:
-    return {seed: own for (d, m, seed), own in points.items() if (d, m) == (dataset, model)}
 
 
 def _names(part: pd.DataFrame, models: Sequence[str] | None) -> list[str]:

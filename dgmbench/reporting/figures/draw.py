@@ -12,8 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from dgmbench.reporting.comparison.by_labels import by_labels
-from dgmbench.reporting.comparison.from_records import comparison
+from dgmbench.reporting.comparison.table import LABELS, Table
 from dgmbench.reporting.figures import (
     classes,
     controls,
@@ -30,7 +29,6 @@ from dgmbench.reporting.figures.learning_curves import learning_curves
 from dgmbench.reporting.figures.samples import sample_grids
 from dgmbench.reporting.figures.spectra import spectra
 from dgmbench.reporting.findings import ControlFinding
-from dgmbench.reporting.records import load_points
 from dgmbench.reporting.run_files import Run, first_finished
 from dgmbench.reporting.words import VIEWS
 
@@ -42,21 +40,25 @@ def draw_all(
     results_root: Path,
     data_root: Path,
     folder: Path,
+    tables: Sequence[Table],
     findings: Sequence[ControlFinding] = (),
 ) -> list[Picture]:
-    """Draw every figure into `folder`; returns them in the order that a report shows them."""
+    """Draw every figure into `folder`; returns them in the order that a report shows them.
+
+    tables: those of the report, from which errors by labels and likelihoods are drawn.
+    """
     drawn: list[Picture] = []
-    points = load_points(results_root, frame)
+    of = {(table.dataset, table.view): table for table in tables}
     for dataset, manifest in manifests.items():
-        labels = by_labels(frame, dataset, manifest, points)
+        labels = of.get((dataset, LABELS))
         drawn += error_by_labels.draw(labels, int(manifest["splits"]["train"]), folder)
         for view in VIEWS:
             own = [run for run in runs if (run.dataset, run.view) == (dataset, view)]
             if not own:
                 continue
             models = list(dict.fromkeys(run.model for run in own))
-            table = comparison(frame, dataset, view, models, manifest, points=points)
-            drawn += likelihoods.draw(table, folder)
+            if (dataset, view) in of:
+                drawn += likelihoods.draw(of[dataset, view], folder)
             drawn += convergence.draw(frame, dataset, view, models, folder)
             if view != "tokens":
                 drawn += _of_images(frame, own, manifest, results_root, data_root, folder)

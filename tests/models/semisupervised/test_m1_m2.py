@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from killing import killed_at
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -15,13 +16,13 @@ from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.capabilities import CanEncode, CanPredict, EncodesOnce, SamplesGivenCondition
-from dgmbench.models.semisupervised.m1 import M1, fit_logistic
+from dgmbench.models.semisupervised.logistic_fit import fit_logistic
+from dgmbench.models.semisupervised.m1 import M1
 from dgmbench.models.semisupervised.m1_m2 import M1M2, gaussian_features
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples, Labelled, Part
 from dgmbench.training.outcome import How, Outcome
 from dgmbench.training.stages import CodedPart, Stage, encoded, stage_at
-from dgmbench.training.trainer import Trainer
 
 SHAPE, CLASSES = (1, 4, 4), 4
 BUDGET: dict[str, Any] = {"epochs": 8, "batch_size": 20, "learning_rate": 0.01, "schedule": "cosine"}
@@ -132,29 +133,14 @@ def test_it_learns_what_few_labels_say() -> None:
         assert int(drawn.min()) >= 0 and int(drawn.max()) <= 16
 
 
-class Killed(Exception):
-    """Stands for a kill."""
-
-
 @pytest.mark.parametrize("kills", [[3], [14, 15], [15], [16, 27]])
-def test_a_resumed_training_is_the_same_to_the_bit(
-    kills: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_training_is_the_same_to_the_bit(kills: list[int], tmp_path: Path) -> None:
     """Killed in M1, just before and after the change (step 15), and in M2."""
     whole = make()
     expected = run(whole)
-    original = Trainer._step
     for kill in kills:
-
-        def killed(self: Trainer, chosen: Tensor, kill: int = kill) -> dict[str, Tensor]:
-            if self.progress.step == kill:
-                raise Killed
-            return original(self, chosen)
-
-        monkeypatch.setattr(Trainer, "_step", killed)
-        with pytest.raises(Killed):
+        with killed_at(kill):
             run(make(), tmp_path / "seed-0.ckpt", seconds=0.0)
-    monkeypatch.setattr(Trainer, "_step", original)
     resumed = make()
     outcome = run(resumed, tmp_path / "seed-0.ckpt", seconds=0.0)
     assert outcome.history == expected.history

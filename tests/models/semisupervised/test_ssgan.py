@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from killing import killed_at
 from partial import CLASSES, LEVELS, SHAPE, generator, learn, partial_batch, quadrants
 
 from dgmbench.data.batch import UNKNOWN, Batch
@@ -18,7 +19,6 @@ from dgmbench.models.semisupervised.ssgan import SSGAN, SSGANSettings
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples, Labelled, Part
 from dgmbench.training.outcome import How, Outcome
-from dgmbench.training.trainer import Trainer
 
 
 def settings(**others: Any) -> SSGANSettings:
@@ -112,7 +112,7 @@ def test_it_learns_a_separable_toy_of_two_labels_a_class(average: float) -> None
 def test_predictions_come_from_the_average_where_there_is_one() -> None:
     model = started(average=0.5)
     x = batch_of(model).x
-    plain = model.discriminator(model._flat(x))[1].softmax(1)
+    plain = model.discriminator(model.flat(x))[1].softmax(1)
     torch.testing.assert_close(model.predict(x), plain)
     with torch.no_grad():
         model.after_step("discriminator")
@@ -160,22 +160,10 @@ def trained(checkpoint: Path | None = None) -> tuple[SSGAN, Outcome]:
     return model, train(model, examples, budget, 0, how)
 
 
-def test_a_resumed_training_gives_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_gives_the_same_bits(tmp_path: Path) -> None:
     whole, expected = trained()
-    original = Trainer._step
-
-    class Killed(BaseException):
-        pass
-
-    def dying(self: Trainer, chosen: torch.Tensor) -> dict[str, torch.Tensor]:
-        if self.progress.step == 5:
-            raise Killed
-        return original(self, chosen)
-
-    monkeypatch.setattr(Trainer, "_step", dying)
-    with pytest.raises(Killed):
+    with killed_at(5):
         trained(tmp_path / "seed-0.ckpt")
-    monkeypatch.setattr(Trainer, "_step", original)
     resumed, outcome = trained(tmp_path / "seed-0.ckpt")
     assert outcome.history == expected.history
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())

@@ -14,12 +14,13 @@ import pytest
 from PIL import Image
 
 from dgmbench.data.schema import image_schema
+from dgmbench.reporting.comparison.from_records import comparisons
 from dgmbench.reporting.figures import learning_curves as curves
 from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.figures.draw import draw_all
 from dgmbench.reporting.figures.learning_curves import curve_names, learning_curves, write_curves
-from dgmbench.reporting.records import merge_results
+from dgmbench.reporting.records import load_points, merge_results
 from dgmbench.reporting.run_files import first_finished, held_out_images, load_manifests, load_runs
 
 Drawn = tuple[Path, list[Picture]]
@@ -30,7 +31,9 @@ def draw(root: Path, settings: dict[str, Any], folder: Path) -> list[Picture]:
     frame = merge_results(root / "results", ["digits"], models)
     runs = load_runs(root / "runs", ["digits"], models, [0, 1, 2])
     manifests = load_manifests(root / "data", ["digits"])
-    return draw_all(frame, runs, manifests, root / "results", root / "data", folder)
+    points = load_points(root / "results", frame)
+    tables = comparisons(frame, models, manifests, points=points)
+    return draw_all(frame, runs, manifests, root / "results", root / "data", folder, tables)
 
 
 @pytest.fixture(scope="module")
