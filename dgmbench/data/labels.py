@@ -23,11 +23,12 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 WORDS = {"train": "training", "valid": "validation"}
 
 
-def labelled_rows(labels: IntArray, count: int, data_seed: int, label_set: int) -> IntArray:
+def labelled_rows(labels: IntArray, classes: int, count: int, data_seed: int, label_set: int) -> IntArray:
     """`count` rows of the training split, int64 sorted, equally many of each class.
 
     Args:
         labels: int64 ``[n]``, of the whole training split.
+        classes: how many the data set has.
         count: how many are labelled.
         data_seed: with `label_set`, draws them.
         label_set: the number of the set, the training seed of a run.
@@ -35,42 +36,52 @@ def labelled_rows(labels: IntArray, count: int, data_seed: int, label_set: int) 
     Raises:
         LabelsError: for a count that the classes cannot share, or more than there are.
     """
-    return _balanced(labels, count, streams.generator(data_seed, "labelled", label_set), "train")
+    return _balanced(labels, classes, count, streams.generator(data_seed, "labelled", label_set), "train")
 
 
-def labelled_validation_rows(labels: IntArray, count: int, data_seed: int) -> IntArray:
+def labelled_validation_rows(labels: IntArray, classes: int, count: int, data_seed: int) -> IntArray:
     """`count` rows of the validation split, int64 sorted, equally many of each class, for all label sets.
 
     Raises:
         LabelsError: as `labelled_rows`.
     """
-    return _balanced(labels, count, streams.generator(data_seed, "labelled_valid"), "valid")
+    return _balanced(labels, classes, count, streams.generator(data_seed, "labelled_valid"), "valid")
 
 
-def most_balanced(labels: IntArray, at_most: int) -> int:
+def most_balanced(labels: IntArray, classes: int, at_most: int) -> int:
     """The largest count up to `at_most` that all classes share equally; 0 if there is none."""
-    sizes = np.bincount(labels)
-    return len(sizes) * min(at_most // len(sizes), int(sizes.min()))
+    return classes * min(at_most // classes, int(_sizes(labels, classes).min()))
 
 
-def _balanced(labels: IntArray, count: int, generator: np.random.Generator, split: str) -> IntArray:
+def _sizes(labels: IntArray, classes: int) -> IntArray:
+    return np.bincount(labels, minlength=classes)
+
+
+def _balanced(
+    labels: IntArray, classes: int, count: int, generator: np.random.Generator, split: str
+) -> IntArray:
     """The first examples of every class in a random order, which is drawn for the whole split."""
-    classes = len(np.bincount(labels))
-    check_count(labels, count, split)
+    check_count(labels, classes, count, split)
     order = streams.permutation(generator, len(labels))
     chosen = [order[labels[order] == label][: count // classes] for label in range(classes)]
     return np.sort(np.concatenate(chosen))
 
 
-def check_count(labels: IntArray, count: int, split: str) -> None:
-    """Refuse a count that cannot be had of the labels ``[n]`` of a split.
+def check_count(labels: IntArray, classes: int, count: int | None, split: str) -> None:
+    """Refuse a count that cannot be had of the labels ``[n]`` of a split; None is all of them.
+
+    All of the training split cannot be had where a class has no example.
 
     Raises:
         LabelsError: with the reason and the nearest counts that can.
     """
-    sizes = np.bincount(labels)
-    classes, least = len(sizes), int(sizes.argmin())
-    most, words = classes * int(sizes.min()), WORDS[split]
+    sizes = _sizes(labels, classes)
+    least, words = int(sizes.argmin()), WORDS[split]
+    most = classes * int(sizes.min())
+    if count is None:
+        if split == "train" and not most:
+            raise LabelsError(f"class {least} has none of the {len(labels)} {words} examples")
+        return
     if count > len(labels):
         reason = f"there are {len(labels)} {words} examples"
     elif count < 1 or count % classes:

@@ -39,11 +39,9 @@ def _check(classes: int | None, labels: dict[str, IntArray], settings: Any) -> N
         raise LabelsError("it has no labels")
     for key, split in COUNTS.items():
         count = getattr(settings, key, None)
-        if count is None:
-            continue
-        if split in labels:
-            check_count(labels[split], count, split)
-        elif count % classes:
+        if split in labels and hasattr(settings, key):
+            check_count(labels[split], classes, count, split)
+        elif count is not None and count % classes:
             raise LabelsError(f"{count} {key} cannot be had: {unequal(classes)}")
 
 

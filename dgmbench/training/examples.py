@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.dataset import Dataset
-from dgmbench.data.labels import labelled_rows, labelled_validation_rows
+from dgmbench.data.labels import check_count, labelled_rows, labelled_validation_rows
 from dgmbench.data.view import View
 from dgmbench.errors import LabelsError
 from dgmbench.models.base import ModelSettings, Supervision
@@ -51,7 +51,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Examples whose labels a model sees beside the pool of all, and how many of them go into a step."""
+    """Examples whose labels a model sees beside the pool of all, and how many of them go into a step.
+
+    batch: 0 where no step reads labels.
+    """
 
     part: Part
     batch: int
@@ -116,6 +119,7 @@ class Source:
     valid_binary: Tensor | None
     # On the CPU, where label sets are drawn.
     labels: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    classes: int | None = None
 
     @classmethod
     def of(cls, data: Dataset, data_seed: int, device: torch.device) -> Source:
@@ -128,7 +132,7 @@ class Source:
             if known is not None:
                 labels[split] = np.array(known)
         there = None if binary is None else _resident(binary, device)
-        return cls(data.name, parts["train"], parts["valid"], data_seed, there, labels)
+        return cls(data.name, parts["train"], parts["valid"], data_seed, there, labels, data.schema.classes)
 
     def seen(self, settings: ModelSettings, supervision: Supervision, label_set: int) -> Examples:
         """The examples with what a model may see of their labels, some by the label set.
@@ -138,30 +142,31 @@ class Source:
         """
         if supervision == "none":
             return self._as(lambda part: Part(part.raw))
-        if not self.labels:
+        if not self.labels or self.classes is None:
             raise LabelsError(f"{self.name} has no labels")
         if supervision == "condition":
             return self._as(lambda part: Part(part.raw, condition=part.label))
         assert isinstance(settings, LabelledSettings)
-        labelled = self._labelled(settings, label_set)
+        labelled = self._labelled(settings, self.classes, label_set)
         if supervision == "labelled":
             return labelled
-        assert isinstance(settings, PartialSettings)
         assert self.train.label is not None
+        size = settings.labelled_batch if isinstance(settings, PartialSettings) else 0
         pool = replace(self.train, label=torch.full_like(self.train.label, UNKNOWN))
-        return replace(labelled, train=pool, labelled=Labelled(labelled.train, settings.labelled_batch))
+        return replace(labelled, train=pool, labelled=Labelled(labelled.train, size))
 
     def _as(self, form: Callable[[Part], Part]) -> Examples:
         return Examples(form(self.train), form(self.valid), self.data_seed, self.valid_binary)
 
-    def _labelled(self, settings: LabelledSettings, label_set: int) -> Examples:
+    def _labelled(self, settings: LabelledSettings, classes: int, label_set: int) -> Examples:
         """The labelled examples alone."""
         seed, train, valid, binary = self.data_seed, self.train, self.valid, self.valid_binary
+        check_count(self.labels["train"], classes, settings.labels, "train")
         if settings.labels is not None:
-            rows = labelled_rows(self.labels["train"], settings.labels, seed, label_set)
+            rows = labelled_rows(self.labels["train"], classes, settings.labels, seed, label_set)
             train = train.at(_resident(rows, train.raw.device))
         if settings.valid_labels is not None:
-            chosen = labelled_validation_rows(self.labels["valid"], settings.valid_labels, seed)
+            chosen = labelled_validation_rows(self.labels["valid"], classes, settings.valid_labels, seed)
             kept = _resident(chosen, valid.raw.device)
             valid, binary = valid.at(kept), None if binary is None else binary[kept]
         return Examples(train, valid, seed, binary)

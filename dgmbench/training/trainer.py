@@ -52,7 +52,9 @@ class Trainer:
         if isinstance(model, UsesTrainingSizes):
             model.use_training_sizes(len(examples.train), examples.labels)
         labelled = examples.labelled
-        self.cycle = None if labelled is None else LabelledCycle(len(labelled.part), labelled.batch, seed)
+        self.cycle = None
+        if labelled is not None and labelled.batch:
+            self.cycle = LabelledCycle(len(labelled.part), labelled.batch, seed)
         # The examples, or what a later stage takes for them.
         self.seen = examples
         self.stage = stage_at(model, 0, budget.epochs)

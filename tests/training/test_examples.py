@@ -32,6 +32,7 @@ class Data:
     """Images whose first two pixels are their number and whose third is their label."""
 
     name = "numbered"
+    schema = image_schema((1, 2, 2), 64, CLASSES)
     views = ("gray", "binary")
 
     def __init__(self, labels: bool = True) -> None:
@@ -78,11 +79,25 @@ def test_models_without_supervision_see_no_label_and_conditions_are_all_known() 
 def test_labelled_models_see_the_label_set_of_their_seed_alone() -> None:
     for label_set in (0, 7):
         seen = examples("labelled", label_set)
-        rows = labelled_rows(np.asarray(Data().labels("train")), 8, 0, label_set)
+        rows = labelled_rows(np.asarray(Data().labels("train")), CLASSES, 8, 0, label_set)
         assert seen.train.raw[:, 0, 0, 0].tolist() == rows.tolist()
         assert seen.train.label is not None and torch.equal(seen.train.label, true_labels(seen.train.raw))
     assert len(examples("labelled", labels=None).train) == 60
     assert examples("labelled").labels == 8
+
+
+def test_a_model_whose_steps_read_no_labels_has_no_labelled_batch() -> None:
+    data: Any = Data()
+    given = LabelledSettings.model_validate({"family": "recorder", "view": "gray", "labels": 8})
+    seen = examples_by_set(data, 0, CPU, given, "partial")(0)
+    assert seen.labelled is not None and (len(seen.labelled.part), seen.labelled.batch) == (8, 0)
+
+
+def test_all_labels_need_an_example_of_every_class() -> None:
+    data: Any = Data()
+    data.schema = image_schema((1, 2, 2), 64, CLASSES + 1)
+    with pytest.raises(LabelsError, match=f"class {CLASSES} has none of the 60 training examples"):
+        examples_by_set(data, 0, CPU, settings(labels=None), "labelled")(0)
 
 
 def test_the_pool_holds_every_image_with_its_label_hidden() -> None:
@@ -98,7 +113,7 @@ def test_the_pool_holds_every_image_with_its_label_hidden() -> None:
 @pytest.mark.parametrize("view", ["gray", "binary"])
 def test_validation_holds_the_labelled_images_only(supervision: Any, view: Any) -> None:
     seen = examples(supervision, valid_labels=12)
-    rows = labelled_validation_rows(np.asarray(Data().labels("valid")), 12, 0)
+    rows = labelled_validation_rows(np.asarray(Data().labels("valid")), CLASSES, 12, 0)
     assert seen.valid.raw[:, 0, 0, 0].tolist() == rows.tolist()
     from dgmbench.data.views import view_of
 
@@ -173,7 +188,7 @@ def test_a_step_sees_unlabelled_images_of_the_pool_and_then_labelled_ones() -> N
     model, outcome = trained()
     assert outcome.status == "completed" and model.sizes.tolist() == [60, 8]
     assert [len(batch) for batch in model.batches] == [30, 30, 15] * 3
-    labelled = set(labelled_rows(np.asarray(Data().labels("train")), 8, 0, 0).tolist())
+    labelled = set(labelled_rows(np.asarray(Data().labels("train")), CLASSES, 8, 0, 0).tolist())
     for epoch in range(3):
         pool = []
         for batch in model.batches[3 * epoch : 3 * epoch + 3]:

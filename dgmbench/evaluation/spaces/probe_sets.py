@@ -118,11 +118,12 @@ def _sets(subject: Subject, name: str) -> Iterator[tuple[int, ProbeSet]]:
 
 
 def _rows(labels: dict[str, Array], count: int, subject: Subject) -> dict[str, Array]:
-    seed = subject.data_seed
-    judging = most_balanced(labels["valid"], count) or count
+    seed, classes = subject.data_seed, subject.data.schema.classes
+    assert classes is not None
+    judging = most_balanced(labels["valid"], classes, count) or count
     return {
-        "train": labelled_rows(labels["train"], count, seed, subject.run.info["seed"]),
-        "valid": labelled_validation_rows(labels["valid"], judging, seed),
+        "train": labelled_rows(labels["train"], classes, count, seed, subject.run.info["seed"]),
+        "valid": labelled_validation_rows(labels["valid"], classes, judging, seed),
     }
 
 

@@ -19,7 +19,8 @@ divided by N. A batch estimates each sum by a mean, so its loss is
     - mean_pool[unlabelled] - (N_l / N) mean_labelled[labelled] - alpha mean_labelled[log q(y|x)],
 
 because beta N_l / N = alpha. The sizes of the two parts of a batch change the variance of this estimate and
-not what it estimates: the original takes 1 labelled image with 499 of the pool.
+not what it estimates: the original takes 1 labelled image with 499 of the pool. Two deviations from its code:
+labelled images are in the pool as well, and weights start with GAIN, not with a deviation of .001.
 
 **Speed.** The first layer of a network of x and y is W_x x + W_y y + b. W_x x is computed once for all
 classes, and W_y y is a column of W_y. Classes are a leading axis of everything after it.

@@ -140,15 +140,19 @@ class Ladder(ImageClassifier):
         """Cross-entropy of the labelled images, denoising cost of the others, and their weighted sum."""
         labelled = batch.labelled()
         label = known_labels(labelled)
-        known, pool = several(self.flat(labelled.x)), several(self.flat(batch.unlabelled().x))
-        noisy = self._pass(known, generator)
+        noisy = self._pass(several(self.flat(labelled.x)), generator)
         named = {
             "supervised": F.cross_entropy(noisy.logits[: len(label)], label),
-            "denoising": denoising_cost(
-                self.combinator, self._pass(pool, None, keep=True), self._pass(pool, generator)
-            ),
+            "denoising": self._denoising(self.flat(batch.unlabelled().x), generator),
         }
         return {"loss": named["supervised"] + self.settings.weight * named["denoising"]} | named
+
+    def _denoising(self, pool: Tensor, noise: torch.Generator) -> Tensor:
+        # The rest of an epoch may be a single image: it has no variance, by which the cost would be divided.
+        if len(pool) == 1:
+            return pool.new_zeros(())
+        clean, noisy = self._pass(pool, None, keep=True), self._pass(pool, noise)
+        return denoising_cost(self.combinator, clean, noisy)
 
     def _pass(self, x: Tensor, noise: torch.Generator | None, *, keep: bool = False) -> Top:
         return self.encoder(x, noise, self.settings.noise, keep=keep)

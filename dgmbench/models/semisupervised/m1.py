@@ -23,13 +23,12 @@ from dgmbench.models.base import Model, Supervision
 from dgmbench.models.semisupervised.classifier import known_labels
 from dgmbench.models.semisupervised.feature_vae import DECIDING, FeatureVAE
 from dgmbench.models.semisupervised.logistic_fit import chosen_logistic
-from dgmbench.models.semisupervised.settings import PartialSettings, classes_of
+from dgmbench.models.semisupervised.settings import LabelledSettings, classes_of
 
 
-class M1Settings(PartialSettings):
+class M1Settings(LabelledSettings):
     """The VAE, and the penalties that are tried."""
 
-    labelled_batch: PositiveInt = Field(1, description="without effect: no step of M1 sees labels")
     hidden: list[PositiveInt] = Field(
         [500, 500], min_length=1, description="widths of the encoder; the decoder mirrors them"
     )

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from dgmbench.data.batch import Batch
@@ -24,6 +24,13 @@ from dgmbench.models.semisupervised.classifier import error_percent
 from dgmbench.models.semisupervised.perceptron import Perceptron, PerceptronSettings
 from dgmbench.models.semisupervised.settings import PartialSettings
 from dgmbench.settings.block import Pair
+from dgmbench.settings.budget import TrainingBudget
+
+
+class PseudoLabelTraining(TrainingBudget):
+    """As long as the schedule of alpha."""
+
+    epochs: PositiveInt = Field(600, description="passes over the training images")
 
 
 class PseudoLabelSettings(PerceptronSettings, PartialSettings):
@@ -34,10 +41,16 @@ class PseudoLabelSettings(PerceptronSettings, PartialSettings):
         (100, 600), description="T1 and T2: epochs from which alpha rises, and is at its end"
     )
 
+    training: PseudoLabelTraining = PseudoLabelTraining()
+
     @model_validator(mode="after")
     def _rises(self) -> Self:
         if self.ramp[0] > self.ramp[1]:
             raise ValueError(f"ramp: {list(self.ramp)} should ascend")
+        if self.ramp[0] >= self.training.epochs:
+            raise ValueError(
+                f"ramp: alpha is 0 before epoch {self.ramp[0]}, and the training has {self.training.epochs}"
+            )
         return self
 
 

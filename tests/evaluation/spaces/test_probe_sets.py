@@ -71,12 +71,12 @@ def test_labels_are_those_of_the_runs_label_set() -> None:
     pool = data.images("train")[:150].reshape(150, 2).astype(float)
     center, scale = pool.mean(0), pool.std(0)
     for count, sets in given.items():
-        rows = labelled_rows(data.labels("train"), count, DATA_SEED, SEED)
+        rows = labelled_rows(data.labels("train"), CLASSES, count, DATA_SEED, SEED)
         features, labels = sets.train
         assert np.array_equal(labels, data.labels("train")[rows])
         own = data.images("train")[rows].reshape(count, 2)
         np.testing.assert_allclose(features, (own - center) / scale, rtol=1e-6)
-        judging = labelled_validation_rows(data.labels("valid"), min(count, 60), DATA_SEED)
+        judging = labelled_validation_rows(data.labels("valid"), CLASSES, min(count, 60), DATA_SEED)
         assert np.array_equal(sets.valid[1], data.labels("valid")[judging]), "or the largest balanced number"
         assert np.array_equal(sets.test[1], data.labels("test")) and len(sets.test[0]) == 90
 

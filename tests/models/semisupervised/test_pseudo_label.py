@@ -45,6 +45,8 @@ def test_alpha_rises_in_a_straight_line() -> None:
     assert [make(ramp=[3, 3], weight=1.0).alpha(t) for t in (2, 3)] == [0.0, 1.0]
     with pytest.raises(ValidationError, match="should ascend"):
         settings(ramp=[6, 2])
+    with pytest.raises(ValidationError, match=r"alpha is 0 before epoch 50, and the training has 50"):
+        settings(ramp=[50, 60], training={"epochs": 50})
 
 
 def test_epochs_are_passes_over_the_pool() -> None:
