@@ -78,6 +78,6 @@ def _draw_entry(axis: Any, rows: list[Row], choice: Choice) -> None:
     axis.set_xlim(*LIMITS)
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("step size at the start", fontsize=8)
-    unit = "FID" if choice.objective == "fid_domain" else "nats"
+    unit = {"fid_domain": "FID", "error": "%"}.get(choice.objective, "nats")
     axis.set_title(f"{choice.entry} ({unit})", fontsize=9)
     axis.tick_params(labelsize=7)

@@ -55,7 +55,7 @@ class Ground:
         classifier: DomainClassifier | None,
     ) -> Ground:
         """The ground of an entry; a domain FID needs the classifier of gray images."""
-        if entry.objective == "loss":
+        if entry.objective != "fid_domain":
             return cls(examples, schema, entry.objective, samples)
         assert classifier is not None
         valid = classifier.features(intensity(examples(0).valid.raw, schema.image.levels))
@@ -101,9 +101,9 @@ def _value(ground: Ground, model: Model, outcome: Outcome, seed: int) -> tuple[f
     epoch = None if isinstance(model, ClosedForm) else epochs.get(outcome.selected_step)
     if ground.objective == "fid_domain":
         return ground.distance(model, seed), epoch
-    assert model.selection_loss is not None
-    losses = curves(outcome.history)[f"valid/{model.selection_loss}"]
-    return min(losses), epoch
+    key = "error" if ground.objective == "error" else model.selection_loss
+    assert key is not None
+    return min(curves(outcome.history)[f"valid/{key}"]), epoch
 
 
 class _Watch:
@@ -117,7 +117,11 @@ class _Watch:
     def __call__(self, epoch: int, model: Model, best_loss: float) -> None:
         if epoch not in self.rungs:
             return
-        if self.ground.objective == "loss":
+        if self.ground.objective != "fid_domain":
+            # Nothing yet in a first stage, or where what classifies is fitted after the training.
+            other = self.ground.objective == "error" and model.selection_loss != "error"
+            if other or not math.isfinite(best_loss):
+                return
             value = best_loss
         elif isinstance(model, Finishes):
             return  # It samples from what is fitted after the training.

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from dgmbench.errors import SettingsError, suggest
+from dgmbench.models.base import ModelSettings
+from dgmbench.models.registry import family_class
 from dgmbench.search.space import Choices, Range, value_at, with_settings
 from dgmbench.settings import PIPELINES, Params, compose, model_settings, read_yaml, validate
 from dgmbench.settings.block import Strict, checked
@@ -21,8 +23,10 @@ class Entry(Strict):
     """What is varied of one model entry, and how long one of its trainings is."""
 
     epochs: PositiveInt | None = Field(None, description="of one training; null: a closed form has none")
-    objective: Literal["loss", "fid_domain"] = Field(
-        "loss", description="on validation images: the entry's own bound in nats, or domain FID of samples"
+    objective: Literal["loss", "error", "fid_domain"] = Field(
+        "loss",
+        description="on validation images: the entry's own bound in nats, a classifier's error in percent, "
+        "or domain FID of samples",
     )
     space: dict[str, Dimension] = Field({}, description="settings by dotted key; empty: none to search")
 
@@ -78,14 +82,23 @@ def check(search: SearchSettings, where: str) -> Params:
     if reported:
         raise SettingsError(f"{where}: seeds {sorted(reported)} are reported by {search.pipeline}")
     for name, entry in search.entries.items():
-        view = model_settings(params, name).view
-        if entry.objective == "fid_domain" and view != "gray":
-            raise SettingsError(
-                f"{where}: 'entries.{name}.objective': fid_domain is of gray images, not {view}"
-            )
+        fault = _fault_of_objective(entry.objective, model_settings(params, name))
+        if fault:
+            raise SettingsError(f"{where}: 'entries.{name}.objective': {fault}")
         for key, dimension in entry.space.items():
             _check_dimension(params, name, key, dimension, where)
     return params
+
+
+def _fault_of_objective(objective: str, settings: ModelSettings) -> str | None:
+    classifies = family_class(settings.family).supervision in ("labelled", "partial")
+    if objective == "fid_domain" and settings.view != "gray":
+        return f"fid_domain is of gray images, not {settings.view}"
+    if classifies and objective == "loss":
+        return f"{settings.family} is a classifier: score it by error"
+    if objective == "error" and not classifies:
+        return f"{settings.family} is no classifier: score it by loss or fid_domain"
+    return None
 
 
 def _check_dimension(params: Params, name: str, key: str, dimension: Range | Choices, where: str) -> None:

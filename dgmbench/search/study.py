@@ -104,7 +104,7 @@ class EntrySearch:
         seed, epochs = self.search.trial_seed, self.entry.epochs
         started = time.process_time()
         try:
-            stops = (report,) if self.entry.objective == "loss" else ()
+            stops = (report,) if self.entry.objective != "fid_domain" else ()
             scored = self._score(trial.params, seed, epochs, *stops)
         except optuna.TrialPruned:
             stopped = Scored(math.inf, "stopped", time.process_time() - started, None)

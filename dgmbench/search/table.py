@@ -17,7 +17,11 @@ from dgmbench.search.rows import Row, chosen_key, key_of, scores_by_settings
 from dgmbench.search.settings import SearchSettings
 from dgmbench.search.study import STEPS
 
-OBJECTIVES = {"loss": "validation bound ↓ (nats)", "fid_domain": "validation FID (domain) ↓"}
+OBJECTIVES = {
+    "loss": "validation bound ↓ (nats)",
+    "error": "validation error ↓ (%)",
+    "fid_domain": "validation FID (domain) ↓",
+}
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,13 @@ def test_a_search_that_does_not_fit_is_refused(change: dict[str, Any], message: 
         ("vae", {"space": {"latent_dmi": [8, 9]}}, r"did you mean 'latent_dim'\?"),
         ("vae", {"space": {"latent_dim": [7, 9]}}, r"space.latent_dim' leaves out \d+, which digits has"),
         ("vae", {"objective": "fid_domain"}, "fid_domain is of gray images, not binary"),
+        ("vae", {"objective": "error"}, "vae is no classifier: score it by loss or fid_domain"),
+        ("m1", {"epochs": 4}, "m1 is a classifier: score it by error"),
     ],
 )
 def test_a_space_that_a_family_refuses_is_named(entry: str, change: dict[str, Any], message: str) -> None:
     entries = committed()["entries"]
-    entries[entry] = entries[entry] | change
+    entries[entry] = entries.get(entry, {}) | change
     with pytest.raises(SettingsError, match=message):
         check(changed(entries=entries), "s.yaml")
 

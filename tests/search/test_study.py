@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 import torch
 
+from dgmbench.data.batch import UNKNOWN
 from dgmbench.data.schema import image_schema
 from dgmbench.evaluation.features.classifier import DomainClassifier
+from dgmbench.models.registry import family_class
 from dgmbench.search.objective import Ground, Scored, candidate, score
 from dgmbench.search.rows import Row
 from dgmbench.search.settings import Entry, SearchSettings
 from dgmbench.search.study import EntrySearch
-from dgmbench.training.examples import Examples, Part
+from dgmbench.training.examples import Examples, Labelled, Part
 
 SHAPE, LEVELS = (1, 4, 4), 17
 VAE = {
@@ -171,3 +173,34 @@ def test_a_failed_training_is_the_worst() -> None:
     ground = Ground.of(lambda seed: images(), image_schema(SHAPE, LEVELS), Entry(epochs=3), 10, None)
     failed = score(ground, candidate(block, 3), 0)
     assert (failed.value, failed.status) == (math.inf, "diverged")
+
+
+@pytest.mark.parametrize(
+    ("block", "rungs"),
+    [
+        ({"family": "mlp"}, [0, 1]),
+        # Its classifier is fitted after the training.
+        ({"family": "m1", "latent_dim": 2}, []),
+        # Its first stage is as long as the first rung.
+        ({"family": "m1_m2", "m1_epochs": 1, "m1_hidden": [8], "m1_latent_dim": 3}, [1]),
+    ],
+)
+def test_a_classifier_is_scored_by_its_error_on_validation_images(
+    block: dict[str, Any], rungs: list[int]
+) -> None:
+    block = {"view": "gray", "hidden": [8], "training": {"epochs": 4, "batch_size": 25}} | block
+    family, label = family_class(block["family"]), torch.arange(150) % 3
+    pixels = images().train.raw.new_zeros((150, *SHAPE)) + label[:, None, None, None].to(torch.uint8) * 8
+    parts = [Part(pixels[rows], label[rows]) for rows in (slice(50), slice(50, 150))]
+    labelled = None
+    if family.supervision == "partial":
+        labelled = Labelled(parts[0].at(slice(9)), 0 if block["family"] == "m1" else 9)
+        parts[0] = Part(parts[0].raw, torch.full_like(parts[0].label, UNKNOWN))
+    given = Examples(parts[0], parts[1], labelled=labelled)
+    entry = Entry(epochs=4, objective="error")
+    ground = Ground.of(lambda seed: given, image_schema(SHAPE, LEVELS, 3), entry, 10, None)
+    scored = score(ground, candidate(block, 4), 0)
+    assert scored.status == "completed" and 0 <= scored.value <= 100
+    # A hundred validation images: the error is a whole number.
+    assert scored.value == pytest.approx(round(scored.value), abs=1e-4)
+    assert list(scored.rungs) == rungs and all(map(math.isfinite, scored.rungs.values()))
