@@ -55,7 +55,7 @@ def draw(table: Table | None, images: int, folder: Path) -> list[Picture]:
 def _lines(table: Table) -> list[tuple[Row, bool]]:
     """Rows with several counts, and whether each is a probe."""
     several = [row for row in table.rows if len(by_labels_of(row)) >= FEWEST]
-    own = [row for row in several if "," not in row.model]
+    own = [row for row in several if not row.is_probe]
     probes = [row for row in several if row.model.endswith(", linear probe")]
     return [(row, False) for row in own] + [(row, True) for row in probes[:PROBES]]
 
