@@ -20,11 +20,6 @@ METRICS = (
         by_labels=True, over_test_images=True, allowed=_OF_FEW_LABELS,
     ),
     Metric(
-        "validation_error", "validation error", "percent", "lower", Topic.CLASSIFICATION,
-        "share of validation images that are put into the wrong class",
-        hidden=True, allowed=_OF_FEW_LABELS,
-    ),
-    Metric(
         "test_cross_entropy", "test cross-entropy", "nats", "lower", Topic.CLASSIFICATION,
         "mean negative log-probability of a test image's class; high where a classifier is sure and wrong",
         over_test_images=True,

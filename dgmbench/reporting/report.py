@@ -18,7 +18,7 @@ from dgmbench.reporting.figures.learning_curves import write_curves
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
 from dgmbench.reporting.page import html
 from dgmbench.reporting.records import RunPoints, load_left_out, load_points, merge_results
-from dgmbench.reporting.run_files import load_manifests, load_runs
+from dgmbench.reporting.run_files import Run, load_manifests, load_runs
 from dgmbench.reporting.sentences import sampled_sentences, write_sentences
 from dgmbench.results import COLUMNS
 
@@ -43,7 +43,7 @@ def write_report(
     points = load_points(results_root, frame)
     compared = comparisons(frame, models, manifests, params.get("orders") or (), points)
     out = Path(out_dir)
-    compared = [*_by_labels(frame, manifests, points), *compared]
+    compared = [*_by_labels(frame, manifests, points, runs), *compared]
     written = write_tables(compared, out / "tables")
     written += _write_findings(findings, out / "tables")
     sentences = sampled_sentences(runs, manifests, data_root)
@@ -61,9 +61,12 @@ def write_report(
 
 
 def _by_labels(
-    frame: pd.DataFrame, manifests: Mapping[str, Mapping[str, Any]], points: RunPoints
+    frame: pd.DataFrame,
+    manifests: Mapping[str, Mapping[str, Any]],
+    points: RunPoints,
+    runs: Sequence[Run],
 ) -> list[Table]:
-    tables = (by_labels(frame, dataset, manifest, points) for dataset, manifest in manifests.items())
+    tables = (by_labels(frame, dataset, manifest, points, runs) for dataset, manifest in manifests.items())
     return [table for table in tables if table is not None]
 
 

@@ -10,7 +10,9 @@ import pandas as pd
 from dgmbench.metrics import declared
 from dgmbench.metrics.metric import FLOOR
 from dgmbench.reporting.comparison.cells import PARTIAL, Cell, Column
+from dgmbench.reporting.comparison.failed import failure_notes
 from dgmbench.reporting.comparison.interval_notes import interval_notes
+from dgmbench.reporting.comparison.reference import HOW_READ
 from dgmbench.reporting.words import KIND_MARKS, KIND_WORDS
 
 if TYPE_CHECKING:
@@ -32,9 +34,7 @@ def footnotes(table: Table, records: pd.DataFrame) -> list[str]:
         if any(cell.kind == kind and declared(cell.metric).likelihood for cell in cells)
     ]
     notes += coverage_notes(table) + annealing_notes(table, records) + distance_notes(table, records)
-    notes += interval_notes(table)
-    if any("diverged" in row.note or "collapsed" in row.note for row in table.rows):
-        notes.append("Seeds that diverged or collapsed are left out of the means, which flatters the model.")
+    notes += interval_notes(table) + failure_notes(table.rows)
     return notes + published_notes(table)
 
 
@@ -42,8 +42,8 @@ def published_notes(table: Table) -> list[str]:
     """Source and protocol of every published figure of a table."""
     notes = []
     for index, reference in enumerate(table.references, start=1):
-        quoted = " (as quoted by a later source)" if reference.flag == "V2" else ""
-        notes.append(f"[{index}] Published: {reference.source}{quoted}. Protocol: {reference.protocol}.")
+        source = reference.source + HOW_READ[reference.flag]
+        notes.append(f"[{index}] Published: {source}. Protocol: {reference.protocol}.")
     return notes
 
 

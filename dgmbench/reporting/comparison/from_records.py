@@ -19,13 +19,13 @@ from dgmbench.metrics.catalogue import place
 from dgmbench.metrics.likelihood import EXACT, with_most_draws
 from dgmbench.reporting.comparison.cells import Cell, Column, SeedPoints, headline_metric, summarised
 from dgmbench.reporting.comparison.copy_notes import copy_notes
+from dgmbench.reporting.comparison.failed import finished
 from dgmbench.reporting.comparison.footnotes import classifier_notes, footnotes
 from dgmbench.reporting.comparison.paired import mark_best, name_bounds
 from dgmbench.reporting.comparison.published import fits, references
 from dgmbench.reporting.comparison.table import Row, Table
 from dgmbench.reporting.records import (
     CLASSIFIER,
-    FAILURES,
     RunPoints,
     headline_records,
     is_compared,
@@ -134,15 +134,9 @@ def _columns(part: pd.DataFrame) -> list[Column]:
 def _row(
     records: pd.DataFrame, model: str, columns: Sequence[Column], test_images: int, points: SeedPoints
 ) -> Row:
-    seeds = set(records["seed"])
-    failed = {
-        kind: set(records.loc[(records["metric"] == kind) & (records["value"] > 0), "seed"])
-        for kind in FAILURES
-    }
-    note = ", ".join(f"{len(which)} of {len(seeds)} seeds {kind}" for kind, which in failed.items() if which)
-    finished = records[~records["seed"].isin(set().union(*failed.values()))]
+    kept, note = finished(records)
     found: dict[tuple[str, str], Cell] = {}
-    for (metric, unit), own in finished.groupby(["metric", "unit"], sort=False):
+    for (metric, unit), own in kept.groupby(["metric", "unit"], sort=False):
         cell = summarised(own, points)
         cell.partial = declared(cell.metric).likelihood and (cell.images or 0) < test_images
         found[str(metric), str(unit)] = cell
@@ -151,7 +145,7 @@ def _row(
         if declared(metric).tightness is not None:
             row.bounds.setdefault(unit, []).append(cell)
     for column in columns:
-        headline = headline_metric(finished[finished["unit"] == column.unit]) if column.tightest else None
+        headline = headline_metric(kept[kept["unit"] == column.unit]) if column.tightest else None
         chosen = found.get((headline or column.metric, column.unit))
         if chosen is not None:
             # The headline is a cell of its own: it may be the best where the same bound's column has none.

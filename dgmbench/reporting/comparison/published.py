@@ -1,6 +1,7 @@
 """Figures from the literature, with the protocol that each was obtained under.
 
-Only what was read in the paper or its code (`V`) or in a later paper or official README quoting it (`V2`).
+Only what was read in the paper or its code (`V`) or in a later paper or official README quoting it (`V2`);
+a figure that has not been checked against its source yet (`M`) says so.
 Likelihoods are stored as log-likelihoods (higher is better), so the sign is that of our own columns;
 bits/dim keep theirs. A reference is context for a row, not a target: budgets differ by orders of magnitude.
 """
@@ -8,31 +9,14 @@ bits/dim keep theirs. A reference is context for a row, not a target: budgets di
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from dgmbench.metrics import UNITS, declared
 from dgmbench.metrics.likelihood import EXACT
 from dgmbench.reporting.comparison.cells import Column, number
+from dgmbench.reporting.comparison.published_errors import ERRORS
+from dgmbench.reporting.comparison.reference import Reference
 from dgmbench.reporting.words import kind_mark
-
-
-@dataclass(frozen=True)
-class Reference:
-    """One published number for a (data set, view, model entry)."""
-
-    dataset: str
-    view: str
-    model: str
-    metric: str
-    value: float
-    uncertainty: float | None
-    unit: str
-    kind: str
-    protocol: str
-    source: str
-    flag: Literal["V", "V2"]
-
 
 _IWAE = "Burda et al. 2016, Table 1"
 _IWAE_STATIC = "Burda et al. 2016, Table 3"
@@ -107,18 +91,6 @@ def _iwae_cells(dataset: str, binarisation: str, source: str, cells: str) -> tup
     return tuple(found)
 
 
-_KINGMA = "Kingma et al. 2014, Table 1"
-_SALIMANS = "Salimans et al. 2016, Table 1"
-
-
-def _error(entry: str, labels: int, value: float, spread: float | None, source: str,
-           flag: Literal["V", "V2"], protocol: str = "") -> Reference:  # fmt: skip
-    """A semi-supervised test error on permutation-invariant MNIST, in percent."""
-    chosen = protocol or "the other training images without labels; epochs by the test error"
-    return Reference("mnist", "gray", entry, f"ssl_error_{labels}", value, spread, "percent", "exact", chosen,
-                     source, flag)  # fmt: skip
-
-
 # Entries of the same network and k under the names that the pipelines give them.
 _DYNAMIC_CELLS = """
     vae,iwae_k1,iwae_1_k1=1/1=86.76 vae_k5,vae_1_k5=1/5=86.47 iwae,iwae_1_k5=1/5=85.54
@@ -166,17 +138,7 @@ REFERENCES: tuple[Reference, ...] = (
     _nll("mnist_static", "nade", 88.33, "exact", "static binarisation",
          "variational Bi-LSTMs, Shabanian et al. 2017, Table 2", "V2"),
     *_iwae_cells("omniglot", _DYNAMIC, _IWAE, "vae,iwae_k1=1/1=108.11 vae_k5=1/5=107.62 iwae=1/5=106.12"),
-    *(_error("nearest_neighbour", n, v, None, _KINGMA, "V2", "labelled images alone")
-      for n, v in ((100, 25.81), (1000, 10.7))),
-    *(_error("convnet", n, v, None, _KINGMA, "V2", "labelled images alone, their CNN")
-      for n, v in ((100, 22.98), (1000, 6.45))),
-    *(_error("m1", n, v, None, _KINGMA, "V2", "M1 + TSVM (ours: logistic regression)")
-      for n, v in ((100, 11.82), (1000, 4.24))),
-    *(_error("m2", n, v, s, _KINGMA, "V2") for n, v, s in ((100, 11.97, 1.71), (1000, 3.60, 0.56))),
-    *(_error("m1_m2", n, v, s, _KINGMA, "V2") for n, v, s in ((100, 3.33, 0.14), (1000, 2.40, 0.02))),
-    *(_error("ssgan", n, v, s, _SALIMANS, "V") for n, v, s in ((20, 16.77, 4.52), (100, 0.93, 0.065))),
-    _error("vat", 100, 1.36, None, "Miyato et al. 2018, as quoted by Dai et al. 2017", "V2"),
-    _error("ladder", 100, 1.06, 0.37, "Rasmus et al. 2015, the full ladder (ours: its Gamma model)", "V2"),
+    *ERRORS,
     Reference("mnist", "gray", "gan", "log_likelihood_parzen", 225.0, 2.0, "nats", "heuristic", _PARZEN,
               "Goodfellow et al. 2014, Table 1", "V"),
     Reference("tfd", "gray", "gan", "log_likelihood_parzen", 2057.0, 26.0, "nats", "heuristic", _PARZEN,

@@ -11,7 +11,8 @@ from pathlib import Path
 from dgmbench.files import write_text
 from dgmbench.metrics import Topic, declared
 from dgmbench.reporting.comparison.cells import Cell, Column
-from dgmbench.reporting.comparison.published import Reference, reference_text
+from dgmbench.reporting.comparison.published import reference_text
+from dgmbench.reporting.comparison.reference import Reference
 from dgmbench.reporting.words import of_examples
 
 
@@ -19,7 +20,8 @@ from dgmbench.reporting.words import of_examples
 class Row:
     """A model with its cells by column key, and a note on it (failed seeds).
 
-    bounds: all its likelihoods by unit (Parzen's is none), those that have no column included.
+    bounds: all its likelihoods by unit (Parzen's is none), those that have no column included. is_probe: its
+    errors are those of a probe of the model's features.
     """
 
     model: str
@@ -27,6 +29,7 @@ class Row:
     note: str = ""
     published: list[Reference] = field(default_factory=list)
     bounds: dict[str, list[Cell]] = field(default_factory=dict)
+    is_probe: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ _SPLIT_COLOURS = {"train": BLUE, "valid": ORANGE}
 
 
 def curve_names(history: pd.DataFrame) -> list[str]:
-    """Which curves of a run are worth a panel: a classifier's error; else the loss, and any other network's
-    loss (a discriminator's).
+    """Which curves of a run are worth a panel: a classifier's error, unless it was fitted in one step; else
+    the loss, and any other network's loss (a discriminator's).
     """
     names = list(dict.fromkeys(history["name"]))
-    if ERROR in names:
+    if _moves(history[history["name"] == ERROR]):
         return [ERROR]
     losses = [name for name in names if name == "loss" or name.endswith("_loss")]
     return losses or [name for name in names if name == "elbo"] or names[:1]

@@ -7,21 +7,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from label_errors import FAILED, as_cross_entropies, records, table_of
 
 from dgmbench.reporting.comparison.by_labels import by_labels, by_labels_of, read_by
+from dgmbench.reporting.comparison.from_records import comparison
+from dgmbench.reporting.comparison.table import Table
 from dgmbench.reporting.figures import error_by_labels
-from dgmbench.results import Record
 
 
-def records(errors: dict[tuple[str, str], list[float]], dataset: str = "mnist") -> pd.DataFrame:
-    """Errors by (model, metric), one for each seed."""
-    found: list[dict[str, Any]] = []
-    for (model, metric), values in errors.items():
-        for seed, value in enumerate(values):
-            one = Record(dataset, "gray", model, seed, metric, value, 0.1, 100, "percent", "exact", "test",
-                         0.0, "cpu")  # fmt: skip
-            found.append(vars(one))
-    return pd.DataFrame(found)
+def means(table: Table) -> dict[str, dict[str, float]]:
+    return {row.model: {n: cell.mean for n, cell in by_labels_of(row).items()} for row in table.rows}
 
 
 ERRORS = {
@@ -76,8 +71,80 @@ def test_published_errors_stand_in_the_row_with_how_they_were_chosen() -> None:
     assert "3.33 ± 0.14 % [1]" in own["m1_m2"] and "22.98 %" in own["convnet"]
     assert own["vae, linear probe"] == ""
     text = table.to_markdown()
-    assert "[1] Published: Kingma et al. 2014" in text and "epochs by the test error" in text
-    assert "reports the test error of its epochs" in text
+    assert "[1] Published: Kingma et al. 2014" in text
+
+
+def test_a_probed_model_keeps_the_count_in_its_name() -> None:
+    table = table_of({("vae", "probe_error_20"): [20.0, 21.0], ("vae_20", "probe_error_20"): [5.0, 6.0]})
+    assert means(table) == {"vae_20, linear probe": {"20": 5.5}, "vae, linear probe": {"20": 20.5}}
+
+
+def test_two_entries_of_one_method_and_count_have_rows_of_their_own() -> None:
+    errors = {
+        ("m2", "ssl_error_100"): [3.0, 3.0],
+        ("m2_100", "ssl_error_100"): [51.0, 51.0],
+        ("m2_20", "ssl_error_20"): [9.0, 9.0],
+    }
+    apart = {"m2": {"20": 9.0, "100": 3.0}, "m2_100": {"100": 51.0}}
+    assert means(table_of(errors)) == apart
+    assert means(table_of(dict(reversed(errors.items())))) == apart
+    alone = {key: values for key, values in errors.items() if key[0] != "m2"}
+    assert means(table_of(alone)) == {"m2": {"20": 9.0, "100": 51.0}}
+
+
+def test_an_entry_does_not_stand_in_for_one_that_failed() -> None:
+    errors = {("m2", "ssl_error_100"): [FAILED], ("m2_100", "ssl_error_100"): [51.0]}
+    table = table_of(errors, m2={"labels": 100}, m2_100={"labels": 100})
+    assert means(table) == {"m2_100": {"100": 51.0}, "m2": {}}
+    assert [row.note for row in table.rows] == ["", "1 of 1 seeds diverged"]
+
+
+def test_failed_seeds_are_counted_as_in_other_tables() -> None:
+    errors = {
+        ("ssgan", "ssl_error_100"): [1.0, 1.1, FAILED],
+        ("convnet", "ssl_error_100"): [14.0, 14.2, 13.8],
+        ("gan", "probe_error_100"): [FAILED, 30.0, 30.5],
+    }
+    table = table_of(errors)
+    notes = {row.model: row.note for row in table.rows}
+    assert notes == {
+        "ssgan": "1 of 3 seeds diverged",
+        "convnet": "",
+        "gan, linear probe": "1 of 3 seeds diverged",
+    }
+    assert "| ssgan (1 of 3 seeds diverged) |" in table.to_markdown()
+    assert any("diverged or collapsed are left out" in note for note in table.footnotes)
+    other = {row.model: row.note for row in comparison(as_cross_entropies(errors), "mnist", "gray").rows}
+    assert other == {"ssgan": notes["ssgan"], "convnet": "", "gan": notes["ssgan"]}
+
+
+def test_a_best_is_marked_where_the_other_tables_mark_one() -> None:
+    for seeds in ([1.0, 1.1, FAILED], [1.0, FAILED, FAILED], [1.0, 1.1, 0.9]):
+        errors = {("ssgan", "ssl_error_100"): seeds, ("convnet", "ssl_error_100"): [14.0, 14.2, 13.8]}
+        own = {row.model: any(cell.best for cell in row.cells.values()) for row in table_of(errors).rows}
+        other = comparison(as_cross_entropies(errors), "mnist", "gray")
+        assert own == {row.model: any(cell.best for cell in row.cells.values()) for row in other.rows}
+        assert own["ssgan"] == (sum(value == value for value in seeds) > 1)
+
+
+def test_a_row_of_several_entries_says_with_how_many_labels_seeds_failed() -> None:
+    errors = {
+        ("ssgan", "ssl_error_100"): [1.0, 1.1, 1.2],
+        ("ssgan_20", "ssl_error_20"): [9.0, FAILED, FAILED],
+        ("ssgan_all", "ssl_error_all"): [FAILED, FAILED, FAILED],
+    }
+    settings: dict[str, dict[str, Any]] = {
+        "ssgan": {"labels": 100}, "ssgan_20": {"labels": 20}, "ssgan_all": {"labels": None},
+    }  # fmt: skip
+    (row,) = table_of(errors, **settings).rows
+    assert row.note == "20 labels: 2 of 3 seeds diverged; all labels: 3 of 3 seeds diverged"
+    assert list(by_labels_of(row)) == ["20", "100"]
+
+
+def test_the_same_cell_twice_is_refused() -> None:
+    twice = pd.concat([frame(), frame()])
+    with pytest.raises(ValueError, match="occurs twice"):
+        by_labels(twice, "mnist")
 
 
 def test_a_data_set_without_errors_has_no_table() -> None:
@@ -92,7 +159,7 @@ def test_a_data_set_without_errors_has_no_table() -> None:
         ("ssl_error_100", ("ssl_error", "100")),
         ("ssl_error_all", ("ssl_error", "all")),
         ("knn_error_20", ("knn_error", "20")),
-        ("validation_error", None),
+        ("test_error", None),
         ("fid_domain", None),
     ],
 )

@@ -17,6 +17,7 @@ from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.from_records import comparison, comparisons
 from dgmbench.reporting.comparison.paired import mark_best
 from dgmbench.reporting.comparison.published import REFERENCES
+from dgmbench.reporting.comparison.reference import HOW_READ
 from dgmbench.reporting.comparison.table import COMBINED, LEGEND, WIDEST, Row
 from dgmbench.reporting.records import merge_results
 from dgmbench.results import Record, write_records
@@ -262,7 +263,10 @@ def test_a_topic_with_many_columns_is_several_tables_and_published_figures_stand
 
 
 def test_published_flags_and_signs() -> None:
-    assert {r.flag for r in REFERENCES} == {"V", "V2"}
+    assert {r.flag for r in REFERENCES} == {"V", "V2", "M"} == set(HOW_READ)
+    # Few figures are unchecked, and say so.
+    assert {r.model for r in REFERENCES if r.flag == "M"} == {"nearest_neighbour", "convnet", "m2", "ladder"}
+    assert "not yet checked" in HOW_READ["M"]
     assert all(r.value < 0 for r in REFERENCES if (r.view, r.unit) == ("binary", "nats"))
     assert all(r.protocol and r.source for r in REFERENCES)
 

@@ -141,6 +141,16 @@ def test_losses_are_chosen_over_their_parts(invented: tuple[Path, dict[str, Any]
     assert curve_names(vae.history()) == ["loss"]
 
 
+def test_an_error_of_one_step_is_no_curve(tmp_path: Path) -> None:
+    """A VAE's loss is shown whose classifier was fitted once; a classifier's error goes before its loss."""
+    lines = ["step,epoch,split,name,value", *(f"{step},1,train,loss,{9 - step}" for step in range(5))]
+    fitted = pd.read_csv(io.StringIO("\n".join([*lines, "4,1,valid,error,12.5"])))
+    assert curve_names(fitted) == ["loss"]
+    trained = pd.read_csv(io.StringIO("\n".join([*lines, "2,1,valid,error,12.5", "4,1,valid,error,9.5"])))
+    assert curve_names(trained) == ["error"]
+    assert curve_names(fitted[fitted["name"] == "error"]) == ["error"]
+
+
 def test_a_closed_form_fit_has_no_panel(invented: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     shutil.copytree(invented[0] / "runs", tmp_path / "runs")
     path = tmp_path / "runs" / "digits" / "ppca" / "history-0.csv"
