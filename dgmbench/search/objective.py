@@ -16,7 +16,8 @@ from dgmbench.data.schema import Schema
 from dgmbench.evaluation.features.classifier import DomainClassifier
 from dgmbench.evaluation.quality.frechet import fid
 from dgmbench.models.base import Model, ModelSettings
-from dgmbench.models.capabilities import CanSample, ClosedForm, Finishes
+from dgmbench.models.capabilities import CanSample
+from dgmbench.models.hooks import ClosedForm, Finishes
 from dgmbench.models.registry import family_class
 from dgmbench.search.settings import Entry
 from dgmbench.training.closed_form import train

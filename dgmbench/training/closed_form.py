@@ -8,7 +8,7 @@ import time
 import torch
 
 from dgmbench.models.base import Model
-from dgmbench.models.capabilities import ClosedForm
+from dgmbench.models.hooks import ClosedForm
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.examples import Examples
 from dgmbench.training.outcome import How, Outcome, Row

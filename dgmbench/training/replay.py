@@ -20,14 +20,8 @@ from torch import Tensor
 from dgmbench.data.schema import Schema
 from dgmbench.errors import DgmbenchError
 from dgmbench.models.base import Model, ModelSettings
-from dgmbench.models.capabilities import (
-    CanEncode,
-    CanSample,
-    ClosedForm,
-    EncodesOnce,
-    HasLogProb,
-    HasLogWeights,
-)
+from dgmbench.models.capabilities import CanEncode, CanSample, HasLogProb, HasLogWeights
+from dgmbench.models.hooks import ClosedForm, EncodesOnce
 from dgmbench.settings import SamplingSettings
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dgmbench.data.batch import Batch
 from dgmbench.data.view import View
 from dgmbench.models.base import Model
-from dgmbench.models.capabilities import EncodesOnce
+from dgmbench.models.hooks import EncodesOnce
 from dgmbench.training.examples import Examples, Labelled, Part
 from dgmbench.training.seeding import generator_for
 

@@ -16,26 +16,21 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dgmbench.models.base import Model
-from dgmbench.models.capabilities import (
-    EncodesOnce,
-    Finishes,
-    NoticesCollapse,
-    StartsFromExamples,
-    UsesTrainingMean,
-    UsesTrainingSizes,
-)
+from dgmbench.models.hooks import EncodesOnce, Finishes, NoticesCollapse
 from dgmbench.settings.budget import TrainingBudget
 from dgmbench.training.checkpoints import latest_checkpoint, save_checkpoint
 from dgmbench.training.devices import autocast, synchronize
 from dgmbench.training.examples import Examples
 from dgmbench.training.interrupt import Interrupt, interrupt_between_steps
-from dgmbench.training.labelled_cycle import LabelledCycle
+from dgmbench.training.optimisers import optimiser_of, set_rate
 from dgmbench.training.outcome import How, Outcome, curves
 from dgmbench.training.progress import Progress
 from dgmbench.training.progress_bar import bar
 from dgmbench.training.schedules import rate_factor
 from dgmbench.training.seeding import generator_for
 from dgmbench.training.stages import encoded, stage_at
+from dgmbench.training.starting import labelled_cycle, start
+from dgmbench.training.validation import validation_means
 
 
 class Trainer:
@@ -44,44 +39,21 @@ class Trainer:
     def __init__(self, model: Model, examples: Examples, budget: TrainingBudget, seed: int, how: How) -> None:
         self.model = model.to(how.device)
         self.examples, self.budget, self.seed, self.how = examples, budget, seed, how
-        if isinstance(model, UsesTrainingMean):
-            # Before a checkpoint is loaded, which brings its own.
-            model.use_training_mean(model.image_view.mean(examples.train.raw))
-        if isinstance(model, StartsFromExamples):
-            self._start_from_examples(model)
-        if isinstance(model, UsesTrainingSizes):
-            model.use_training_sizes(len(examples.train), examples.labels)
-        labelled = examples.labelled
-        self.cycle = None
-        if labelled is not None and labelled.batch:
-            self.cycle = LabelledCycle(len(labelled.part), labelled.batch, seed)
+        start(model, examples, seed, how.device)
+        self.cycle = labelled_cycle(examples, seed)
         # The examples, or what a later stage takes for them.
         self.seen = examples
         self.stage = stage_at(model, 0, budget.epochs)
         self.batches = math.ceil(len(examples.train) / budget.batch_size)
         self.total_steps = budget.epochs * self.batches
-        self.optimisers = {phase: self._optimiser(phase) for phase in model.phases}
+        self.optimisers = {
+            phase: optimiser_of(model.phase_parameters(phase), budget, how.device) for phase in model.phases
+        }
         self.module = how.ranks.wrap(self.model)
         self.progress = Progress(seed, how.device, how.ranks.stream())
         self.valid = examples.validation(model.view)
         self.saved_at = self.started = time.monotonic()
         self.interrupt = Interrupt()
-
-    def _start_from_examples(self, model: StartsFromExamples) -> None:
-        """By noise of its own, so that a resumed training, which starts anew here, loses no draw."""
-        noise, train = generator_for("start", self.seed, device=self.how.device), self.examples.train
-        rows = torch.randperm(len(train), generator=noise, device=self.how.device)[: model.start_examples]
-        model.start_from(train.batch(self.model.view, noise, rows), noise)
-
-    def _optimiser(self, phase: str) -> torch.optim.Optimizer:
-        parameters, budget = list(self.model.phase_parameters(phase)), self.budget
-        if budget.optimiser == "rmsprop":
-            decay, rate = budget.betas[1], budget.learning_rate
-            return torch.optim.RMSprop(parameters, rate, alpha=decay, eps=budget.epsilon)
-        fused = self.how.device.type in ("cpu", "cuda")
-        return torch.optim.Adam(
-            parameters, budget.learning_rate, betas=budget.betas, eps=budget.epsilon, fused=fused
-        )
 
     def run(self) -> Outcome:
         """Train to the end of the budget or until it fails, and keep the selected parameters.
@@ -201,9 +173,7 @@ class Trainer:
         run, batches = self.progress, self.batches
         done, steps = run.step - self.stage.first * batches, self.stage.epochs * batches
         rate = self.budget.learning_rate * factor
-        rate *= rate_factor(self.budget.schedule, done, steps, run.epoch)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(optimiser, rate * rate_factor(self.budget.schedule, done, steps, run.epoch))
 
     def _end_epoch(self, means: dict[str, float], shown: tqdm[Any]) -> None:
         run = self.progress
@@ -234,16 +204,10 @@ class Trainer:
             f"{self.how.label}: stopped at step {self.progress.step} of {self.total_steps}"
         )
 
-    @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Losses of the validation examples, means over them, with the same noise at every look."""
-        self.model.eval()
         noise = generator_for("validate", self.examples.data_seed, device=self.how.device)
-        totals: dict[str, float] = {}
-        for batch in self.valid.split(max(self.budget.batch_size, 250)):
-            for name, value in self.model.validation_losses(batch, noise).items():
-                totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
-        return {name: total / len(self.valid) for name, total in totals.items()}
+        return validation_means(self.model, self.valid, noise, self.budget.batch_size)
 
     def _select(self, held_out: dict[str, float]) -> None:
         key = self.model.selection_loss

@@ -10,9 +10,8 @@ import pytest
 from dgmbench.data.prepare import prepare
 from dgmbench.evaluation.suite import evaluate_entry
 from dgmbench.files import read_json
-from dgmbench.reporting.comparison.from_records import FAILURES
 from dgmbench.reporting.page.warnings import warnings
-from dgmbench.reporting.records import merge_results
+from dgmbench.reporting.records import FAILURES, merge_results
 from dgmbench.reporting.run_files import first_finished, load_manifests, load_runs
 from dgmbench.settings import Params
 from dgmbench.training import runs

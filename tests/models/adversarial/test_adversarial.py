@@ -16,7 +16,8 @@ from dgmbench.errors import SettingsError
 from dgmbench.models.adversarial.game import STRIP_FRAMES, STRIP_IMAGES
 from dgmbench.models.adversarial.gan import GAN
 from dgmbench.models.adversarial.objectives import OBJECTIVES
-from dgmbench.models.capabilities import CanDecode, CanEncode, CanSample, UsesTrainingMean
+from dgmbench.models.capabilities import CanDecode, CanEncode, CanSample
+from dgmbench.models.hooks import UsesTrainingMean
 from dgmbench.models.parts.average import ParameterAverage
 from dgmbench.models.parts.maxout import Maxout
 from dgmbench.training.outcome import How

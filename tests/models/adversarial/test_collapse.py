@@ -9,7 +9,7 @@ import torch
 from games import make, run
 from torch import nn
 
-from dgmbench.models.capabilities import NoticesCollapse
+from dgmbench.models.hooks import NoticesCollapse
 
 
 def curves(ratio: float, signal: float, looks: int) -> dict[str, list[float]]:

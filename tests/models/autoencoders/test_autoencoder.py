@@ -21,10 +21,10 @@ from dgmbench.models.capabilities import (
     CanEncode,
     CanReconstruct,
     CanSample,
-    Finishes,
     HasObservationModel,
     SamplesInWays,
 )
+from dgmbench.models.hooks import Finishes
 from dgmbench.models.parts.densities import standard_normal_log_prob
 from dgmbench.models.registry import family_class
 

@@ -24,10 +24,10 @@ from dgmbench.models.capabilities import (
     CanEncode,
     CanPredict,
     CanSample,
-    ClosedForm,
     HasLogProb,
     HasLogWeights,
 )
+from dgmbench.models.hooks import ClosedForm
 
 COVARIANCES = ["full", "tied", "diag", "spherical"]
 

@@ -10,7 +10,8 @@ from dgmbench.data.batch import Batch
 from dgmbench.data.pixels import bits_per_dim
 from dgmbench.data.schema import image_schema
 from dgmbench.models.baselines.uniform import Uniform, UniformSettings
-from dgmbench.models.capabilities import ClosedForm, HasLogProb
+from dgmbench.models.capabilities import HasLogProb
+from dgmbench.models.hooks import ClosedForm
 
 
 def make(view: str, shape: tuple[int, int, int], levels: int) -> Uniform:

@@ -15,7 +15,8 @@ from torch import Tensor
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.capabilities import CanEncode, CanPredict, EncodesOnce, SamplesGivenCondition
+from dgmbench.models.capabilities import CanEncode, CanPredict, SamplesGivenCondition
+from dgmbench.models.hooks import EncodesOnce
 from dgmbench.models.semisupervised.logistic_fit import fit_logistic
 from dgmbench.models.semisupervised.m1 import M1
 from dgmbench.models.semisupervised.m1_m2 import M1M2, gaussian_features

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.schema import image_schema
-from dgmbench.models.capabilities import UsesTrainingSizes
+from dgmbench.models.hooks import UsesTrainingSizes
 from dgmbench.models.semisupervised.pseudo_label import PseudoLabel, PseudoLabelSettings
 from dgmbench.training.closed_form import train
 from dgmbench.training.examples import Examples, Labelled, Part

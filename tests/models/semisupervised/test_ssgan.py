@@ -13,7 +13,8 @@ from partial import CLASSES, LEVELS, SHAPE, generator, learn, partial_batch, qua
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.capabilities import CanEncode, CanPredict, CanSample, StartsFromExamples
+from dgmbench.models.capabilities import CanEncode, CanPredict, CanSample
+from dgmbench.models.hooks import StartsFromExamples
 from dgmbench.models.semisupervised.k_logits import feature_matching, labelled_loss, unlabelled_loss
 from dgmbench.models.semisupervised.ssgan import SSGAN, SSGANSettings
 from dgmbench.training.closed_form import train

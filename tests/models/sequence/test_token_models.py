@@ -13,7 +13,8 @@ from torch import Tensor
 from dgmbench.data.batch import Batch
 from dgmbench.data.schema import Schema, TokenTarget, image_schema
 from dgmbench.errors import SettingsError
-from dgmbench.models.capabilities import CanComplete, CanEncode, CanSample, ClosedForm, HasLogProb
+from dgmbench.models.capabilities import CanComplete, CanEncode, CanSample, HasLogProb
+from dgmbench.models.hooks import ClosedForm
 from dgmbench.models.registry import family_class
 from dgmbench.models.sequence.token_model import TokenModel
 from dgmbench.settings.block import checked
