@@ -1,9 +1,9 @@
-"""Images of four classes and batches of which a part is labelled, for tests of semi-supervised models."""
+"""Images of four classes, batches of which a part is labelled, and how a step is held to one by hand."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.models.base import Model
@@ -52,3 +52,40 @@ def learn(model: Model, steps: int, rate: float) -> float:
     with torch.no_grad():
         found = model.validation_losses(model.view.batch(held, noise, truth), noise)
     return float(found["error"])
+
+
+def intensities(x: Tensor) -> Tensor:
+    """Flat images in [0, 1] of levels."""
+    return x.flatten(1).float() / (LEVELS - 1)
+
+
+def binary(x: Tensor, noise: torch.Generator) -> Tensor:
+    """Flat images whose pixels are 1 with the probability of their intensity."""
+    return (torch.rand(x.shape, generator=noise).flatten(1) < intensities(x)).float()
+
+
+def randn(noise: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=noise)
+
+
+def change(module: nn.Module) -> None:
+    """Move every parameter, so that none has a value that hides its place in a formula, as 0 and 1 do."""
+    noise = generator(11)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=noise))
+
+
+def assert_same_step(module: nn.Module, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """The same losses by the same names, and the same gradient of the loss by every parameter."""
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    one, two = (
+        torch.autograd.grad(each["loss"], parameters, allow_unused=True) for each in (found, expected)
+    )
+    for name, gradient, other in zip(names, one, two, strict=True):
+        assert (gradient is None) == (other is None), name
+        if gradient is not None:
+            torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-5, msg=name)
