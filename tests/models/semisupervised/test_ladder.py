@@ -125,7 +125,8 @@ def by_hand(model: Ladder, x: Tensor, deviation: float, noise: torch.Generator |
     def disturbed(values: Tensor) -> Tensor:
         return values if noise is None else values + deviation * randn(noise, *values.shape)
 
-    h, net = disturbed(x), model.encoder
+    net: Any = model.encoder
+    h = disturbed(x)
     for linear, norm, bias in zip(net.linear, net.norms, net.biases, strict=True):
         below, a = h, h @ linear.weight.T
         mean, variance = norm.running_mean, norm.running_var
