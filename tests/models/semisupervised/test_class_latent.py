@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from m2_by_hand import elbo, gaussian, sum_over_classes
+from bounds_by_hand import elbo, gaussian, sum_over_classes
 from torch import Tensor
 
 from dgmbench.models.semisupervised.class_latent import ClassLatent, Half, Noise, objective

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import m2_by_hand
+import bounds_by_hand
 import pytest
 import torch
-from m2_by_hand import Example, Weights, bernoulli
+from bounds_by_hand import Example, Weights, bernoulli
 from partial import CLASSES, LEVELS, assert_same_step, binary, change, generator, intensities, randn
 from torch import Tensor
 
@@ -41,7 +41,7 @@ def step_by_hand(model: M2, batch: Batch, weights: Weights) -> dict[str, Tensor]
         [Example(gray[i], pixels[i], bernoulli(pixels[i])) for i in rows] for rows in (range(4), range(4, 7))
     )
     draws = randn(noise, CLASSES, 4, LATENT), randn(noise, 3, LATENT)
-    return m2_by_hand.losses(model.m2, pool, known, [2, 0, 1], draws, weights)
+    return bounds_by_hand.losses(model.m2, pool, known, [2, 0, 1], draws, weights)
 
 
 def test_a_step_is_that_of_the_paper() -> None:
@@ -55,7 +55,7 @@ def test_a_step_is_that_of_the_paper() -> None:
 def test_held_out_images_are_classified_gray() -> None:
     model, known = m2(), few_labels().labelled()
     assert known.label is not None
-    p = m2_by_hand.two_layers(model.m2.classifier, intensities(known.x)).softmax(1)
+    p = bounds_by_hand.two_layers(model.m2.classifier, intensities(known.x)).softmax(1)
     torch.testing.assert_close(model.predict(known.x), p)
     found = model.validation_losses(known, generator())
     torch.testing.assert_close(found["loss"], -p[range(3), known.label].log().mean())
@@ -87,7 +87,7 @@ def test_samples_are_mean_images_of_the_class_asked_for() -> None:
     model, y = m2(), torch.tensor([0, 3, 2])
     change(model)
     z = randn(generator(), 3, LATENT)
-    logits = torch.stack([m2_by_hand.of_class(model.m2.decoder, z[i], int(y[i])) for i in range(3)])
+    logits = torch.stack([bounds_by_hand.of_class(model.m2.decoder, z[i], int(y[i])) for i in range(3)])
     drawn = model.sample_given(y, generator())
     assert torch.equal(drawn, (16 * logits.sigmoid()).round().long().reshape(3, *SHAPE))
     assert model.sample(4, generator()).shape == (4, *SHAPE)

@@ -15,6 +15,7 @@ from partial import (
     SHAPE,
     assert_same_step,
     change,
+    examples,
     generator,
     intensities,
     learn,
@@ -30,7 +31,6 @@ from dgmbench.errors import SettingsError
 from dgmbench.models.capabilities import CanEncode, CanPredict, CanSample, StartsFromExamples
 from dgmbench.models.semisupervised.ssgan import SSGAN, SSGANSettings
 from dgmbench.training.closed_form import train
-from dgmbench.training.examples import Examples, Labelled, Part
 from dgmbench.training.outcome import How, Outcome
 
 
@@ -200,14 +200,10 @@ def test_labels_are_needed() -> None:
 
 
 def trained(checkpoint: Path | None = None) -> tuple[SSGAN, Outcome]:
-    raw, label = quadrants(40, 1)
-    held, truth = quadrants(40, 2)
-    pool = Part(raw, torch.full_like(label, UNKNOWN))
-    examples = Examples(pool, Part(held, truth), labelled=Labelled(Part(raw[:8], label[:8]), 4))
     training = {"epochs": 3, "batch_size": 16}
     model, budget = make(average=0.9), settings(training=training).training
     how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=0.0, fingerprint="f", quiet=True)
-    return model, train(model, examples, budget, 0, how)
+    return model, train(model, examples(40, 4), budget, 0, how)
 
 
 def test_a_resumed_training_gives_the_same_bits(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""M2's bounds and its objective example by example and class by class, by torch's own distributions."""
+"""M1's bound, and M2's example by example and class by class, by torch's own distributions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from partial import binary, randn
 from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from dgmbench.models.semisupervised.class_latent import ClassLatent
+from dgmbench.models.semisupervised.feature_vae import FeatureVAE
 
 # log p(x|y, z) in nats of one example, of the decoder's outputs.
 LogDensity = Callable[[Tensor], Tensor]
+STANDARD = Normal(0.0, 1.0)
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Weights:
 
 
 def bernoulli(pixels: Tensor) -> LogDensity:
-    return lambda logits: torch.distributions.Bernoulli(logits=logits).log_prob(pixels).sum()
+    return lambda logits: Bernoulli(logits=logits).log_prob(pixels).sum()
 
 
 def gaussian(x: Tensor, used: list[bool] | None = None) -> LogDensity:
@@ -45,7 +49,7 @@ def gaussian(x: Tensor, used: list[bool] | None = None) -> LogDensity:
 
     def log_x(outputs: Tensor) -> Tensor:
         mean, log_variance = outputs.chunk(2)
-        return torch.distributions.Normal(mean, (0.5 * log_variance).exp()).log_prob(x)[rows].sum()
+        return Normal(mean, (0.5 * log_variance).exp()).log_prob(x)[rows].sum()
 
     return log_x
 
@@ -65,10 +69,9 @@ def two_layers(net: nn.Sequential, v: Tensor) -> Tensor:
 def elbo(net: ClassLatent, x: Tensor, log_x: LogDensity, y: int, noise: Tensor) -> Tensor:
     """The ELBO of log p(x, y) of one example."""
     mean, log_variance = of_class(net.posterior, x, y).chunk(2)
-    q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
-    prior = torch.distributions.Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    q = Normal(mean, (0.5 * log_variance).exp())
     z = mean + q.scale * noise
-    kl = torch.distributions.kl_divergence(q, prior).sum()
+    kl = kl_divergence(q, STANDARD).sum()
     return log_x(of_class(net.decoder, z, y)) - kl - math.log(net.classes)
 
 
@@ -104,3 +107,14 @@ def losses(
         "labelled": -of_known,
         "cross_entropy": -of_label,
     }
+
+
+def vae_losses(vae: FeatureVAE, x: Tensor, noise: torch.Generator) -> dict[str, Tensor]:
+    """M1's negative ELBO of images in levels, binarised by the noise."""
+    pixels = binary(x, noise)
+    mean, log_variance = two_layers(vae.encoder, pixels).chunk(2, 1)
+    q = Normal(mean, (0.5 * log_variance).exp())
+    z = mean + q.scale * randn(noise, *mean.shape)
+    log_x = Bernoulli(logits=two_layers(vae.decoder, z)).log_prob(pixels).sum(1).mean()
+    kl = kl_divergence(q, STANDARD).sum(1).mean()
+    return {"loss": kl - log_x, "reconstruction": -log_x, "kl": kl}
