@@ -76,12 +76,12 @@ def randn(noise: torch.Generator, *shape: int) -> Tensor:
     return torch.randn(shape, generator=noise)
 
 
-def change(module: nn.Module) -> None:
+def change(module: nn.Module, deviation: float = 0.3) -> None:
     """Move every parameter, so that none has a value that hides its place in a formula, as 0 and 1 do."""
     noise = generator(11)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=noise))
+            parameter.add_(deviation * torch.randn(parameter.shape, generator=noise))
 
 
 def assert_same_step(module: nn.Module, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

@@ -193,7 +193,7 @@ def test_masked_dimensions_add_nothing_to_the_density() -> None:
 def masked(**others: Any) -> M1M2:
     """In the second stage, after codes whose second dimension does not vary."""
     model = make(**others)
-    change(model)
+    change(model, 0.1)
     model.use_training_sizes(200, 50)
     model.end_first_stage(torch.randn(50, 2, 3, generator=generator()) * torch.tensor(USED))
     return model

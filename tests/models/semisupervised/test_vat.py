@@ -101,7 +101,7 @@ def by_hand(model: VAT, x: Tensor) -> Tensor:
 
 
 def test_a_step_is_that_of_the_paper() -> None:
-    model = make(weight=2.0, length=0.7, difference=0.01, iterations=2).train()
+    model = make(weight=2.0, length=0.7, difference=0.3, iterations=2).train()
     change(model)
     batch = partial_batch(model, *quadrants(40, 1), 8)
     x = intensities(batch.x)
@@ -110,7 +110,7 @@ def test_a_step_is_that_of_the_paper() -> None:
     supervised = -by_hand(model, known).log_softmax(1)[range(8), batch.label[40:]].mean()
     kept = by_hand(model, pool).detach()
     direction = adversarial_direction(
-        lambda each: by_hand(model, each), pool, kept, generator(5), iterations=2, difference=0.01
+        lambda each: by_hand(model, each), pool, kept, generator(5), iterations=2, difference=0.3
     )
     log_p, log_q = kept.log_softmax(1), by_hand(model, pool + 0.7 * direction).log_softmax(1)
     difference = (log_p.exp() * (log_p - log_q)).sum(1).mean()
