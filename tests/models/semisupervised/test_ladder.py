@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
-from partial import CLASSES, LEVELS, SHAPE, generator, learn, partial_batch, quadrants
+from partial import (
+    CLASSES,
+    LEVELS,
+    SHAPE,
+    assert_same_step,
+    change,
+    generator,
+    intensities,
+    learn,
+    partial_batch,
+    quadrants,
+    randn,
+)
+from torch import Tensor
 
+from dgmbench.data.batch import Batch
 from dgmbench.data.schema import image_schema
 from dgmbench.models.capabilities import CanEncode, CanPredict
 from dgmbench.models.semisupervised.denoising import VanillaCombinator, standardised
@@ -42,17 +58,19 @@ def test_values_are_standardised_over_the_batch() -> None:
     assert mean.tolist() == [2.0, 5.0] and variance.tolist() == [1.0, 0.0]
 
 
-def test_the_denoising_cost_corrects_the_estimate_by_the_clean_batch_norm() -> None:
-    combinator = VanillaCombinator(1)
+def test_the_denoising_cost_by_hand() -> None:
+    combinator = VanillaCombinator(2)
     with torch.no_grad():
-        # mu = 0 and v = 1: the estimate is the noisy value itself.
-        combinator.a[9] = 1.0
-    clean_values = torch.tensor([[1.0], [-1.0]])
-    clean = Top(clean_values, torch.tensor([2.0]), torch.tensor([4.0]), clean_values, clean_values)
-    noisy_values = torch.tensor([[4.0], [-2.0]])
-    noisy = Top(noisy_values, torch.zeros(1), torch.ones(1), noisy_values, noisy_values)
-    # (4 - 2)/2 = 1 and (-2 - 2)/2 = -2 against 1 and -1.
-    assert float(denoising_cost(combinator, clean, noisy).detach()) == pytest.approx(0.5)
+        # mu = u and v = 1/2: the estimate is the mean of the noisy value and the signal from above.
+        combinator.a.zero_()
+        combinator.a[3], combinator.a[9] = 1.0, 0.5
+    values, other = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]), torch.tensor([[0.0, 5.0], [2.0, 0.0]])
+    clean = Top(values, torch.tensor([2.0, 0.0]), torch.tensor([4.0, 1.0]), other, values)
+    # Probabilities 3/4 and 1/4 in turn are 1 and -1 over the batch.
+    logits = torch.tensor([[math.log(3), 0.0], [0.0, math.log(3)]])
+    noisy = Top(torch.tensor([[7.0, 3.0], [1.0, -3.0]]), torch.zeros(2), torch.ones(2), logits, values)
+    # Estimates [[4, 1], [0, -1]]; by the clean batch norm [[1, 1], [-1, -1]]; errors [[0, 2], [0, -2]].
+    assert float(denoising_cost(combinator, clean, noisy).detach()) == pytest.approx(2.0)
 
 
 def make(**others: Any) -> Ladder:
@@ -66,7 +84,7 @@ def make(**others: Any) -> Ladder:
 
 def test_without_noise_both_passes_are_one_and_an_identity_has_no_cost() -> None:
     model = make(noise=0.0).train()
-    x = partial_batch(model, *quadrants(40, 1), 8).x[:40].flatten(1).float() / (LEVELS - 1)
+    x = intensities(partial_batch(model, *quadrants(40, 1), 8).x[:40])
     with torch.no_grad():
         clean, noisy = (model.encoder(x, each, 0.0, keep=False) for each in (None, generator()))
         torch.testing.assert_close(clean.values, noisy.values)
@@ -80,7 +98,7 @@ def test_without_noise_both_passes_are_one_and_an_identity_has_no_cost() -> None
 def test_the_clean_top_is_standardised_and_labelled_images_have_a_batch_of_their_own() -> None:
     model = make().train()
     batch = partial_batch(model, *quadrants(40, 1), 8)
-    x = batch.x.flatten(1).float() / (LEVELS - 1)
+    x = intensities(batch.x)
     with torch.no_grad():
         for part in (x[:40], x[40:]):
             top = model.encoder(part, None, 0.3, keep=False)
@@ -90,12 +108,61 @@ def test_the_clean_top_is_standardised_and_labelled_images_have_a_batch_of_their
             )
 
 
-def test_the_loss_is_the_noisy_cross_entropy_and_the_weighted_cost() -> None:
-    batch = partial_batch(make(), *quadrants(40, 1), 8)
-    found = make(weight=3.0).train().step(batch, "model", generator())
-    torch.testing.assert_close(found["loss"], found["supervised"] + 3.0 * found["denoising"])
-    noisy, clean = (make(noise=noise).train().step(batch, "model", generator()) for noise in (0.3, 0.0))
-    assert not torch.equal(noisy["supervised"], clean["supervised"])
+@dataclass
+class Pass:
+    """z of the last layer, the moments that made it, its logits and the layer below."""
+
+    z: Tensor
+    mean: Tensor
+    variance: Tensor
+    logits: Tensor
+    below: Tensor
+
+
+def by_hand(model: Ladder, x: Tensor, deviation: float, noise: torch.Generator | None) -> Pass:
+    """A pass, noisy if there is a generator; by running moments in evaluation."""
+
+    def disturbed(values: Tensor) -> Tensor:
+        return values if noise is None else values + deviation * randn(noise, *values.shape)
+
+    net: Any = model.encoder
+    h = disturbed(x)
+    for linear, norm, bias in zip(net.linear, net.norms, net.biases, strict=True):
+        below, a = h, h @ linear.weight.T
+        mean, variance = norm.running_mean, norm.running_var
+        if model.training:
+            mean, variance = a.mean(0), a.var(0, correction=0)
+        z = disturbed((a - mean) / variance.sqrt())
+        h = (z + bias).clamp_min(0)
+    return Pass(z, mean, variance, net.gain * (z + bias), below)
+
+
+def step_by_hand(
+    model: Ladder, batch: Batch, known: int, deviation: float, weight: float
+) -> dict[str, Tensor]:
+    """Gradients of the denoising cost go through both passes: no target is held (Rasmus et al. 2015)."""
+    noise, x, n = generator(5), intensities(batch.x), len(batch) - known
+    assert batch.label is not None
+    log_p = by_hand(model, x[n:], deviation, noise).logits.log_softmax(1)
+    supervised = -log_p[range(known), batch.label[n:]].mean()
+    clean, noisy = by_hand(model, x[:n], 0.0, None), by_hand(model, x[:n], deviation, noise)
+    p = noisy.logits.softmax(1)
+    u = (p - p.mean(0)) / p.std(0, correction=0)
+    estimate = model.combinator(noisy.z, u)
+    denoising = ((estimate - clean.mean) / clean.variance.sqrt() - clean.z).square().mean()
+    return {
+        "loss": supervised + weight * denoising,
+        "supervised": supervised,
+        "denoising": denoising,
+    }
+
+
+def test_a_step_is_that_of_the_paper() -> None:
+    model = make(weight=3.0, noise=0.4).train()
+    change(model)
+    batch = partial_batch(model, *quadrants(40, 1), 8)
+    found = model.step(batch, "model", generator(5))
+    assert_same_step(model, found, step_by_hand(model, batch, 8, 0.4, 3.0))
 
 
 def test_running_moments_are_those_of_the_unlabelled_clean_pass() -> None:
@@ -103,7 +170,7 @@ def test_running_moments_are_those_of_the_unlabelled_clean_pass() -> None:
     batch = partial_batch(model, *quadrants(40, 1), 8)
     model.step(batch, "model", generator())
     with torch.no_grad():
-        outputs = model.encoder.linear[0](batch.x[:40].flatten(1).float() / (LEVELS - 1))
+        outputs = model.encoder.linear[0](intensities(batch.x[:40]))
     torch.testing.assert_close(model.encoder.norms[0].running_mean, 0.1 * outputs.mean(0))
     assert int(model.encoder.norms[0].num_batches_tracked) == 1
 
@@ -112,13 +179,16 @@ def test_it_learns_a_separable_toy_of_two_labels_a_class() -> None:
     assert learn(make(), 100, 3e-3) < 5.0
 
 
-def test_what_it_gives() -> None:
-    model = make().eval()
+def test_it_gives_what_a_clean_pass_gives() -> None:
+    model = make()
+    change(model)
+    batch = partial_batch(model, *quadrants(40, 1), 8)
+    model.train().step(batch, "model", generator())
+    model.eval()
     assert isinstance(model, CanPredict) and isinstance(model, CanEncode)
-    x = partial_batch(model, *quadrants(40, 1), 8).x
-    torch.testing.assert_close(model.predict(x).sum(1), torch.ones(48))
-    torch.testing.assert_close(model.predict(x), model.predict(x))
-    assert model.encode(x).shape == (48, 16)
+    clean = by_hand(model, intensities(batch.x), 0.0, None)
+    torch.testing.assert_close(model.predict(batch.x), clean.logits.softmax(1))
+    torch.testing.assert_close(model.encode(batch.x), clean.below)
 
 
 def test_an_epoch_may_end_with_one_image() -> None:

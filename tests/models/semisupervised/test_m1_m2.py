@@ -6,9 +6,23 @@ import math
 from pathlib import Path
 from typing import Any
 
+import bounds_by_hand
 import pytest
 import torch
+from bounds_by_hand import Example, Weights, gaussian
 from killing import killed_at
+from partial import (
+    CLASSES,
+    LEVELS,
+    SHAPE,
+    assert_same_step,
+    change,
+    examples,
+    generator,
+    intensities,
+    quadrants,
+    randn,
+)
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -17,17 +31,16 @@ from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.capabilities import CanEncode, CanPredict, SamplesGivenCondition
 from dgmbench.models.hooks import EncodesOnce
-from dgmbench.models.semisupervised.logistic_fit import fit_logistic
-from dgmbench.models.semisupervised.m1 import M1
 from dgmbench.models.semisupervised.m1_m2 import M1M2, gaussian_features
 from dgmbench.training.closed_form import train
-from dgmbench.training.examples import Examples, Labelled, Part
 from dgmbench.training.outcome import How, Outcome
 from dgmbench.training.stages import CodedPart, Stage, encoded, stage_at
+from dgmbench.training.trainer import Trainer
 
-SHAPE, CLASSES = (1, 4, 4), 4
 BUDGET: dict[str, Any] = {"epochs": 8, "batch_size": 20, "learning_rate": 0.01, "schedule": "cosine"}
 SMALL = {"m1_epochs": 3, "m1_hidden": [12], "m1_latent_dim": 3, "hidden": [9], "latent_dim": 2}
+# Dimensions of z1, in tests of the second stage.
+USED = [True, False, True]
 
 
 def settings(**others: Any) -> Any:
@@ -38,31 +51,12 @@ def settings(**others: Any) -> Any:
 def make(**others: Any) -> M1M2:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return M1M2(settings(**others), image_schema(SHAPE, 17, CLASSES))
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def quadrants(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Dim noise, brighter in the quadrant of the class; classes in turn."""
-    label = torch.arange(n) % CLASSES
-    raw = torch.randint(4, (n, *SHAPE), generator=generator(seed)).to(torch.uint8)
-    for i, y in enumerate(label.tolist()):
-        raw[i, 0, 2 * (y // 2) : 2 * (y // 2) + 2, 2 * (y % 2) : 2 * (y % 2) + 2] += 12
-    return raw, label
-
-
-def examples() -> Examples:
-    (raw, label), (held, truth) = quadrants(90, 1), quadrants(40, 2)
-    pool = Part(raw, torch.full_like(label, UNKNOWN))
-    return Examples(pool, Part(held, truth), labelled=Labelled(Part(raw[:8], label[:8]), 5))
+        return M1M2(settings(**others), image_schema(SHAPE, LEVELS, CLASSES))
 
 
 def run(model: M1M2, path: Path | None = None, seconds: float = 1e9, **others: Any) -> Outcome:
     how = How(torch.device("cpu"), checkpoint=path, checkpoint_seconds=seconds, quiet=True)
-    return train(model, examples(), settings(**others).training, 0, how)
+    return train(model, examples(90, 5), settings(**others).training, 0, how)
 
 
 def names_by_epoch(outcome: Outcome, split: str) -> dict[int, set[str]]:
@@ -114,12 +108,36 @@ def test_epochs_of_m1_are_never_selected() -> None:
     assert stage_at(model, 0, 2) == Stage(0, 1, last=False)
 
 
+def test_each_stage_has_a_step_size_and_a_schedule_of_its_own() -> None:
+    rates: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        step = Trainer._step
+
+        def watched(trainer: Trainer, chosen: Tensor) -> dict[str, Tensor]:
+            losses = step(trainer, chosen)
+            (phase,) = trainer.model.phases_at(trainer.progress.step)
+            rates.append(trainer.optimisers[phase].param_groups[0]["lr"])
+            return losses
+
+        patch.setattr(Trainer, "_step", watched)
+        few: dict[str, Any] = {"m1_epochs": 1, "m1_learning_rate": 0.002, "training": BUDGET | {"epochs": 3}}
+        run(make(**few), **few)
+    # 5 steps an epoch.
+    m1, m2 = (
+        [rate * (1 + math.cos(math.pi * i / n)) / 2 for i in range(n)] for rate, n in ((0.002, 5), (0.01, 10))
+    )
+    assert rates == pytest.approx(m1 + m2)
+
+
 def test_it_learns_what_few_labels_say() -> None:
     longer: dict[str, Any] = {
         "training": BUDGET | {"epochs": 120},
         "m1_epochs": 60,
         "m1_learning_rate": 0.01,
         "alpha": 1.0,
+        "m1_hidden": [32],
+        "m1_latent_dim": 6,
+        "hidden": [24],
     }
     model = make(**longer)
     outcome = run(model, **longer)
@@ -150,7 +168,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(kills: list[int], tmp_path: P
 
 
 def test_codes_of_all_training_examples_take_their_place() -> None:
-    model, given = make().eval(), examples()
+    model, given = make().eval(), examples(90, 5)
     coded = encoded(model, model.view, given)
     assert isinstance(coded.train, CodedPart)
     assert coded.train.raw.shape == (90, 2, 3)
@@ -162,23 +180,7 @@ def test_codes_of_all_training_examples_take_their_place() -> None:
     torch.testing.assert_close(batch.x, expected)
 
 
-# The features
-
-
-def test_features_are_the_dimensions_whose_mean_varies() -> None:
-    model = make()
-    spread = torch.tensor([0.5, 0.05, 0.2])
-    codes = torch.stack([torch.randn(3000, 3, generator=generator()) * spread, torch.zeros(3000, 3)], 1)
-    codes[1000:, 0, 1] *= 100  # Beyond the images that decide.
-    model.end_first_stage(codes)
-    assert model.m1.used.tolist() == [1.0, 0.0, 1.0]
-    # Where none does, the choice is off: M2 of nothing could not learn.
-    other = make()
-    other.end_first_stage(torch.zeros(10, 2, 3))
-    assert other.m1.used.tolist() == [1.0, 1.0, 1.0]
-    x = quadrants(5, 1)[0].long()
-    assert torch.equal(model.encode(x)[:, 1], torch.zeros(5))
-    assert torch.equal(model.encode(x)[:, 0], model.m1.codes(x)[:, 0, 0])
+# Steps and what it gives
 
 
 def test_masked_dimensions_add_nothing_to_the_density() -> None:
@@ -189,15 +191,51 @@ def test_masked_dimensions_add_nothing_to_the_density() -> None:
     torch.testing.assert_close(found, each[..., 0] + each[..., 2])
 
 
-def test_features_are_drawn_in_training_and_means_otherwise() -> None:
-    model = make()
-    model.end_first_stage(torch.randn(100, 2, 3, generator=generator()))
-    codes = torch.stack([torch.zeros(8, 3), torch.zeros(8, 3)], 1)
-    batch = Batch(codes, torch.tensor([UNKNOWN] * 4 + [0, 1, 2, 3]))
-    one, two = (model.step(batch, "m2", generator(seed))["cross_entropy"] for seed in (0, 1))
-    assert float(one.detach()) != float(two.detach())
-    x = quadrants(8, 1)[0].long()
-    assert torch.equal(model.predict(x), model.predict(x))
+def masked(**others: Any) -> M1M2:
+    """In the second stage, after codes whose second dimension does not vary."""
+    model = make(**others)
+    change(model, 0.1)
+    model.use_training_sizes(200, 50)
+    model.end_first_stage(torch.randn(50, 2, 3, generator=generator()) * torch.tensor(USED))
+    return model
+
+
+def step_by_hand(model: M1M2, codes: Tensor, label: list[int], weights: Weights) -> dict[str, Tensor]:
+    """Features are drawn; what is masked is 0 for the networks and has no density."""
+    noise, n, m = generator(5), len(codes) - len(label), len(label)
+    drawn = codes[:, 0] + (0.5 * codes[:, 1]).exp() * randn(noise, len(codes), 3)
+    each = [Example(z, z, gaussian(z, USED)) for z in drawn * torch.tensor(USED)]
+    draws = randn(noise, CLASSES, n, 2), randn(noise, m, 2)
+    return bounds_by_hand.losses(model.m2, each[:n], each[n:], label, draws, weights)
+
+
+def test_a_step_is_that_of_the_paper() -> None:
+    model, x = masked(alpha=0.7), quadrants(7, 1)[0].long()
+    label = torch.tensor([UNKNOWN] * 4 + [2, 0, 1])
+    found = model.step(Batch(x, label), "m1", generator(5))
+    assert_same_step(model.m1, found, bounds_by_hand.vae_losses(model.m1, x[:4], generator(5)))
+    codes = torch.randn(7, 2, 3, generator=generator(6))
+    found = model.step(Batch(codes, label), "m2", generator(5))
+    expected = step_by_hand(model, codes, [2, 0, 1], Weights(200, 50, 0.7))
+    assert_same_step(model.m2, found, expected)
+
+
+def test_held_out_images_are_classified_by_mean_features() -> None:
+    model, x = masked(), quadrants(8, 1)[0].long()
+    features = bounds_by_hand.two_layers(model.m1.encoder, intensities(x))[:, :3] * torch.tensor(USED)
+    torch.testing.assert_close(model.encode(x), features)
+    expected = bounds_by_hand.two_layers(model.m2.classifier, features).softmax(1)
+    torch.testing.assert_close(model.predict(x), expected)
+
+
+def test_samples_are_mean_images_of_features_of_the_class_asked_for() -> None:
+    model, y, noise = masked(), torch.tensor([3, 0]), generator()
+    z = randn(noise, 2, 2)
+    outputs = torch.stack([bounds_by_hand.of_class(model.m2.decoder, z[i], int(y[i])) for i in range(2)])
+    features = outputs[:, :3] + (0.5 * outputs[:, 3:]).exp() * randn(noise, 2, 3)
+    logits = bounds_by_hand.two_layers(model.m1.decoder, features * torch.tensor(USED))
+    found = model.sample_given(y, generator())
+    assert torch.equal(found, (16 * logits.sigmoid()).round().long().reshape(2, *SHAPE))
 
 
 def test_what_it_cannot_do_without_is_said() -> None:
@@ -207,33 +245,3 @@ def test_what_it_cannot_do_without_is_said() -> None:
         M1M2(settings(), image_schema(SHAPE, 17))
     with pytest.raises(ValidationError, match="leave none for M2"):
         settings(m1_epochs=8)
-
-
-# M1
-
-
-def test_m1_classifies_its_features() -> None:
-    budget = BUDGET | {"epochs": 40}
-    base = {"family": "m1", "view": "gray", "labels": 8, "training": budget, "hidden": [12], "latent_dim": 3}
-    checked = M1.Settings.model_validate(base)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = M1(checked, image_schema(SHAPE, 17, CLASSES))
-    outcome = train(model, examples(), checked.training, 0, How(torch.device("cpu"), quiet=True))
-    last = {name: value for _, _, split, name, value in outcome.history if split == "valid"}
-    assert last["C"] in checked.strengths
-    held, truth = quadrants(200, 5)
-    error = 100 * float((model.predict(held.long()).argmax(1) != truth).double().mean())
-    assert error < 10
-    assert abs(error - last["error"]) < 10
-
-
-def test_the_logistic_regression_is_at_its_minimum() -> None:
-    x, y = torch.randn(40, 3, generator=generator()), torch.arange(40) % CLASSES
-    for strength in (0.01, 10.0):
-        weight, bias = (part.double().requires_grad_() for part in fit_logistic(x, y, CLASSES, strength))
-        loss = torch.nn.functional.cross_entropy(x.double() @ weight.T + bias, y, reduction="sum")
-        (loss + weight.square().sum() / (2 * strength)).backward()
-        assert weight.grad is not None and bias.grad is not None
-        assert float(weight.grad.abs().max()) < 1e-3
-        assert float(bias.grad.abs().max()) < 1e-3

@@ -7,18 +7,31 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from killing import killed_at
-from partial import CLASSES, LEVELS, SHAPE, generator, learn, partial_batch, quadrants
+from partial import (
+    CLASSES,
+    LEVELS,
+    SHAPE,
+    assert_same_step,
+    change,
+    examples,
+    generator,
+    intensities,
+    learn,
+    partial_batch,
+    quadrants,
+    randn,
+)
+from torch import Tensor
 
 from dgmbench.data.batch import UNKNOWN, Batch
 from dgmbench.data.schema import image_schema
 from dgmbench.errors import SettingsError
 from dgmbench.models.capabilities import CanEncode, CanPredict, CanSample
 from dgmbench.models.hooks import StartsFromExamples
-from dgmbench.models.semisupervised.k_logits import feature_matching, labelled_loss, unlabelled_loss
 from dgmbench.models.semisupervised.ssgan import SSGAN, SSGANSettings
 from dgmbench.training.closed_form import train
-from dgmbench.training.examples import Examples, Labelled, Part
 from dgmbench.training.outcome import How, Outcome
 
 
@@ -62,39 +75,73 @@ def test_each_phase_moves_its_own_network_alone() -> None:
         assert list(model.phase_parameters(phase)) == list(own.parameters())
 
 
-def test_losses_are_those_of_three_passes_without_noise() -> None:
-    model = started(input_noise=0.0, hidden_noise=0.0)
+def normed(layer: Any, x: Tensor) -> Tensor:
+    """A weight-normalised layer."""
+    return x @ (layer.direction / layer.direction.norm(dim=1, keepdim=True)).T * layer.scale + layer.bias
+
+
+def generated(net: Any, n: int, noise: torch.Generator) -> Tensor:
+    h = torch.rand((n, 8), generator=noise)
+    for linear, bias in zip(net.linear, net.biases, strict=True):
+        a = h @ linear.weight.T
+        h = F.softplus((a - a.mean(0)) / (a.var(0, correction=0) + 1e-6).sqrt() + bias)
+    return normed(net.pixels, h).sigmoid()
+
+
+def features(net: Any, x: Tensor, noise: torch.Generator) -> Tensor:
+    """The last hidden layer by noise of 0.2 on pixels and 0.7 before the second layer."""
+    for layer, deviation in zip(net.layers, (0.2, 0.7), strict=True):
+        x = normed(layer, x + deviation * randn(noise, *x.shape)).clamp_min(0)
+    return x
+
+
+def discriminator_by_hand(model: SSGAN, batch: Batch, known: int) -> dict[str, Tensor]:
+    """Of K+1 classes, the last logit 0; real against generated images weighs 2.5."""
+    noise, x, n, net = generator(5), intensities(batch.x), len(batch) - known, model.discriminator
+    assert batch.label is not None
+    drawn = generated(model.generator, n, noise).detach()
+    h = features(net, torch.cat([x[:n], drawn, x[n:]]), noise)
+    logits = normed(net.logits, h + 0.7 * randn(noise, *h.shape))
+    odds = logits.exp().sum(1)
+    real, fake = (odds / (1 + odds))[:n], (1 / (1 + odds))[n : 2 * n]
+    unsupervised = -0.5 * real.log().mean() - 0.5 * fake.log().mean()
+    rows = 2 * n + torch.arange(known)
+    supervised = -(logits.exp()[rows, batch.label[n:]] / odds[rows]).log().mean()
+    return {
+        "loss": supervised + 2.5 * unsupervised,
+        "supervised": supervised,
+        "unsupervised": unsupervised,
+    }
+
+
+def generator_by_hand(model: SSGAN, batch: Batch, known: int) -> dict[str, Tensor]:
+    """Means of the last hidden layer, of images and of generated ones, with noise of their own."""
+    noise, x = generator(5), intensities(batch.x)[: len(batch) - known]
+    drawn = generated(model.generator, len(x), noise)
+    real, fake = (features(model.discriminator, each, noise).mean(0) for each in (x, drawn))
+    return {"loss": (real - fake).square().mean()}
+
+
+def test_a_step_is_that_of_the_paper() -> None:
+    model = started(input_noise=0.2, hidden_noise=0.7, unlabelled_weight=2.5).train()
+    change(model)
     batch = batch_of(model)
     found = model.step(batch, "discriminator", generator(5))
+    expected = discriminator_by_hand(model, batch, 8)
+    assert_same_step(model.discriminator, found, expected)
+    found, expected = model.step(batch, "generator", generator(5)), generator_by_hand(model, batch, 8)
+    assert_same_step(model.generator, found, expected)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_it_starts_with_logits_of_mean_0_and_deviation_1(noise: float) -> None:
+    """By the noise that it starts with."""
+    model = started(input_noise=noise, hidden_noise=noise)
+    x = model.view.batch(quadrants(40, 1)[0], generator()).x
     with torch.no_grad():
-        intensities = batch.x.flatten(1).float() / (LEVELS - 1)
-        fake = model.generator(torch.rand(40, 8, generator=generator(5)))
-        real, known = model.discriminator(intensities[:40])[1], model.discriminator(intensities[40:])[1]
-        expected = unlabelled_loss(real, model.discriminator(fake)[1])
-        torch.testing.assert_close(found["unsupervised"].detach(), expected)
-        assert batch.label is not None
-        torch.testing.assert_close(found["supervised"].detach(), labelled_loss(known, batch.label[40:]))
-    torch.testing.assert_close(found["loss"], found["supervised"] + found["unsupervised"])
-
-
-def test_the_generator_matches_the_last_hidden_layer() -> None:
-    model = started(input_noise=0.0, hidden_noise=0.0)
-    batch = batch_of(model)
-    found = model.step(batch, "generator", generator(5))["loss"]
-    with torch.no_grad():
-        fake = model.generator(torch.rand(40, 8, generator=generator(5)))
-        expected = feature_matching(model.encode(batch.x[:40]), model.discriminator.features(fake, None))
-    torch.testing.assert_close(found.detach(), expected)
-
-
-def test_it_starts_with_logits_of_mean_0_and_deviation_1() -> None:
-    model = started(input_noise=0.0, hidden_noise=0.0)
-    with torch.no_grad():
-        logits = model.predict(model.view.batch(quadrants(40, 1)[0], generator()).x).log()
-        _, raw_logits = model.discriminator(quadrants(40, 1)[0].flatten(1) / (LEVELS - 1))
-    torch.testing.assert_close(raw_logits.mean(0), torch.zeros(CLASSES), atol=1e-4, rtol=0)
-    torch.testing.assert_close(raw_logits.std(0, correction=0), torch.ones(CLASSES), atol=1e-4, rtol=0)
-    torch.testing.assert_close(logits, raw_logits.log_softmax(1), atol=1e-4, rtol=0)
+        _, logits = model.discriminator(intensities(x), generator(3))
+    torch.testing.assert_close(logits.mean(0), torch.zeros(CLASSES), atol=1e-4, rtol=0)
+    torch.testing.assert_close(logits.std(0, correction=0), torch.ones(CLASSES), atol=1e-4, rtol=0)
 
 
 def test_its_start_is_repeatable_and_follows_from_the_images() -> None:
@@ -127,8 +174,12 @@ def test_what_it_gives() -> None:
     assert isinstance(model, CanPredict) and isinstance(model, CanEncode)
     assert isinstance(model, CanSample) and isinstance(model, StartsFromExamples)
     x = batch_of(model).x
-    torch.testing.assert_close(model.predict(x).sum(1), torch.ones(48))
-    assert model.encode(x).shape == (48, 16)
+    h = intensities(x)
+    for layer in model.discriminator.layers:
+        h = normed(layer, h).clamp_min(0)
+    torch.testing.assert_close(model.encode(x), h, rtol=1e-4, atol=1e-4)
+    expected = normed(model.discriminator.logits, h).softmax(1)
+    torch.testing.assert_close(model.predict(x), expected, rtol=1e-4, atol=1e-4)
     samples = model.sample(5, generator(2))
     assert samples.shape == (5, *SHAPE) and samples.dtype == torch.int64
     assert torch.equal(model.view.decode(samples), samples.to(torch.uint8))
@@ -151,14 +202,10 @@ def test_labels_are_needed() -> None:
 
 
 def trained(checkpoint: Path | None = None) -> tuple[SSGAN, Outcome]:
-    raw, label = quadrants(40, 1)
-    held, truth = quadrants(40, 2)
-    pool = Part(raw, torch.full_like(label, UNKNOWN))
-    examples = Examples(pool, Part(held, truth), labelled=Labelled(Part(raw[:8], label[:8]), 4))
     training = {"epochs": 3, "batch_size": 16}
     model, budget = make(average=0.9), settings(training=training).training
     how = How(torch.device("cpu"), checkpoint=checkpoint, checkpoint_seconds=0.0, fingerprint="f", quiet=True)
-    return model, train(model, examples, budget, 0, how)
+    return model, train(model, examples(40, 4), budget, 0, how)
 
 
 def test_a_resumed_training_gives_the_same_bits(tmp_path: Path) -> None:

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 import torch
-from partial import CLASSES, LEVELS, SHAPE, generator, learn, partial_batch, quadrants
+from partial import (
+    CLASSES,
+    LEVELS,
+    SHAPE,
+    assert_same_step,
+    change,
+    generator,
+    intensities,
+    learn,
+    partial_batch,
+    quadrants,
+)
 from torch import Tensor
 
 from dgmbench.data.schema import image_schema
@@ -79,12 +90,32 @@ def make(**others: Any) -> VAT:
         return VAT(settings, image_schema(SHAPE, LEVELS, CLASSES))
 
 
-def test_the_loss_is_the_labelled_images_cross_entropy_and_the_weighted_divergence() -> None:
-    batch = partial_batch(make(), *quadrants(40, 1), 8)
-    for weight in (0.0, 2.0):
-        found = make(weight=weight).train().step(batch, "model", generator())
-        torch.testing.assert_close(found["loss"], found["supervised"] + weight * found["divergence"])
-        assert float(found["divergence"].detach()) > 0
+def by_hand(model: VAT, x: Tensor) -> Tensor:
+    """Logits in training: batch norm after every layer, of the logits as well."""
+    net: Any = model.network
+    for linear, norm in zip(net.linear, net.norms, strict=True):
+        a = x @ linear.weight.T
+        logits = (a - a.mean(0)) / (a.var(0, correction=0) + 1e-6).sqrt() * norm.weight + norm.bias
+        x = logits.clamp_min(0)
+    return logits
+
+
+def test_a_step_is_that_of_the_paper() -> None:
+    model = make(weight=2.0, length=0.7, difference=0.3, iterations=2).train()
+    change(model)
+    batch = partial_batch(model, *quadrants(40, 1), 8)
+    x = intensities(batch.x)
+    pool, known = x[:40], x[40:]
+    assert batch.label is not None
+    supervised = -by_hand(model, known).log_softmax(1)[range(8), batch.label[40:]].mean()
+    kept = by_hand(model, pool).detach()
+    direction = adversarial_direction(
+        lambda each: by_hand(model, each), pool, kept, generator(5), iterations=2, difference=0.3
+    )
+    log_p, log_q = kept.log_softmax(1), by_hand(model, pool + 0.7 * direction).log_softmax(1)
+    difference = (log_p.exp() * (log_p - log_q)).sum(1).mean()
+    expected = {"loss": supervised + 2.0 * difference, "supervised": supervised, "divergence": difference}
+    assert_same_step(model, model.step(batch, "model", generator(5)), expected)
 
 
 def test_adversarial_directions_change_predictions_more_than_random_ones() -> None:
@@ -100,7 +131,7 @@ def test_running_moments_are_those_of_the_unlabelled_images() -> None:
     batch = partial_batch(model, *quadrants(40, 1), 8)
     model.train().step(batch, "model", generator())
     with torch.no_grad():
-        outputs = model.network.linear[0](batch.x[:40].flatten(1).float() / (LEVELS - 1))
+        outputs = model.network.linear[0](intensities(batch.x[:40]))
     norm = model.network.norms[0]
     torch.testing.assert_close(norm.running_mean, 0.1 * outputs.mean(0))
     assert int(norm.num_batches_tracked) == 1
