@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 # cuBLAS needs this for repeatable results; it changes nothing on a CPU.
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
 
-.PHONY: help scm benchmark test unit lint types check-metrics baseline search ui lock clean
+.PHONY: help scm benchmark test unit lint types check-metrics baseline documents search ui lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -48,6 +48,9 @@ check-metrics: $(STAMP)  ## compare the current pipeline's metrics with the comm
 
 baseline: $(STAMP)  ## make the current metrics the new baseline
 	python -m stages.regression make
+
+documents: $(STAMP)  ## copy the tables of the committed reports into README.md and docs/
+	python -m dgmbench.reporting.documents README.md docs/*.md
 
 search: $(STAMP) scm  ## search the settings of the default's entries on validation images (hours; resumable)
 	@python -m dgmbench check
