@@ -1,7 +1,7 @@
 """Tables of reports inside documents: what a run wrote, copied between two marks.
 
-A document holds `<!-- table PATH -->`, a table and `<!-- end -->`; PATH is a file of a report's `tables/`, from
-the root of the repository, of which the first table is shown. `make documents` copies them anew.
+A document holds `<!-- table PATH -->`, a table and `<!-- end -->`. PATH is a file of a report's `tables/`,
+from the root of the repository; its first table is shown. `make documents` copies them anew.
 """
 
 from __future__ import annotations
