@@ -60,6 +60,11 @@ class VAT(ImageClassifier):
         return {"loss": named["supervised"] + self.settings.weight * named["divergence"]} | named
 
     def _divergence(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        # In float32 also under autocast: bfloat16 resolves no change of x by xi.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._divergence_at_full_precision(x, generator)
+
+    def _divergence_at_full_precision(self, x: Tensor, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
             logits = self.network(x, keep=True)
         direction = adversarial_direction(

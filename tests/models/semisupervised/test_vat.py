@@ -161,3 +161,11 @@ def test_an_epoch_may_end_with_one_image() -> None:
     model = make().train()
     batch = partial_batch(model, *quadrants(1, 1), 1)
     assert torch.isfinite(model.step(batch, "model", generator())["loss"])
+
+
+def test_autocast_leaves_the_divergence_as_it_is() -> None:
+    batch = partial_batch(make(), *quadrants(40, 1), 8)
+    plain = make().train().step(batch, "model", generator())["divergence"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = make().train().step(batch, "model", generator())["divergence"]
+    torch.testing.assert_close(found, plain)
