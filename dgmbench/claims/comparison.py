@@ -12,8 +12,8 @@ from dgmbench.reporting.comparison.cells import decimals, number, spread
 from dgmbench.reporting.comparison.paired import difference
 from dgmbench.statistics import LEVEL, Interval, unpaired_difference
 
-# All seeds of a model are timed under one load of the machine, so that their spread does not show it. Two runs
-# of one code on digits differ by 1.7 times in the sampling rate of a PixelCNN.
+# All seeds of a model are timed under one load of the machine, which their spread does not show. Two runs of
+# one code on digits differ by 1.7 times in the sampling rate of a PixelCNN.
 LOAD = 2.0
 # An interval of the number compared, at a level.
 AtLevel = Callable[[float], Interval]

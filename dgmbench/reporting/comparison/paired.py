@@ -28,12 +28,12 @@ def difference(first: Cell, second: Cell, level: float = LEVEL) -> Interval | No
     """Of two cells in one unit; None for likelihoods that have no test images in common."""
     common = _common(first, second)
     if first.points is not None and second.points is not None and common is not None:
-        own = [
+        one, two = [
             cell.points[:, np.isin(cell.rows, common)]
             for cell in (first, second)
             if cell.points is not None and cell.rows is not None
         ]
-        found = paired_difference(*own, level=level)
+        found = paired_difference(one, two, level)
         whole = all(len(common) == values.shape[1] for values in (first.points, second.points))
         # Of all its images a model's records have the mean in full precision.
         return Interval(first.mean - second.mean, found.half) if whole else found
