@@ -54,7 +54,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Judged:
-    """What evidence says of a claim; the fields are those of `Card`. picture: in the place of the claim's."""
+    """What evidence says of a claim; the fields are those of `Card`.
+
+    picture, decider: in the place of the claim's own.
+    """
 
     verdict: Verdict
     statistic: str = ""
@@ -63,6 +66,7 @@ class Judged:
     view: str = ""
     picture: str = ""
     pictured: str = ""
+    decider: str = ""
 
 
 NOTHING = Judged("undecided")
@@ -91,7 +95,7 @@ class Claim:
     def card(self, evidence: Evidence) -> Card:
         """The card of the data set that the evidence is of."""
         found = self.judge(evidence)
-        missing = self.unclear if found.statistic else self.decider
+        missing = found.decider or (self.unclear if found.statistic else self.decider)
         return Card(
             self.name,
             evidence.dataset,

@@ -15,6 +15,7 @@ from dgmbench.statistics import LEVEL, Interval, unpaired_difference
 # All seeds of a model are timed under one load of the machine, which their spread does not show. Two runs of
 # one code on digits differ by 1.7 times in the sampling rate of a PixelCNN.
 LOAD = 2.0
+ONE_SEED = "more than one seed: a single one says nothing about other trainings"
 # An interval of the number compared, at a level.
 AtLevel = Callable[[float], Interval]
 
@@ -24,7 +25,7 @@ class Comparison:
     """A number that the claim says is above `margin`.
 
     interval: of the number. words: one clause with the numbers and their interval at 95 %. models, metrics:
-    of the rows behind it.
+    of the rows behind it. lacks: what would make a width of the interval known that is not.
     """
 
     interval: AtLevel
@@ -32,6 +33,7 @@ class Comparison:
     models: tuple[str, ...]
     metrics: tuple[str, ...]
     margin: float = 0.0
+    lacks: str = ONE_SEED
 
     def part(self, level: float = LEVEL) -> Interval:
         """Above zero where the number is above the margin."""
@@ -76,10 +78,14 @@ def times(first: Score, second: Score, factor: float) -> Comparison:
     return Comparison(interval, words, models, (first.cell.metric,), math.log(factor))
 
 
-def incomparable(found: Comparison, why: str) -> Comparison:
+def incomparable(found: Comparison, why: str, lacks: str) -> Comparison:
     """The same with nothing known of its interval."""
-    return replace(found, interval=lambda level: Interval(found.interval(level).mean),
-                   words=f"{found.words}: {why}")  # fmt: skip
+    return replace(
+        found,
+        interval=lambda level: Interval(found.interval(level).mean),
+        words=f"{found.words}: {why}",
+        lacks=lacks,
+    )
 
 
 def _difference(first: Score, second: Score, level: float) -> Interval:

@@ -44,4 +44,7 @@ def pairs_faster(
 def timed(evidence: Evidence, found: Comparison) -> Comparison:
     """The same, with its interval unknown where the two were not measured on one kind of device."""
     devices = evidence.devices(found.metrics[0], *found.models)
-    return found if len(devices) < 2 else incomparable(found, f"measured on {' and '.join(sorted(devices))}")
+    if len(devices) < 2:
+        return found
+    why = f"measured on {' and '.join(sorted(devices))}"
+    return incomparable(found, why, "timings of both on one kind of device")

@@ -24,7 +24,8 @@ def every(comparisons: Case, view: str) -> Judged:
         return NOTHING
     level = simultaneous(len(comparisons))
     verdict = judge_every([each.part() for each in comparisons], [each.part(level) for each in comparisons])
-    return Judged(verdict, _spelt(comparisons), *_rows_of(comparisons), view=view)
+    said = _spelt(comparisons)
+    return Judged(verdict, said, *_rows_of(comparisons), view=view, decider=_lacking(comparisons))
 
 
 def some(cases: Sequence[Case], view: str) -> Judged:
@@ -43,7 +44,7 @@ def some(cases: Sequence[Case], view: str) -> Judged:
     lead = "" if shown else "Nearest to it: "
     said = f"{lead}{', yet '.join(each.words for each in cases[best])}. {counted}."
     said = said[0].upper() + said[1:]
-    return Judged(verdict, said, *_rows_of(cases[best]), view=view)
+    return Judged(verdict, said, *_rows_of(cases[best]), view=view, decider=_lacking(cases[best]))
 
 
 def of_controls(evidence: Evidence, *controls: str) -> Judged:
@@ -65,6 +66,7 @@ def together(first: Judged, second: Judged) -> Judged:
         first.view or second.view,
         second.picture or first.picture,
         second.pictured or first.pictured,
+        first.decider or second.decider,
     )
 
 
@@ -75,6 +77,11 @@ def _rows_of(comparisons: Case) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, names)))
+
+
+def _lacking(comparisons: Case) -> str:
+    """What would make the intervals known, empty if all are."""
+    return "; ".join(_once(each.lacks for each in comparisons if not each.part().is_known))
 
 
 def _clearness(case: Case, level: float) -> float:

@@ -21,6 +21,7 @@ SLIDE = 'slide "PixelRNN: pros and cons"'
 LIKELIHOOD = f"{EXACT.name} [nats]"
 # A seed matters little if likelihoods scatter by less than this share of what training has gained.
 STEADY = 0.1
+_SHARE = f"{100 * STEADY:.0f} %"
 
 
 def _trains_easily(evidence: Evidence) -> Judged:
@@ -43,9 +44,7 @@ def _steady(trained: Score, simple: Score) -> Comparison:
     scatter = deviation_interval(trained.cell.values)
     ends = [number(end, decimals(max(scatter.mean, 0.0), "nats")) for end in (scatter.low, scatter.high)]
     said = f"95 %: {ends[0]} to {ends[1]}" if scatter.is_known else "unknown with one seed"
-    words = (
-        f"standard deviation of {trained.model} over seeds ({said} nats) against {STEADY:.0%} of that gain"
-    )
+    words = f"standard deviation of {trained.model} over seeds ({said} nats) against {_SHARE} of that gain"
     return Comparison(
         lambda level: deviation_interval(trained.cell.values, level).below(STEADY * gain),
         words, (trained.model, simple.model), (trained.cell.metric,),
@@ -105,7 +104,7 @@ CLAIMS = (
         text="A PixelRNN is straightforward to train: every seed comes to about the same likelihood.",
         source=SLIDE,
         hypothesis="No training of a PixelRNN fails; each one's log-likelihood lies above that of "
-        f"independent pixels, and its standard deviation over seeds is below {STEADY:.0%} of that gain "
+        f"independent pixels, and its standard deviation over seeds is below {_SHARE} of that gain "
         "(interval by chi-squared).",
         judge=_trains_easily,
         picture="curves",

@@ -51,6 +51,7 @@ def test_timings_of_two_devices_are_not_compared() -> None:
     rows = lines(RATE, {VAE: 9000}, device="cuda") + lines(RATE, {PIXEL: 100})
     card = cards_of(rows)["vae_samples_efficiently"]
     assert card.verdict == "undecided" and "measured on cpu and cuda" in card.statistic
+    assert card.decider == "timings of both on one kind of device"
 
 
 def test_a_ratio_of_timings_names_its_widened_interval() -> None:
