@@ -9,6 +9,7 @@ from dgmbench.statistics.effects import (
     NONE,
     Part,
     Sources,
+    deviation_interval,
     mean_interval,
     over_images,
     over_trainings,
@@ -17,7 +18,14 @@ from dgmbench.statistics.effects import (
     student_interval,
     unpaired_difference,
 )
-from dgmbench.statistics.interval import LEVEL, Interval, normal_quantile, student_quantile
+from dgmbench.statistics.interval import (
+    LEVEL,
+    Interval,
+    chi2_quantile,
+    normal_quantile,
+    simultaneous,
+    student_quantile,
+)
 from dgmbench.statistics.rates import (
     agresti_coull_interval,
     binomial_std_error,
@@ -33,12 +41,15 @@ __all__ = [
     "Sources",
     "agresti_coull_interval",
     "binomial_std_error",
+    "chi2_quantile",
+    "deviation_interval",
     "mean_interval",
     "normal_quantile",
     "over_images",
     "over_trainings",
     "paired_difference",
     "rate_difference",
+    "simultaneous",
     "sources",
     "student_interval",
     "student_quantile",

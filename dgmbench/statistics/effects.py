@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dgmbench.statistics.interval import LEVEL, Interval, student_quantile
+from dgmbench.statistics.interval import LEVEL, Interval, chi2_quantile, student_quantile
 
 # Below this share of the mean, a spread is the rounding of the mean of equal values.
 _ROUND_OFF = 1e-12
@@ -106,7 +106,7 @@ def sources(by_image: np.ndarray) -> Sources:
     return Sources(over_trainings(of_seeds.tolist()), images, interaction)
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray) -> Interval:
+def paired_difference(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Interval:
     """Of the means of values [S, n] and [R, n] of two models on the same n test images.
 
     Each model's seeds count, and the images once, by the differences of the seeds' means. Raises ValueError
@@ -122,13 +122,14 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> Interval:
         over_images(apart[None]),
         own[0].interaction + own[1].interaction,
     )
-    return _interval(float(apart.mean()), both.half_width())
+    return _interval(float(apart.mean()), both.half_width(level))
 
 
 def unpaired_difference(
     first: Sequence[float],
     second: Sequence[float],
     image_errors: tuple[float | None, float | None] = (None, None),
+    level: float = LEVEL,
 ) -> Interval:
     """Of the means of two samples of seeds, where values by image are not at hand.
 
@@ -140,7 +141,7 @@ def unpaired_difference(
         raise ValueError("a difference needs at least one value on either side")
     images = Part(sum((error or 0.0) ** 2 for error in image_errors))
     both = Sources(_sum([over_trainings(first), over_trainings(second)]), images)
-    return _interval(float(np.mean(first) - np.mean(second)), both.half_width())
+    return _interval(float(np.mean(first) - np.mean(second)), both.half_width(level))
 
 
 def student_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
@@ -154,6 +155,24 @@ def student_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     part = over_trainings(values)
     half = (part or NONE).half_width(level)
     return _interval(math.fsum(values) / len(values), None if part is None else half)
+
+
+def deviation_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Of the standard deviation over trainings of normal `values`, one per seed, by chi-squared.
+
+    Its mean is the middle of the ends, not the sample's deviation; one value says nothing. Raises ValueError
+    if `values` is empty or `level` is not inside (0, 1).
+    """
+    if not len(values):
+        raise ValueError("an interval needs at least one value, and there is none")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"the level of an interval lies strictly between 0 and 1, not {level}")
+    freedom = len(values) - 1
+    if not freedom:
+        return Interval(0.0)
+    squares = freedom * _variance(values)
+    ends = (chi2_quantile(0.5 + side * level / 2, freedom) for side in (1, -1))
+    return Interval.between(*(math.sqrt(squares / end) for end in ends))
 
 
 def mean_interval(values: ArrayLike) -> Interval:

@@ -75,3 +75,15 @@ def student_quantile(probability: float, freedom: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(min(freedom, _MANY), probability))
+
+
+def chi2_quantile(probability: float, freedom: float) -> float:
+    """The same of the sum of so many squared standard normal variables."""
+    from scipy.special import chdtri
+
+    return float(chdtri(freedom, 1 - probability))
+
+
+def simultaneous(count: int, level: float = LEVEL) -> float:
+    """The level of each of `count` intervals that all hold together with probability `level` (Bonferroni)."""
+    return 1 - (1 - level) / max(count, 1)

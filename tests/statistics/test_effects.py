@@ -14,6 +14,7 @@ from dgmbench.statistics import (
     Interval,
     Part,
     Sources,
+    deviation_interval,
     mean_interval,
     over_images,
     paired_difference,
@@ -164,6 +165,26 @@ def test_without_images_the_difference_is_that_of_welch(sizes: tuple[int, int]) 
     found = unpaired_difference(list(first), list(second))
     reference = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((reference.low, reference.high), rel=1e-9)
+
+
+def test_a_difference_at_a_higher_level_is_wider_by_its_quantile() -> None:
+    usual, wide = (
+        unpaired_difference([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], level=level) for level in (0.95, 0.99)
+    )
+    assert wide.half / usual.half == pytest.approx(stats.t.ppf(0.995, 4) / stats.t.ppf(0.975, 4), rel=1e-6)
+    values = np.random.default_rng(0).normal(size=(2, 3, 20))
+    assert paired_difference(*values, level=0.99).half > paired_difference(*values).half
+
+
+def test_the_interval_of_a_deviation_is_that_of_chi_squared() -> None:
+    found = deviation_interval([1.0, 2.0, 3.0])
+    assert found.low == pytest.approx(math.sqrt(2 / stats.chi2.ppf(0.975, 2)))
+    assert found.high == pytest.approx(math.sqrt(2 / stats.chi2.ppf(0.025, 2)))
+    assert not deviation_interval([1.0]).is_known
+    with pytest.raises(ValueError, match="at least one"):
+        deviation_interval([])
+    with pytest.raises(ValueError, match="level"):
+        deviation_interval([1.0, 2.0], level=1.0)
 
 
 def test_one_seed_on_either_side_leaves_a_difference_without_interval() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy import stats
 
-from dgmbench.statistics import Interval, normal_quantile, student_quantile
+from dgmbench.statistics import Interval, chi2_quantile, normal_quantile, simultaneous, student_quantile
 
 
 @pytest.mark.parametrize("probability", [1e-9, 0.025, 0.5, 0.975, 1 - 1e-6])
@@ -41,3 +41,14 @@ def test_words_follow_the_sign() -> None:
 
 def test_a_difference_that_rounds_to_zero_has_no_minus_sign() -> None:
     assert Interval(-1e-15, 1.0).words("above", "below") == "not clearly above or below (+0.0 ± 1.0 nats)"
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 30])
+@pytest.mark.parametrize("probability", [0.025, 0.5, 0.999])
+def test_quantiles_of_squares_are_those_of_scipy(probability: float, freedom: int) -> None:
+    assert chi2_quantile(probability, freedom) == pytest.approx(stats.chi2.ppf(probability, freedom))
+
+
+def test_simultaneous_levels_share_the_chance_of_a_miss() -> None:
+    assert simultaneous(0) == simultaneous(1) == 0.95
+    assert simultaneous(10) == pytest.approx(0.995)

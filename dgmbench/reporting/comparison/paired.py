@@ -15,7 +15,7 @@ import numpy as np
 from dgmbench.metrics import declared
 from dgmbench.metrics.likelihood import EXACT, with_most_draws
 from dgmbench.reporting.comparison.cells import Cell, Column
-from dgmbench.statistics import Interval, paired_difference, unpaired_difference
+from dgmbench.statistics import LEVEL, Interval, paired_difference, unpaired_difference
 
 if TYPE_CHECKING:
     from dgmbench.reporting.comparison.table import Row
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 FEWEST = 10
 
 
-def difference(first: Cell, second: Cell) -> Interval | None:
+def difference(first: Cell, second: Cell, level: float = LEVEL) -> Interval | None:
     """Of two cells in one unit; None for likelihoods that have no test images in common."""
     common = _common(first, second)
     if first.points is not None and second.points is not None and common is not None:
-        own = [
+        one, two = [
             cell.points[:, np.isin(cell.rows, common)]
             for cell in (first, second)
             if cell.points is not None and cell.rows is not None
         ]
-        found = paired_difference(*own)
+        found = paired_difference(one, two, level)
         whole = all(len(common) == values.shape[1] for values in (first.points, second.points))
         # Of all its images a model's records have the mean in full precision.
         return Interval(first.mean - second.mean, found.half) if whole else found
@@ -43,6 +43,7 @@ def difference(first: Cell, second: Cell) -> Interval | None:
         first.values or (first.mean,),
         second.values or (second.mean,),
         (first.std_error, second.std_error),
+        level,
     )
 
 
