@@ -26,7 +26,7 @@ class Card:
         dataset: whose numbers decide.
         text: the claim in one sentence.
         source: the slide or paper that makes it.
-        hypothesis: what is compared and by which threshold; it was written before the numbers were seen.
+        hypothesis: what is compared and by which threshold; `lecture` says what had been seen before.
         verdict: what the interval says.
         statistic: one sentence with the numbers and their interval; empty where there are none.
         models: entries whose rows hold the numbers.

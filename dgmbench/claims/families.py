@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 
+from dgmbench.claims.card import NOTHING, Judged
 from dgmbench.claims.comparison import LOAD, Comparison, incomparable, lower, times
 from dgmbench.claims.evidence import VIEWS, Evidence, Score
+from dgmbench.claims.judging import every
 
 # An order of magnitude: what the claims on the speed of sampling mean by efficient and by slow.
 MAGNITUDE = 10.0
@@ -27,6 +29,23 @@ def meeting(evidence: Evidence, key: str, *groups: Sequence[str]) -> tuple[str, 
         if all(found):
             return view, found
     return None
+
+
+def every_where_met(
+    evidence: Evidence,
+    key: str,
+    groups: Sequence[Sequence[str]],
+    compared: Callable[..., Sequence[Comparison]],
+) -> Judged:
+    """That every comparison holds in the first view where all groups of families have a number in a column.
+
+    compared: the comparisons, given the scores of each group.
+    """
+    found = meeting(evidence, key, *groups)
+    if found is None:
+        return NOTHING
+    view, scores = found
+    return every(compared(*scores), view)
 
 
 def pairs_below(low: Sequence[Score], high: Sequence[Score]) -> list[Comparison]:

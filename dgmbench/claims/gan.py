@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from dgmbench.claims.card import NOTHING, Claim, Judged
+from dgmbench.claims.card import Claim, Judged
 from dgmbench.claims.evidence import GANS, PIXELRNNS, VAES, Evidence
-from dgmbench.claims.families import meeting, pairs_below
+from dgmbench.claims.families import every_where_met, pairs_below
 from dgmbench.claims.inverted import FID
-from dgmbench.claims.judging import every, of_controls
+from dgmbench.claims.judging import of_controls
 
 SLIDE = 'slide "GAN: pros and cons"'
 RECALL = "recall [1]"
 
 
 def _most_realistic(evidence: Evidence) -> Judged:
-    found = meeting(evidence, FID, GANS, VAES, PIXELRNNS)
-    if found is None:
-        return NOTHING
-    view, (gans, *others) = found
-    return every(pairs_below(gans, [score for group in others for score in group]), view)
+    return every_where_met(
+        evidence,
+        FID,
+        (GANS, VAES, PIXELRNNS),
+        lambda gans, vaes, pixelrnns: pairs_below(gans, [*vaes, *pixelrnns]),
+    )
 
 
 def _underfits(evidence: Evidence) -> Judged:
-    found = meeting(evidence, RECALL, GANS, VAES)
-    if found is None:
-        return NOTHING
-    view, (gans, vaes) = found
-    return every(pairs_below(gans, vaes), view)
+    return every_where_met(evidence, RECALL, (GANS, VAES), pairs_below)
 
 
 CLAIMS = (

@@ -9,7 +9,16 @@ from dgmbench.claims.card import NOTHING, Claim, Judged
 from dgmbench.claims.claim import Verdict
 from dgmbench.claims.comparison import Comparison, higher
 from dgmbench.claims.evidence import GANS, INDEPENDENT, PIXELRNNS, TASK, VAES, VIEWS, Evidence, Score
-from dgmbench.claims.families import MAGNITUDE, RATE, TIMING, UNHURRIED, meeting, pairs_below, pairs_faster
+from dgmbench.claims.families import (
+    MAGNITUDE,
+    RATE,
+    TIMING,
+    UNHURRIED,
+    every_where_met,
+    meeting,
+    pairs_below,
+    pairs_faster,
+)
 from dgmbench.claims.judging import every
 from dgmbench.metrics import declared
 from dgmbench.metrics.likelihood import EXACT
@@ -29,13 +38,14 @@ def _trains_easily(evidence: Evidence) -> Judged:
     if failed:
         models = tuple(dict.fromkeys(name.partition(",")[0] for name in failed))
         return Judged("contradicted", f"Training failed: {'; '.join(failed)}.", models)
-    found = meeting(evidence, LIKELIHOOD, PIXELRNNS, INDEPENDENT)
-    if found is None:
-        return NOTHING
-    view, (trained, simple) = found
-    pairs = list(product(trained, simple))
-    parts = [part for pair in pairs for part in (higher(*pair), _steady(*pair))]
-    return every(parts, view)
+    return every_where_met(
+        evidence,
+        LIKELIHOOD,
+        (PIXELRNNS, INDEPENDENT),
+        lambda trained, simple: [
+            part for pair in product(trained, simple) for part in (higher(*pair), _steady(*pair))
+        ],
+    )
 
 
 def _steady(trained: Score, simple: Score) -> Comparison:

@@ -13,7 +13,7 @@ from dgmbench.claims.families import (
     SECONDS,
     TIMING,
     UNHURRIED,
-    meeting,
+    every_where_met,
     pairs_below,
     pairs_faster,
     timed,
@@ -27,20 +27,18 @@ EDGES_OF_MEANS = "edge_sharpness_ratio_mean [1]"
 
 
 def _learns_efficiently(evidence: Evidence) -> Judged:
-    found = meeting(evidence, SECONDS, VAES, PIXELRNNS)
-    if found is None:
-        return NOTHING
-    view, (quick, long) = found
-    pairs = [times(slow, fast, 1.0) for fast, slow in product(quick, long)]
-    return every([timed(evidence, pair) for pair in pairs], view)
+    return every_where_met(
+        evidence,
+        SECONDS,
+        (VAES, PIXELRNNS),
+        lambda quick, long: [timed(evidence, times(b, a, 1.0)) for a, b in product(quick, long)],
+    )
 
 
 def _samples_efficiently(evidence: Evidence) -> Judged:
-    found = meeting(evidence, RATE, VAES, PIXELRNNS)
-    if found is None:
-        return NOTHING
-    view, (fast, slow) = found
-    return every(pairs_faster(evidence, fast, slow), view)
+    return every_where_met(
+        evidence, RATE, (VAES, PIXELRNNS), lambda fast, slow: pairs_faster(evidence, fast, slow)
+    )
 
 
 def _blurry(evidence: Evidence) -> Judged:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
+from dgmbench.commands import guarded
 from dgmbench.errors import DgmbenchError
 from dgmbench.files import write_text
 
@@ -45,12 +45,12 @@ def first_table(path: Path) -> str:
     return "\n".join(lines)
 
 
-def main(paths: Sequence[str]) -> None:
-    """Copy the tables of the current reports into documents."""
-    for name in paths:
+def main() -> None:
+    """Copy the tables of the current reports into the documents that the command line names."""
+    for name in sys.argv[1:]:
         path = Path(name)
         write_text(path, with_tables(path.read_text(encoding="utf-8"), Path()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    guarded(main)

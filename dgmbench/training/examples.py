@@ -161,8 +161,9 @@ class Source:
     def _labelled(self, settings: LabelledSettings, classes: int, label_set: int) -> Examples:
         """The labelled examples alone."""
         seed, train, valid, binary = self.data_seed, self.train, self.valid, self.valid_binary
-        check_count(self.labels["train"], classes, settings.labels, "train")
-        if settings.labels is not None:
+        if settings.labels is None:
+            check_count(self.labels["train"], classes, None, "train")
+        else:
             rows = labelled_rows(self.labels["train"], classes, settings.labels, seed, label_set)
             train = train.at(_resident(rows, train.raw.device))
         if settings.valid_labels is not None:

@@ -53,18 +53,13 @@ class VAT(ImageClassifier):
         """Cross-entropy of the labelled images, the divergence of the others, and their weighted sum."""
         labelled, pool = batch.labelled(), several(self.flat(batch.unlabelled().x))
         known, label = several(self.flat(labelled.x)), several(known_labels(labelled))
-        named = {
-            "supervised": F.cross_entropy(self.network(known), label),
-            "divergence": self._divergence(pool, generator),
-        }
+        named = {"supervised": F.cross_entropy(self.network(known), label)}
+        # In float32 also under autocast: bfloat16 resolves no change of x by xi.
+        with torch.autocast(pool.device.type, enabled=False):
+            named["divergence"] = self._divergence(pool, generator)
         return {"loss": named["supervised"] + self.settings.weight * named["divergence"]} | named
 
     def _divergence(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        # In float32 also under autocast: bfloat16 resolves no change of x by xi.
-        with torch.autocast(x.device.type, enabled=False):
-            return self._divergence_at_full_precision(x, generator)
-
-    def _divergence_at_full_precision(self, x: Tensor, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
             logits = self.network(x, keep=True)
         direction = adversarial_direction(
