@@ -34,6 +34,7 @@ MEASURES: dict[str, str] = {
     "knn_probes": "dgmbench.evaluation.spaces.knn_probe",
     "svm_probes": "dgmbench.evaluation.spaces.svm_probe",
     "latents": "dgmbench.evaluation.spaces.latents",
+    "mean_pictures": "dgmbench.evaluation.pictures.mean_pictures",
     "pictures": "dgmbench.evaluation.pictures.latent_pictures",
     "generator_pictures": "dgmbench.evaluation.pictures.generator_pictures",
     "completions": "dgmbench.evaluation.pictures.completions",

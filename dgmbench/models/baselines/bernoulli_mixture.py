@@ -142,10 +142,19 @@ class BernoulliMixture(Model):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` float32 draws of zeros and ones."""
-        mixture = self.mixture()
-        chosen = torch.multinomial(mixture.log_proportions.exp(), n, replacement=True, generator=generator)
-        probabilities = torch.sigmoid(mixture.logits)[chosen]
-        uniform = torch.rand(
-            probabilities.shape, generator=generator, device=probabilities.device, dtype=torch.float64
-        )
-        return (uniform < probabilities).float().reshape(n, *self.image_shape)
+        return self.decoder_sample(self.prior_sample(n, generator), generator)
+
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n]`` components, int64, drawn by their proportions."""
+        proportions = self.mixture().log_proportions.exp()
+        return torch.multinomial(proportions, n, replacement=True, generator=generator)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Mean images ``[n, C, H, W]`` of the components ``z [n]``, float64 in [0, 1]."""
+        return torch.sigmoid(self.mixture().logits[z]).reshape(-1, *self.image_shape)
+
+    def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` float32 draws of the components ``z [n]``, zeros and ones."""
+        means = self.decode(z)
+        uniform = torch.rand(means.shape, generator=generator, device=means.device, dtype=torch.float64)
+        return (uniform < means).float()

@@ -193,12 +193,25 @@ class GaussianMixture(Model):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` float64 draws; pixels may fall outside [0, 1]."""
-        k, device = int(self.components), self.means.device
-        chosen = torch.multinomial(self.log_proportions[:k].exp(), n, replacement=True, generator=generator)
-        noise = torch.randn((n, self.dims), generator=generator, device=device, dtype=torch.float64)
+        return self.decoder_sample(self.prior_sample(n, generator), generator)
+
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n]`` components, int64, drawn by their proportions."""
+        proportions = self.log_proportions[: int(self.components)].exp()
+        return torch.multinomial(proportions, n, replacement=True, generator=generator)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Mean images ``[n, C, H, W]`` of the components ``z [n]``, float64; not confined to [0, 1]."""
+        return self.means[z].reshape(-1, *self.image_shape)
+
+    def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` float64 draws of the components ``z [n]``."""
+        shape, device = (len(z), self.dims), self.means.device
+        noise = torch.randn(shape, generator=generator, device=device, dtype=torch.float64)
         if self.factors.ndim == 2:
-            return (self.means[chosen] + noise / self.factors[chosen]).reshape(n, *self.image_shape)
-        for index, factor in enumerate(self._matrices(k)):
-            rows = chosen == index
-            noise[rows] = torch.linalg.solve_triangular(factor, noise[rows], upper=True, left=False)
-        return (self.means[chosen] + noise).reshape(n, *self.image_shape)
+            noise = noise / self.factors[z]
+        else:
+            for index, factor in enumerate(self._matrices(int(self.components))):
+                rows = z == index
+                noise[rows] = torch.linalg.solve_triangular(factor, noise[rows], upper=True, left=False)
+        return self.decode(z) + noise.reshape(-1, *self.image_shape)

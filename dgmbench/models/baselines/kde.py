@@ -10,7 +10,7 @@ makes it a control for memorisation as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import torch
@@ -115,16 +115,30 @@ class KDE(Model):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` draws around random training images: float32 0/1, or float64 beyond [0, 1] too."""
-        device = self.centres.device
-        rows = torch.randint(len(self.centres), (n,), generator=generator, device=device)
-        chosen, width = self.centres[rows], float(self.width)
+        return self.decoder_sample(self.prior_sample(n, generator), generator)
+
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n]`` training images by their place, int64, drawn uniformly."""
+        return torch.randint(len(self.centres), (n,), generator=generator, device=self.centres.device)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Mean images ``[n, C, H, W]`` of the kernels around training images ``z [n]``, float64 in [0, 1]."""
+        chosen, width = self.centres[z], float(self.width)
+        means = width + (1 - 2 * width) * chosen.double() if self.view.is_binary else self._middle(chosen)
+        return means.reshape(-1, *self.image_shape)
+
+    def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws of the kernels around training images ``z [n]``."""
+        chosen, width = self.centres[z], float(self.width)
         if self.view.is_binary:
-            flips = torch.rand(chosen.shape, generator=generator, device=device, dtype=torch.float64) < width
-            draws = (chosen.bool() ^ flips).float()
+            draws = (chosen.bool() ^ (_random(torch.rand, chosen, generator) < width)).float()
         else:
-            noise = torch.randn(chosen.shape, generator=generator, device=device, dtype=torch.float64)
-            draws = self._middle(chosen) + width * noise
-        return draws.reshape(n, *self.image_shape)
+            draws = self._middle(chosen) + width * _random(torch.randn, chosen, generator)
+        return draws.reshape(-1, *self.image_shape)
+
+
+def _random(draw: Callable[..., Tensor], like: Tensor, generator: torch.Generator) -> Tensor:
+    return draw(like.shape, generator=generator, device=like.device, dtype=torch.float64)
 
 
 def bernoulli_kernel_log_probability(centres: Tensor, x: Tensor, flips: Sequence[float]) -> Tensor:

@@ -166,7 +166,13 @@ class ConditionalVAE(Model):
 
     def sample_given(self, condition: Tensor, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` draws of p(x|y) for classes ``condition [n]``, int64."""
-        weight = self.posterior_head.weight
-        shape = (len(condition), self.latent_dim)
-        z = torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
-        return self.observation.sample(self.decoder_outputs(z, condition), generator)
+        return self.decoder_sample_given(self.prior_sample(len(condition), generator), condition, generator)
+
+    def prior_sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, latent_dim]`` draws of p(z)."""
+        weight, shape = self.posterior_head.weight, (n, self.latent_dim)
+        return torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
+
+    def decoder_sample_given(self, z: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws of p(x|z, y) for ``z [n, latent_dim]`` and classes ``y [n]``."""
+        return self.observation.sample(self.decoder_outputs(z, y), generator)

@@ -207,10 +207,13 @@ class SigmoidBelief(Model):
         """Mean images ``[n, C, H, W]`` of p(x|h1) for ``z [n, latent_dim]`` in [0, 1]."""
         return self.observation.mean(self._output(z[:, : self.units]))
 
+    def decoder_sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """``[n, C, H, W]`` draws of p(x|h1) for ``z [n, latent_dim]``, zeros and ones."""
+        return self.observation.sample(self._output(z[:, : self.units]), generator)
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, C, H, W]`` draws of p(x), zeros and ones."""
-        output = self._output(self.prior_sample(n, generator)[:, : self.units])
-        return self.observation.sample(output, generator)
+        return self.decoder_sample(self.prior_sample(n, generator), generator)
 
 
 def bernoulli_log_prob(h: Tensor, logits: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.figures.latent_sheets import completion_sheets, conditional_sheets, latent_sheets
 from dgmbench.reporting.figures.latent_units import units
 from dgmbench.reporting.figures.learning_curves import learning_curves
+from dgmbench.reporting.figures.mean_images import mean_images
 from dgmbench.reporting.figures.samples import sample_grids
 from dgmbench.reporting.figures.spectra import spectra
 from dgmbench.reporting.findings import ControlFinding
@@ -83,6 +84,7 @@ def _of_images(
         *quality.draw(frame, runs, dataset, view, results_root, folder),
         *classes.draw(runs, dataset, view, results_root, folder),
         *sample_grids(runs, manifest, data_root, folder, results_root),
+        *mean_images(runs, results_root, folder),
         *neighbours.draw(first_finished(runs), manifest, results_root, folder),
         *conditional_sheets(runs, results_root, folder),
         *completion_sheets(runs, results_root, folder),

@@ -41,7 +41,7 @@ def sample_grids(
     if not sheets:
         return []
     path = folder / f"{dataset}-{view}-samples.png"
-    _side_by_side(sheets, path)
+    side_by_side(sheets, path)
     alt = f"Images of {', '.join(sheets)} side by side, {dataset}, {view} view"
     return [Picture(path, "all samples", dataset, view, "Samples beside test data", alt), *drawn]
 
@@ -53,7 +53,7 @@ def _sheet(name: str, sheet: np.ndarray, dataset: str, view: str, folder: Path) 
     return Picture(path, "samples", dataset, view, name, f"{what}, {dataset}, {view} view", name)
 
 
-def _side_by_side(sheets: Mapping[str, np.ndarray], path: Path, columns: int = 3, gap: int = 16) -> None:
+def side_by_side(sheets: Mapping[str, np.ndarray], path: Path, columns: int = 3, gap: int = 16) -> None:
     """Place sheets at whole pixels (`figimage`: no resampling blurs them), with a title above each."""
     columns = min(columns, len(sheets))
     rows = math.ceil(len(sheets) / columns)

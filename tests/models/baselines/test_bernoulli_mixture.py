@@ -84,6 +84,13 @@ def test_samples_follow_the_probabilities() -> None:
     assert bool(((observed - expected).abs() < 4.5 * errors).all())
 
 
+def test_draws_of_one_component_average_to_its_mean_image() -> None:
+    model, _ = fitted(components=[3])
+    z = torch.full((50_000,), 2)
+    draws = model.decoder_sample(z, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(draws.double().mean(0), model.decode(z[:1])[0], atol=0.01, rtol=0)
+
+
 def test_state_survives_a_round_trip_and_parameters_are_counted() -> None:
     model, _ = fitted(components=[2, 250])
     copy = make(components=[2, 250])

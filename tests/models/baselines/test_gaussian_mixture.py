@@ -99,6 +99,15 @@ def test_samples_have_the_mixture_s_mean_and_covariance(covariance: str) -> None
     np.testing.assert_allclose(np.cov(draws.T), np.tensordot(mixture.weights_, covariances, 1), atol=0.003)
 
 
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_draws_of_one_component_lie_around_its_mean_image(covariance: str) -> None:
+    model, _ = fitted(covariance=covariance)
+    z = torch.full((50_000,), 1)
+    draws = model.decoder_sample(z, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(draws.mean(0), model.decode(z[:1])[0], atol=0.004, rtol=0)
+    torch.testing.assert_close(model.decode(z[:1]).flatten(), model.means[1], rtol=0, atol=0)
+
+
 def test_validation_chooses_among_components_and_floors() -> None:
     components, floors = [1, 2, 3, 30], [1e-4, 1e-2, 1.0]
     model, losses = fitted(components=components, reg_covar=floors)

@@ -131,6 +131,14 @@ def test_binary_samples_follow_the_probabilities() -> None:
 
 
 @pytest.mark.parametrize("view", ["gray", "binary"])
+def test_draws_around_one_training_image_average_to_its_mean_image(view: str) -> None:
+    model, _ = fitted(view)
+    z = torch.full((50_000,), 7)
+    draws = model.decoder_sample(z, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(draws.double().mean(0), model.decode(z[:1])[0], atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("view", ["gray", "binary"])
 def test_a_fresh_model_makes_room_for_the_stored_centres(view: str, tmp_path: Path) -> None:
     model, _ = fitted(view)
     write_weights(tmp_path / "weights.pt", model)

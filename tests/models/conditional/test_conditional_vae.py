@@ -52,6 +52,13 @@ def exact(model: ConditionalVAE, x: Tensor, y: Tensor) -> Tensor:
     return torch.logsumexp(log_x + prior, 0)
 
 
+def test_draws_of_one_latent_and_class_average_to_its_mean_image() -> None:
+    model, y = make(), torch.full((50_000,), 2)
+    z = model.prior_sample(1, generator())
+    draws = model.decoder_sample_given(z.expand(len(y), -1), y, generator())
+    torch.testing.assert_close(draws.mean(0), model.decode_given(z, y[:1])[0].detach(), atol=0.01, rtol=0)
+
+
 def test_weights_given_a_class_average_to_its_likelihood() -> None:
     model, x = make(), images()
     y = torch.arange(len(x)) % CLASSES

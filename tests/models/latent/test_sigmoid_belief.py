@@ -68,6 +68,14 @@ def test_samples_follow_the_sum_over_all_latents(structure: str) -> None:
     assert float(((counts - expected) ** 2 / expected).sum()) < 37.7
 
 
+@STRUCTURES
+def test_draws_of_one_latent_average_to_its_mean_image(structure: str) -> None:
+    model = make(structure)
+    z = model.prior_sample(1, generator())
+    draws = model.decoder_sample(z.expand(50_000, -1), generator())
+    torch.testing.assert_close(draws.mean(0), model.decode(z)[0].detach(), atol=0.01, rtol=0)
+
+
 @pytest.mark.parametrize("estimator", ["reinforce", "nvil", "vimco"])
 def test_loss_is_minus_the_bound_with_the_surrogate_s_gradient(estimator: Estimator) -> None:
     model, x = make(estimator=estimator, samples=3), images()
