@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dgmbench.evaluation.measure import measure
+from dgmbench.evaluation.pictures.mean_pictures import DrawsAroundMeansGiven
 from dgmbench.evaluation.pictures.sheets import LatentSheet, write_sheets
 from dgmbench.evaluation.subject import Subject
 from dgmbench.models.capabilities import SamplesGivenCondition
@@ -55,10 +56,11 @@ def by_class(subject: Subject, conditions: Tensor) -> LatentSheet:
         label for label in range(int(conditions.max()) + 1) if int((conditions == label).sum()) >= SHOWN
     ]
     rows = [subject.samples[conditions == label][:SHOWN] for label in classes]
+    noisy = ", with noise in every pixel" if isinstance(subject.run.model, DrawsAroundMeansGiven) else ""
     return LatentSheet(
         "conditional",
         "Samples by class",
-        "A row for each class: samples drawn given that class.",
+        f"A row for each class: samples drawn given that class, as they are scored{noisy}.",
         torch.cat(rows).numpy(),
         rows=len(rows),
         columns=SHOWN,
