@@ -58,7 +58,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot: curves, and dashed reference lines `levels` by name; `x_names` makes x categories."""
+    """One plot: curves, and dashed reference lines `levels` by name; `x_names` makes x categories.
+
+    log_y: for values that fall by orders of magnitude. stacked: the curves are parts of a whole (outcomes of
+    so many trials), which categories show as one bar each.
+    """
 
     title: str
     x_label: str
@@ -67,6 +71,8 @@ class Panel:
     levels: dict[str, float] = field(default_factory=dict)
     log_x: bool = False
     x_names: Sequence[str] | None = None
+    log_y: bool = False
+    stacked: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from dgmbench.files import read_json
 from dgmbench.reporting.records import CONTROL, control_folder
 
 _TEXTS = ("title", "claim", "source", "outcome", "sentence")
-# A plot as parsed JSON: title, x_label, y_label, curves (name, x, y, low, high), levels, log_x, x_names.
+# A plot as parsed JSON: title, x_label, y_label, curves (name, x, y, low, high), levels, log_x, x_names,
+# log_y, stacked.
 Panel = dict[str, Any]
 
 

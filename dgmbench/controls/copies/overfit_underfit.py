@@ -33,6 +33,7 @@ from dgmbench.controls.instruments import SHOWN
 from dgmbench.evaluation.copies.memorisation import memorisation
 from dgmbench.evaluation.quality.class_coverage import coverage_of_classes
 from dgmbench.evaluation.quality.in_features import domain_fid, domain_fidelity
+from dgmbench.metrics import UNITS, declared
 from dgmbench.models.adversarial.gan import GAN, GANSettings
 from dgmbench.results import Record
 from dgmbench.statistics import Interval, student_interval
@@ -200,5 +201,6 @@ def _panel(metric: str, values: Values) -> Panel:
     intervals = [student_interval(columns[metric]) for columns in values.values()]
     curve = Curve.of("mean, 95 % over repetitions", [float(place) for place in range(len(values))], intervals)
     sides = {**dict.fromkeys(OVERFIT, " (low: overfit)"), **dict.fromkeys(UNDERFIT, " (low: underfit)")}
-    title = metric.replace("_", " ") + sides.get(metric, "")
-    return Panel(title, "", metric.replace("_", " "), [curve], x_names=[TITLES[name] for name in values])
+    label, unit = declared(metric).label, UNITS[declared(metric).units[0]]
+    axis = f"{label} ({unit})" if unit else label
+    return Panel(label + sides.get(metric, ""), "", axis, [curve], x_names=[TITLES[name] for name in values])

@@ -271,4 +271,4 @@ class GANInstability(Control[GANInstabilitySettings]):
             for outcome in OUTCOMES
         ]
         return Panel("How trainings ended", "", f"trainings of {self.settings.seeds}", curves,
-                     x_names=[title(name) for name in found])  # fmt: skip
+                     x_names=[title(name) for name in found], stacked=True)  # fmt: skip

@@ -147,7 +147,7 @@ class GANTheory(Control[GANTheorySettings]):
             free = found.interval("1d", "discriminator_error").mean
             levels = {"without limits": free, "tolerance": self.settings.tolerance}
             curve = Curve.of("mean, 95 % over repetitions", counts, intervals)
-            yield Panel(f"Too few {source}", axis, "mean |D - D*|", [curve], levels, log_x=True)
+            yield Panel(f"Too few {source}", axis, "mean |D - D*|", [curve], levels, log_x=True, log_y=True)
 
     def _slope_panel(self, found: Found) -> Panel:
         steps, curves = [*self._looks(), self.settings.steps], []
@@ -156,4 +156,4 @@ class GANTheory(Control[GANTheorySettings]):
             intervals = [found.interval(f"shift_steps_{step}", metric) for step in steps]
             curves.append(Curve.of(name.replace("_", "-"), [float(step) for step in steps], intervals))
         return Panel("D too weak, D too strong", "discriminator's steps", "size of the generator's gradient",
-                     curves, log_x=True)  # fmt: skip
+                     curves, log_x=True, log_y=True)  # fmt: skip

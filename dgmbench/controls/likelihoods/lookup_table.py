@@ -192,7 +192,8 @@ def _fid_panel(tables: Sequence[_Table], fids: Fids) -> Panel:
     intervals = [fids.interval(table.name("narrow")) for table in tables]
     curve = Curve.of("samples at the narrow width (95 % over images)", sizes, intervals)
     levels = {"PPCA": fids.values[MODEL], "training images": fids.values[FLOOR]}
-    return Panel("Domain FID of samples", "images in the table", "domain FID", [curve], levels, log_x=True)
+    return Panel("Domain FID of samples", "images in the table", "domain FID", [curve], levels, log_x=True,
+                 log_y=True)  # fmt: skip
 
 
 def _sheets(context: Context, samples: Mapping[str, Tensor], table: _Table) -> list[Sheet]:

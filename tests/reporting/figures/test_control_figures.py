@@ -15,7 +15,8 @@ from dgmbench.controls.control import PREFIX
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
 from dgmbench.reporting.figures import controls
-from dgmbench.reporting.figures.controls import draw, draw_panels, spoken_panel
+from dgmbench.reporting.figures.controls import draw, spoken_panel
+from dgmbench.reporting.figures.panels import draw_panels
 from dgmbench.reporting.findings import ControlFinding, Sheet, load_findings
 from dgmbench.reporting.records import CONTROL
 
