@@ -121,13 +121,58 @@ def test_a_long_curve_is_spoken_by_its_ends_and_extremes() -> None:
         panel(curves=[curve(name=f"c{i}") for i in range(9)], levels={f"l{i}": float(i) for i in range(5)}),
         panel(x_names=["a" * 60, "b"], curves=[curve(x=[0.0, 1.0], low=[1.0, 1.0], high=[9.0, 9.0])]),
         panel(curves=[curve(x=[], y=[])], levels={"only": 1.0}),
+        panel(log_y=True, curves=[curve(y=[0.0, -1.0])]),
+        panel(log_y=True, curves=[curve(low=[-1.0, 3.0], high=[4.0, 5.0])]),
+        panel(stacked=True, x_names=["a", "b"], curves=[curve(x=[0.0, 1.0])]),
     ],
-    ids=["plain", "log of zero", "one point", "half a band", "infinite", "many", "categories", "no points"],
+    ids=[
+        "plain",
+        "log of zero",
+        "one point",
+        "half a band",
+        "infinite",
+        "many",
+        "categories",
+        "no points",
+        "no logarithm",
+        "half a logarithm",
+        "parts",
+    ],
 )
 def test_any_panel_can_be_drawn(tmp_path: Path, shown: dict[str, Any]) -> None:
     draw_panels([shown], tmp_path / "p.png")
     assert np.asarray(Image.open(tmp_path / "p.png").convert("L")).std() > 5
     assert spoken_panel(shown).startswith("t: y")
+
+
+def test_parts_of_a_whole_fill_one_bar(tmp_path: Path) -> None:
+    """Colours along each bar change where one part ends and the next begins, and nothing stands at zero."""
+    places = {"x": [0.0, 1.0]}
+    parts = [curve(name="good", y=[1.0, 10.0], **places), curve(name="poor", y=[9.0, 0.0], **places)]
+    draw_panels([panel(stacked=True, x_names=["few", "all"], curves=parts)], tmp_path / "p.png")
+    pixels = np.asarray(Image.open(tmp_path / "p.png").convert("RGB")).astype(int)
+    blue = (pixels[..., 2] - pixels[..., 0] > 60).sum(1)
+    orange = (pixels[..., 0] - pixels[..., 2] > 60).sum(1)
+    rows = np.flatnonzero(blue + orange > 100)
+    first, second = rows[: len(rows) // 2 - 2], rows[len(rows) // 2 + 2 :]
+    assert orange[first].mean() > 5 * blue[first].mean() > 0
+    assert orange[second].max() == 0 and blue[second].mean() > 100
+
+
+def test_a_fall_by_orders_of_magnitude_is_seen_on_a_logarithmic_axis(tmp_path: Path) -> None:
+    """A curve from 1 to 1/1000 falls as far from 1/10 to 1/100 as from 1 to 1/10."""
+    falling = [curve(x=[1.0, 2.0, 3.0, 4.0], y=[1.0, 0.1, 0.01, 0.001])]
+    lows = {}
+    for log in (False, True):
+        draw_panels([panel(log_y=log, curves=falling)], tmp_path / "p.png")
+        pixels = np.asarray(Image.open(tmp_path / "p.png").convert("RGB")).astype(int)
+        blue = pixels[..., 2] - pixels[..., 0] > 100
+        columns = np.flatnonzero(blue.any(0))
+        middle = columns[0] + (columns[-1] - columns[0]) // 2
+        heights = np.flatnonzero(blue.any(1))
+        lows[log] = (np.flatnonzero(blue[:, middle]).mean() - heights[0]) / (heights[-1] - heights[0])
+    assert lows[True] == pytest.approx(0.5, abs=0.05)
+    assert lows[False] > 0.9
 
 
 def test_small_multiples_grow_in_rows(tmp_path: Path) -> None:
