@@ -35,6 +35,7 @@ class Picture:
     title: str
     alt: str
     model: str | None = None
+    caption: str = ""
 
 
 def line_style(place: int) -> dict[str, Any]:
