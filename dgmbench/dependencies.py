@@ -35,7 +35,14 @@ def recorded_settings(params: Params, folder: Path = FOLDER) -> dict[str, Any]:
         known = read_object(folder / "report.json", ("settings", "params"))
     except (OSError, DamagedFileError):
         return full_settings(params)
-    return known["settings"] if known["params"] == _digest(params) else full_settings(params)
+    is_known = known["params"] == _digest(params)
+    return _in_order(known["settings"], params) if is_known else full_settings(params)
+
+
+def _in_order(settings: dict[str, Any], params: Params) -> dict[str, Any]:
+    """Models and controls in the order of the settings, which a JSON file with sorted keys has lost."""
+    names = {"models": params.models, "controls": params.controls}
+    return settings | {part: {name: settings[part][name] for name in own} for part, own in names.items()}
 
 
 def _digest(params: Params) -> str:

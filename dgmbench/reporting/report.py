@@ -8,15 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from dgmbench.claims.lecture import cards
 from dgmbench.files import replacing, write_text
 from dgmbench.reporting.baseline import headline as metrics
+from dgmbench.reporting.claims import write_cards
 from dgmbench.reporting.comparison.by_labels import by_labels
 from dgmbench.reporting.comparison.from_records import comparisons
 from dgmbench.reporting.comparison.table import Table, write_tables
 from dgmbench.reporting.figures.draw import draw_all
 from dgmbench.reporting.figures.learning_curves import write_curves
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
-from dgmbench.reporting.page import html
+from dgmbench.reporting.page.content import Content
+from dgmbench.reporting.page.html import write_page
 from dgmbench.reporting.records import RunPoints, load_left_out, load_points, merge_results
 from dgmbench.reporting.run_files import Run, load_manifests, load_runs
 from dgmbench.reporting.sentences import sampled_sentences, write_sentences
@@ -46,6 +49,8 @@ def write_report(
     compared = [*_by_labels(frame, manifests, points, runs), *compared]
     written = write_tables(compared, out / "tables")
     written += _write_findings(findings, out / "tables")
+    claims = cards(compared, frame, findings, _families(params))
+    written += write_cards(claims, out / "tables")
     sentences = sampled_sentences(runs, manifests, data_root)
     written += write_sentences(sentences, out / "tables")
     drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", compared, findings)
@@ -54,10 +59,14 @@ def write_report(
     _write_results(frame, out / "results.csv")
     metrics.write_metrics(frame, out / "metrics.json")
     left_out = load_left_out(results_root, datasets, models)
-    html.write_report(
-        out / "index.html", params, frame, compared, runs, manifests, drawn, findings, left_out, sentences
-    )
+    content = Content(params, frame, compared, runs, manifests, drawn, findings, left_out, sentences, claims)
+    write_page(out / "index.html", content)
     return frame
+
+
+def _families(params: Mapping[str, Any]) -> dict[str, str]:
+    """The family of each entry, in the order of the settings; an entry without one is its own."""
+    return {name: str(own.get("family") or name) for name, own in params["models"].items()}
 
 
 def _by_labels(

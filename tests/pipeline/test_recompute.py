@@ -145,6 +145,7 @@ def test_every_measure_s_code_is_behind_the_stage_that_asks_it(copy: Copy) -> No
 def test_settings_in_force_are_read_from_the_check_stage_if_they_are_today_s(tmp_path: Path) -> None:
     write_dependencies(settings(), tmp_path)
     assert recorded_settings(settings(), tmp_path) == recorded_settings(settings(), tmp_path / "none")
+    assert list(recorded_settings(settings(), tmp_path)["models"]) == list(settings().models)
     changed = recorded_settings(settings(seeds=[7]), tmp_path)
     assert changed["seeds"] == [7]
 

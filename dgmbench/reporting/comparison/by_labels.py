@@ -91,6 +91,7 @@ def by_labels(
         _fill(row, reading, own, points_of(points or {}, dataset, reading.entry))
     for name, row in rows.items():
         row.note = _failures(members[name], part)
+        row.entries = tuple(dict.fromkeys(members[name].values()))
     counts = [count for row in rows.values() for count in by_labels_of(row)]
     return _table(dataset, list(rows.values()), counts, members, settings, manifest) if counts else None
 

@@ -21,7 +21,8 @@ class Row:
     """A model with its cells by column key, and a note on it (failed seeds).
 
     bounds: all its likelihoods by unit (Parzen's is none), those that have no column included. is_probe: its
-    errors are those of a probe of the model's features.
+    errors are those of a probe of the model's features. entries: of the settings whose runs it is of, where
+    its name does not say.
     """
 
     model: str
@@ -30,6 +31,12 @@ class Row:
     published: list[Reference] = field(default_factory=list)
     bounds: dict[str, list[Cell]] = field(default_factory=dict)
     is_probe: bool = False
+    entries: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The entries of the settings whose runs it is of."""
+        return self.entries or (self.model.partition("/")[0],)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,14 @@ def pipeline_facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple
     return [(name, value) for name, value in facts if value]
 
 
+def command(params: Mapping[str, Any], runs: Sequence[Run]) -> str:
+    """What to type to have the page made again: at the commit of the runs, if they share one."""
+    commits = {str(run.info.get("commit") or "") for run in runs}
+    clean = len(commits) == 1 and not any(commit.endswith(DIRTY) for commit in commits)
+    at = f"git checkout {commit}\n" if clean and (commit := commits.pop()) else ""
+    return f"{at}make benchmark PIPELINE={params['pipeline']}"
+
+
 def data_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name and value of what a manifest says of a data set."""
     source = ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in manifest["source"].items())

@@ -1,0 +1,78 @@
+"""Figures inside the page: embedded whole, or as thumbnails, so that nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgmbench.reporting.figures.canvas import Picture
+from dgmbench.reporting.page.grid import anchor
+from dgmbench.reporting.page.roles import Part, roles_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Pixels of a thumbnail at most, twice what the page shows.
+THUMBNAIL = (720, 460)
+_MODES = ("RGB", "RGBA")
+
+
+def figure_anchor(picture: Picture) -> str:
+    """The place of a figure in the page."""
+    return anchor("figure", picture.path.stem)
+
+
+def groups(pictures: Sequence[Picture], part: Part, *where: str) -> list[dict[str, Any]]:
+    """The figures of a part of the page by role: heading, layout and embedded images.
+
+    where: of the anchor of each group. A caption stands once for a group whose figures all share it.
+    """
+    found = []
+    for role in roles_of(part, (picture.role for picture in pictures)):
+        own = [picture for picture in pictures if picture.role == role.name]
+        captions = {picture.caption or role.caption for picture in own}
+        shared = captions.pop() if len(captions) == 1 else ""
+        images = [embedded(picture) | ({"caption": ""} if shared else {}) for picture in own]
+        found.append({"role": role, "anchor": anchor(*where, role.name), "caption": shared, "images": images})
+    return found
+
+
+def embedded(picture: Picture) -> dict[str, Any]:
+    """What a template draws of a figure."""
+    return {
+        "uri": whole(picture.path),
+        "alt": picture.alt,
+        "title": picture.title,
+        "model": picture.model,
+        "anchor": figure_anchor(picture),
+        "caption": picture.caption,
+    }
+
+
+def whole(path: Path) -> str:
+    """The address of a figure with all its pixels: as WebP without loss, half the bytes of PNG."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return _webp(picture if picture.mode in _MODES else picture.convert("RGB"), lossless=True, quality=50)
+
+
+def thumbnail(path: Path) -> dict[str, Any]:
+    """A figure as wide as a card, cut below where it is tall: its address, width and height in CSS pixels."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        small = picture.convert("RGB")
+    width, height = THUMBNAIL
+    small.thumbnail((width, width * small.height), Image.Resampling.LANCZOS)
+    small = small.crop((0, 0, small.width, min(small.height, height)))
+    return {"uri": _webp(small, quality=70), "width": small.width // 2, "height": small.height // 2}
+
+
+def _webp(picture: Image.Image, **how: Any) -> str:
+    out = io.BytesIO()
+    picture.save(out, format="WEBP", **how)
+    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
