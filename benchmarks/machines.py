@@ -51,7 +51,7 @@ from dgmbench.evaluation.quality.in_features import domain_quality
 from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_text
-from dgmbench.reporting.baseline.headline import comparable_records
+from dgmbench.reporting.baseline.compared import comparable_records
 from dgmbench.reporting.baseline.regression import compare, format_findings, make_baseline, regressions
 from dgmbench.reporting.records import CLASSIFIER, headline_records, merge_results
 from dgmbench.results import read_records

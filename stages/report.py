@@ -1,4 +1,4 @@
-"""Merge all results and write reports/<pipeline>/: results.csv, metrics.json, tables, figures, index.html."""
+"""Merge all results and write reports/<pipeline>/: results.csv, metrics, tables, figures, index.html."""
 
 from __future__ import annotations
 

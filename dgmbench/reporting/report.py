@@ -10,7 +10,6 @@ import pandas as pd
 
 from dgmbench.claims.lecture import cards
 from dgmbench.files import replacing, write_text
-from dgmbench.reporting.baseline import headline as metrics
 from dgmbench.reporting.claims import write_cards
 from dgmbench.reporting.comparison.by_labels import by_labels
 from dgmbench.reporting.comparison.from_records import comparisons
@@ -18,6 +17,7 @@ from dgmbench.reporting.comparison.table import Table, write_tables
 from dgmbench.reporting.figures.draw import draw_all
 from dgmbench.reporting.figures.learning_curves import write_curves
 from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
+from dgmbench.reporting.headlines import headlines, write_bars, write_metrics
 from dgmbench.reporting.page.content import Content
 from dgmbench.reporting.page.html import write_page
 from dgmbench.reporting.records import RunPoints, load_left_out, load_points, merge_results
@@ -25,16 +25,16 @@ from dgmbench.reporting.run_files import Run, load_manifests, load_runs
 from dgmbench.reporting.sentences import sampled_sentences, write_sentences
 from dgmbench.results import COLUMNS
 
-_OWNED = ("tables", "figures", "curves")
+_OWNED = ("tables", "figures", "curves", "metrics")
 
 
 def write_report(
     params: Mapping[str, Any], runs_root: Path, results_root: Path, data_root: Path, out_dir: Path
 ) -> pd.DataFrame:
-    """Write results.csv, metrics.json, tables/, figures/, curves/ and index.html; returns the records.
+    """Write results.csv, headlines.csv, index.html and four folders (`_OWNED`); returns the records.
 
     `params` is the composed settings as a plain mapping. Files of an earlier report that this one no longer
-    has (a model taken out) are removed from the three folders. Raises `CheckpointError` or `DataError` when
+    has (a model taken out) are removed from the four folders. Raises `CheckpointError` or `DataError` when
     results or manifests are missing, before anything is written.
     """
     datasets, models, seeds = params["datasets"], list(params["models"]), params["seeds"]
@@ -55,9 +55,9 @@ def write_report(
     written += write_sentences(sentences, out / "tables")
     drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", compared, findings)
     written += [picture.path for picture in drawn] + write_curves(runs, out / "curves")
+    written += _write_headlines(frame, out)
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")
-    metrics.write_metrics(frame, out / "metrics.json")
     left_out = load_left_out(results_root, datasets, models)
     content = Content(params, frame, compared, runs, manifests, drawn, findings, left_out, sentences, claims)
     write_page(out / "index.html", content)
@@ -90,6 +90,13 @@ def _write_findings(findings: Sequence[ControlFinding], folder: Path) -> list[Pa
     return paths
 
 
+def _write_headlines(frame: pd.DataFrame, out: Path) -> list[Path]:
+    """metrics/ and headlines.csv; returns the files of the folder."""
+    found = list(headlines(frame))
+    write_bars(found, out / "headlines.csv")
+    return write_metrics(found, out / "metrics")
+
+
 def _write_results(frame: pd.DataFrame, path: Path) -> None:
     """The merged records; floats in full, so that reading them back loses nothing."""
     with replacing(path) as aside:
@@ -99,6 +106,6 @@ def _write_results(frame: pd.DataFrame, path: Path) -> None:
 def _remove_others(out: Path, written: list[Path]) -> None:
     keep = set(written)
     for name in _OWNED:
-        for path in (out / name).glob("*.*"):
-            if path not in keep:
+        for path in (out / name).rglob("*.*"):
+            if path.is_file() and path not in keep:
                 path.unlink()

@@ -10,8 +10,8 @@ from dgmbench.errors import SettingsError
 from dgmbench.settings.places import mirror_of
 from dgmbench.settings.schema import Params
 
-REPORT_FILES = ("results.csv", "index.html", "metrics.json")
-REPORT_FOLDERS = ("tables", "figures", "curves")
+REPORT_FILES = ("results.csv", "headlines.csv", "index.html")
+REPORT_FOLDERS = ("tables", "figures", "curves", "metrics")
 STORE = Path("mlflow.db")
 # Written too, and none of DVC's: links out of the repository are fine here.
 STATE = ("checkpoints", "mlartifacts")

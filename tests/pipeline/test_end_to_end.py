@@ -85,8 +85,9 @@ def test_what_is_plotted_is_there_in_a_fresh_clone(project: Project) -> None:
 
 def test_dvc_shows_metrics_and_plots(project: Project) -> None:
     shown = json.loads(project.run("dvc", "metrics", "show", "--json").partition("\n")[0])
-    metrics = shown[""]["data"]["reports/tiny/metrics.json"]["data"]
-    assert "log_likelihood_bpd" in metrics["digits"]["ppca"]
+    rows = shown[""]["data"]
+    assert set(rows) == {f"reports/tiny/metrics/digits/{model}.json" for model in ("ppca", "vae")}
+    assert {"nats", "fid", "seconds"} <= rows["reports/tiny/metrics/digits/vae.json"]["data"].keys()
     assert "failed to load" not in project.run("dvc", "plots", "show")
     assert project.path("dvc_plots", "index.html").exists()
     shutil.rmtree(project.path("dvc_plots"))

@@ -1,1 +1,1 @@
-"""Headline means, the committed baseline, and the check for regressions."""
+"""The committed baseline, and the check for regressions."""

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dgmbench.metrics import declared
-from dgmbench.reporting.baseline.headline import (
+from dgmbench.reporting.baseline.compared import (
     comparable_records,
     counts,
     diverged_counts,

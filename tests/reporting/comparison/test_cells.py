@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dgmbench.reporting.baseline.headline import rounded
 from dgmbench.reporting.comparison.cells import number
 from dgmbench.reporting.figures.canvas import spoken
+from dgmbench.reporting.headlines import rounded
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ def test_no_number_is_a_negative_zero() -> None:
         for digits in range(-2, 5):
             written = number(float(value), digits)
             assert not written.startswith("−") or written.strip("−0.,")
-    assert spoken(-0.0) == "0" and str(rounded(-0.0)) == "0.0"
+    assert spoken(-0.0) == "0" and str(rounded(-0.0)) == "0"
