@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from dgmbench.metrics import declared
 from dgmbench.reporting.comparison.cells import Cell, Column, decimals, number
 from dgmbench.reporting.comparison.table import Row, Table
-from dgmbench.reporting.figures.canvas import BLUE, GREEN, ORANGE, PURPLE, Picture, canvas, save
+from dgmbench.reporting.figures.canvas import KIND_STYLE, Picture, canvas, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_KIND_STYLE = {"exact": ("o", BLUE), "lower_bound": (">", ORANGE), "estimate": ("s", GREEN),
-               "heuristic": ("*", PURPLE)}  # fmt: skip
 _HEADLINE, _GAP = "log_likelihood [nats]", "bdmc_gap [nats]"
 
 
@@ -84,7 +82,7 @@ def _comparable(row: Row, column: Column) -> Cell | None:
 
 
 def _draw_cell(axes: Axes, cell: Cell, y: int, tight: bool, seen: set[str]) -> None:
-    marker, colour = _KIND_STYLE[cell.kind]
+    marker, colour = KIND_STYLE[cell.kind]
     name = cell.kind.replace("_", " ") + ("" if tight else " (looser)")
     name += " (of fewer images)" if cell.partial else ""
     axes.errorbar(
