@@ -69,11 +69,18 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
         line = {"arrowstyle": "-", "color": ".55", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
         said = axes.annotate(
             label.text, (label.x, label.y), shift, textcoords="offset points", fontsize=SIZE, ha="center",
-            va="center", color=label.colour, arrowprops=line if far else None,
+            va="center", color=_ink(label.colour), arrowprops=line if far else None,
         )  # fmt: skip
         said.set_in_layout(False)
         # Bars of intervals pass behind it.
         said.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+
+
+def _ink(colour: str) -> tuple[float, ...]:
+    """A colour made dark enough to read on white."""
+    from matplotlib.colors import to_rgb
+
+    return tuple(0.6 * part for part in to_rgb(colour))
 
 
 def _candidates(x: float, y: float, text: str) -> Iterator[_Box]:
@@ -107,23 +114,31 @@ def _gap(low: float, high: float, at: float) -> float:
 def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
     """Names to the right of the axes at the heights of lines' ends, apart from each other.
 
-    A thin line leads from an end to its name. The axes must have their limits, and their height the room of
-    a line of text for each name (`LINE`).
+    A thin line leads from an end to its name; an end outside of the axes (a zero on a logarithmic axis) is
+    taken to be at their border. The axes must have their limits, and their height the room of a line of text
+    for each name (`LINE`).
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.set_layout_engine("constrained")
     figure.draw_without_rendering()
     frame = axes.get_window_extent()
-    shown = sorted(labels, key=lambda label: axes.transData.transform((label.x, label.y))[1])
-    ends = [axes.transAxes.inverted().transform(axes.transData.transform((e.x, e.y))) for e in shown]
+    named = sorted(((_end(axes, label), label) for label in labels), key=lambda each: each[0][1])
+    ends, shown = [end for end, _ in named], [label for _, label in named]
     heights = apart([end[1] for end in ends], LINE / frame.height)
     beyond = 16 / frame.width
     for label, end, height in zip(shown, ends, heights, strict=True):
         axes.plot([end[0], 1 + 0.8 * beyond], [end[1], height], transform=axes.transAxes, clip_on=False,
                   color=label.colour, linewidth=0.6, alpha=0.7)  # fmt: skip
         axes.text(1 + beyond, height, label.text, transform=axes.transAxes, fontsize=SIZE, va="center",
-                  color=label.colour)  # fmt: skip
+                  color=_ink(label.colour))  # fmt: skip
+
+
+def _end(axes: Axes, label: Label) -> tuple[float, float]:
+    """Where a line ends, as fractions of the axes."""
+    at = axes.transAxes.inverted().transform(axes.transData.transform((label.x, label.y)))
+    across, up = np.nan_to_num(at, nan=0.0).clip(0.0, 1.0)
+    return float(across), float(up)
 
 
 def apart(wanted: Sequence[float], least: float) -> list[float]:
