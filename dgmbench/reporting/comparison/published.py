@@ -180,6 +180,11 @@ def reference_text(reference: Reference) -> str:
     return f"{name}{mark}{number(reference.value, digits)}{spread}" + (f" {unit}" if unit else "")
 
 
+def of_the_same_data(reference: Reference) -> bool:
+    """Whether it is of data binarised as ours are: static figures stand beside dynamic MNIST as context."""
+    return reference.dataset != "mnist" or not reference.protocol.startswith(_STATIC)
+
+
 def fits(reference: Reference, columns: Sequence[Column]) -> bool:
     """Whether a published figure has a column to compare with: of its metric, or of all likelihoods."""
     bound = declared(reference.metric).tightness is not None

@@ -21,6 +21,9 @@ DPI = 110
 # Okabe and Ito's palette: distinct for colour-blind readers and in print. Its yellow is too faint on white.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+# Markers and colours of numbers by their kind.
+KIND_STYLE = {"exact": ("o", BLUE), "lower_bound": (">", ORANGE), "estimate": ("s", GREEN),
+              "heuristic": ("*", PURPLE)}  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 

@@ -16,11 +16,21 @@ import pandas as pd
 from dgmbench.metrics import declared
 from dgmbench.metrics.likelihood import IS, importance_draws
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
+from dgmbench.reporting.figures.labels import Label, label_ends
 from dgmbench.reporting.records import headline_records, is_compared
 from dgmbench.statistics import Interval, student_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_CAPTION = (
+    "Importance-sampled bounds by number of draws, mean over seeds. Bands and bars: 95 %, over trainings "
+    "alone, since all of a line is on the same test images. The ELBO is the bound of one draw. A line that "
+    "still climbs at its end is a loose bound; a dashed line is the exact value that it should reach. A "
+    "filled diamond is AIS on the same images; an open one is not AIS itself but the last bound plus the "
+    "difference of the two on the fewer images that AIS covers."
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,8 @@ def draw(frame: pd.DataFrame, dataset: str, view: str, models: Sequence[str], fo
     _draw(ladders, path)
     heading = "Importance-sampled bounds over the number of draws, nats per test image, 95 % over trainings. "
     alt = heading + " ".join(_spoken(found) for found in ladders)
-    return [Picture(path, "convergence", dataset, view, "Convergence of the bounds", alt)]
+    title = "Convergence of the bounds"
+    return [Picture(path, "convergence", dataset, view, title, alt, caption=_CAPTION)]
 
 
 def ladder(records: pd.DataFrame, model: str) -> Ladder | None:
@@ -102,20 +113,22 @@ def _draw(ladders: Sequence[Ladder], path: Path) -> None:
     annealed = [found for found in ladders if found.annealed]
     beyond = 3.0 * draws[-1]
     ticks = {k: "1 (ELBO)" if k == 1 else f"{k:,}" for k in draws} | ({beyond: "AIS"} if annealed else {})
-    with canvas(7.4, 3.9 + 0.18 * len(ladders)) as figure:
+    with canvas(8.6, max(3.4, 0.18 * len(ladders)) + 0.6 + 0.18 * len(annealed)) as figure:
         axes = figure.subplots()
-        for place, found in enumerate(ladders):
-            _draw_ladder(axes, found, beyond, line_style(place))
+        ends = [_draw_ladder(axes, found, beyond, line_style(i)) for i, found in enumerate(ladders)]
         axes.set_xscale("log")
         axes.set_xticks(list(ticks), list(ticks.values()))
         axes.set_xticks([], minor=True)
         axes.set(xlabel="draws K", ylabel="nats per test image (higher is better)")
         handles, names = axes.get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower left", frameon=False, fontsize=8)
+        if names:
+            figure.legend(handles, names, loc="outside lower left", frameon=False, fontsize=8)
+        label_ends(axes, ends)
         save(figure, path)
 
 
-def _draw_ladder(axes: Axes, found: Ladder, beyond: float, style: dict[str, Any]) -> None:
+def _draw_ladder(axes: Axes, found: Ladder, beyond: float, style: dict[str, Any]) -> Label:
+    """A line with its band, and what it leads up to; returns its name at its end."""
     draws, points = list(found.bounds), list(found.bounds.values())
     axes.plot(draws, [point.mean for point in points], markersize=5, label=_legend(found), **style)
     low = [point.mean - _bar(point) for point in points]
@@ -127,19 +140,20 @@ def _draw_ladder(axes: Axes, found: Ladder, beyond: float, style: dict[str, Any]
         error = _bar(found.annealed)
         axes.errorbar([beyond], [found.annealed.mean], yerr=[error], fmt="D", color=style["color"], capsize=4,
                       markerfacecolor=style["color"] if found.difference is None else "white")  # fmt: skip
+        return Label(found.model, beyond, found.annealed.mean, style["color"])
+    return Label(found.model, draws[-1], points[-1].mean, style["color"])
 
 
-def _legend(found: Ladder) -> str:
-    """All of a model in one line, so that names of any length fit."""
-    diamond = "◆" if found.difference is None else "◇"
-    annealed = [f"{diamond} {_annealed_words(found)}"] if found.annealed else []
-    exact = ["dashed: exact"] if found.exact else []
-    return "; ".join([found.model, *annealed, *exact])
+def _legend(found: Ladder) -> str | None:
+    """How a model's annealed value came about, in one line; none for a model without."""
+    if not found.annealed:
+        return None
+    return f"{found.model}: {'◆' if found.difference is None else '◇'} {_annealed_words(found)}"
 
 
 def _annealed_words(found: Ladder) -> str:
     """How the annealed value was obtained, and the gap that says how far to trust it."""
-    gap = f"BDMC gap {found.gap.mean:.2g}" if found.gap else "BDMC gap unknown"
+    gap = f"BDMC gap {found.gap.mean:.2g}".replace("-", "−") if found.gap else "BDMC gap unknown"
     if found.difference is None:
         return f"AIS ({gap})"
     last = IS.of(draws=max(found.bounds)).label

@@ -17,6 +17,7 @@ from dgmbench.reporting.figures import (
     classes,
     controls,
     convergence,
+    costs,
     error_by_labels,
     likelihoods,
     neighbours,
@@ -29,6 +30,7 @@ from dgmbench.reporting.figures.learning_curves import learning_curves
 from dgmbench.reporting.figures.mean_images import mean_images
 from dgmbench.reporting.figures.samples import sample_grids
 from dgmbench.reporting.figures.spectra import spectra
+from dgmbench.reporting.figures.strip import strip
 from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.run_files import Run, first_finished
 from dgmbench.reporting.words import VIEWS
@@ -60,6 +62,7 @@ def draw_all(
             models = list(dict.fromkeys(run.model for run in own))
             if (dataset, view) in of:
                 drawn += likelihoods.draw(of[dataset, view], folder)
+                drawn += costs.draw(of[dataset, view], folder)
             drawn += convergence.draw(frame, dataset, view, models, folder)
             if view != "tokens":
                 drawn += _of_images(frame, own, manifest, results_root, data_root, folder)
@@ -83,6 +86,7 @@ def _of_images(
     return [
         *quality.draw(frame, runs, dataset, view, results_root, folder),
         *classes.draw(runs, dataset, view, results_root, folder),
+        *strip(runs, manifest, data_root, folder),
         *sample_grids(runs, manifest, data_root, folder, results_root),
         *mean_images(runs, results_root, folder),
         *neighbours.draw(first_finished(runs), manifest, results_root, folder),

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dgmbench.metrics import declared
 from dgmbench.reporting.comparison.cells import Cell, Column, decimals, number
+from dgmbench.reporting.comparison.published import fits, of_the_same_data, reference_text
+from dgmbench.reporting.comparison.reference import Reference
 from dgmbench.reporting.comparison.table import Row, Table
-from dgmbench.reporting.figures.canvas import BLUE, GREEN, ORANGE, PURPLE, Picture, canvas, save
+from dgmbench.reporting.figures.canvas import KIND_STYLE, Picture, canvas, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_KIND_STYLE = {"exact": ("o", BLUE), "lower_bound": (">", ORANGE), "estimate": ("s", GREEN),
-               "heuristic": ("*", PURPLE)}  # fmt: skip
+_CAPTION = (
+    "Each dot is a model's likelihood of test images in nats, by kind: exact values and bounds on the left,"
+    " the Parzen window, which may order models wrongly, in a panel of its own. Bars: 95 %, over trainings "
+    "and test images together. Models share the test images, so overlapping bars do not mean that two "
+    "models cannot be told apart: see the notes to the tables."
+)
+_PUBLISHED = " Black lines: published values, whose protocols are in the notes; budgets differ."
 _HEADLINE, _GAP = "log_likelihood [nats]", "bdmc_gap [nats]"
 
 
@@ -29,37 +36,44 @@ def draw(table: Table, folder: Path) -> list[Picture]:
     panels = [panel for panel in (bounds, parzen) if panel]
     if not panels:
         return []
+    keys = {column.key for panel in panels for column in panel}
+    rows = [row for row in table.rows if keys & row.cells.keys()]
     path = folder / f"{table.dataset}-{table.view}-likelihoods.png"
     titles = ["log-likelihood and bounds"] * bool(bounds) + ["Parzen window (heuristic)"] * bool(parzen)
-    _draw(table, panels, titles, path)
+    _draw(rows, panels, titles, "sentence" if table.view == "tokens" else "image", path)
     shown = "; ".join(_spoken(table, column) for panel in panels for column in panel)
+    said = [f"{row.model} {reference_text(r)}, {r.source}" for row in rows for r in _published(row, panels)]
     alt = f"Likelihoods with 95 % intervals over trainings and test images. {shown}"
-    return [Picture(path, "likelihoods", table.dataset, table.view, "Likelihoods", alt)]
+    alt += f". Published: {'; '.join(said)}" if said else ""
+    caption = _CAPTION + (_PUBLISHED if said else "")
+    return [Picture(path, "likelihoods", table.dataset, table.view, "Likelihoods", alt, caption=caption)]
 
 
-def _draw(table: Table, panels: Sequence[Sequence[Column]], titles: Sequence[str], path: Path) -> None:
-    names = [row.model for row in table.rows]
-    with canvas(4.6 * len(panels) + 0.6, 0.55 * len(names) + 1.9) as figure:
+def _draw(
+    rows: Sequence[Row], panels: Sequence[Sequence[Column]], titles: Sequence[str], what: str, path: Path
+) -> None:
+    names = [row.model for row in rows]
+    with canvas(4.6 * len(panels) + 0.6, 0.42 * len(names) + 1.9) as figure:
         grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, columns, title in zip(grid, panels, titles, strict=True):
-            _draw_panel(axes, table, columns)
+            _draw_panel(axes, rows, columns)
             axes.set_title(title, fontsize=10, loc="left")
-            what = "sentence" if table.view == "tokens" else "image"
             axes.set_xlabel(f"nats per test {what} (higher is better)")
         grid[0].set_yticks(range(len(names)), names)
         grid[0].invert_yaxis()
-        handles, labels = grid[0].get_legend_handles_labels()
-        if len(labels) > 1:
-            figure.legend(
-                handles, labels, loc="outside lower left", frameon=False, fontsize=8, ncols=2 * len(panels)
-            )
+        kinds: dict[str, Any] = {}
+        for axes in grid:
+            kinds |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        figure.legend(
+            kinds.values(), kinds, loc="outside lower left", frameon=False, fontsize=8, ncols=2 * len(panels)
+        )
         save(figure, path)
 
 
-def _draw_panel(axes: Axes, table: Table, columns: Sequence[Column]) -> None:
+def _draw_panel(axes: Axes, rows: Sequence[Row], columns: Sequence[Column]) -> None:
     """Dots with interval bars; a bound that is also the model's tightest is drawn once, as the tightest."""
     seen: set[str] = set()
-    for y, row in enumerate(table.rows):
+    for y, row in enumerate(rows):
         drawn: set[str] = set()
         for column in columns:
             cell = _comparable(row, column)
@@ -70,9 +84,23 @@ def _draw_panel(axes: Axes, table: Table, columns: Sequence[Column]) -> None:
             _draw_cell(axes, cell, y, tight, seen)
             if cell.metric == "log_likelihood_ais" and _GAP in row.cells:
                 _write_gap(axes, cell, row.cells[_GAP], y)
-    axes.set_ylim(-0.6, len(table.rows) - 0.4)
+        for reference in _published(row, [columns]):
+            label = None if "published" in seen else "published"
+            seen.add("published")
+            axes.plot([reference.value] * 2, [y - 0.4, y + 0.4], color="black", linewidth=2.2, label=label)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.margins(x=0.08)
     axes.grid(axis="y", visible=False)
+
+
+def _published(row: Row, panels: Sequence[Sequence[Column]]) -> list[Reference]:
+    """Figures of the literature for the panels of a row, of the same data."""
+    return [
+        reference
+        for reference in row.published
+        for columns in panels
+        if reference.unit == "nats" and of_the_same_data(reference) and fits(reference, columns)
+    ]
 
 
 def _comparable(row: Row, column: Column) -> Cell | None:
@@ -84,7 +112,7 @@ def _comparable(row: Row, column: Column) -> Cell | None:
 
 
 def _draw_cell(axes: Axes, cell: Cell, y: int, tight: bool, seen: set[str]) -> None:
-    marker, colour = _KIND_STYLE[cell.kind]
+    marker, colour = KIND_STYLE[cell.kind]
     name = cell.kind.replace("_", " ") + ("" if tight else " (looser)")
     name += " (of fewer images)" if cell.partial else ""
     axes.errorbar(
@@ -107,7 +135,7 @@ def _write_gap(axes: Axes, cell: Cell, gap: Cell, y: int) -> None:
     """Beside an annealed bound, how far apart its two bounds are on simulated images."""
     text = f"BDMC gap {number(gap.mean, min(2, decimals(gap.widest or 0.0, gap.unit)))}"
     where = (cell.mean + (cell.widest or 0.0), y)
-    axes.annotate(text, where, (6, -11), textcoords="offset points", fontsize=7.5, color=".35")
+    axes.annotate(text, where, (6, -11), textcoords="offset points", fontsize=8, color=".35")
 
 
 def _spoken(table: Table, column: Column) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,26 @@ import pandas as pd
 from dgmbench.metrics import declared
 from dgmbench.metrics.quality import SPACES, Space
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
+from dgmbench.reporting.figures.labels import Label, label_ends, label_points
 from dgmbench.reporting.records import is_compared
 from dgmbench.reporting.run_files import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_BIAS_CAPTION = (
+    "A finite number of images makes FID too large, by a different amount for each model: lines rise to the"
+    " right, and where they cross, the order of models depends on n. The star is the value without that, "
+    "the black line what training images would score. Lines and stars are means over seeds, without "
+    "intervals: see FID and FID∞ in the tables."
+)
+_SCATTER_CAPTION = (
+    "Precision is the share of samples among the test images, recall the share of test images among the "
+    "samples; bars reach from the lowest to the highest training. Best is the upper right corner. The axes "
+    "begin and end where the points do, not at 0 and 1; where a few lie far off, a second panel shows the "
+    "others. Low precision: samples unlike the data. Low recall: data that samples never reach."
+)
 
 
 @dataclass(frozen=True)
@@ -78,48 +93,61 @@ def _mean_curve(model: str, found: list[dict[str, np.ndarray]]) -> Curve:
 def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: Path) -> Picture:
     path = folder / f"{dataset}-{view}-fid-{space}.png"
     name = declared(f"fid_{space}").label
-    with canvas(7.4, 3.6 + 0.18 * len(curves)) as figure:
+    with canvas(8.6, max(4.0, 0.18 * len(curves) + 1.0)) as figure:
         axes = figure.subplots()
-        for place, curve in enumerate(curves):
-            style = line_style(place)
-            axes.plot(1 / curve.sizes, curve.values, markersize=5, label=curve.model, **style)
-            ends = [0.0, 1 / curve.sizes[-1]]
-            axes.plot(
-                ends, [curve.infinity, curve.values[-1]], color=style["color"], linewidth=0.9, linestyle=":"
-            )
-            axes.plot([0.0], [curve.infinity], color=style["color"], marker="*", markersize=9, clip_on=False)
+        ends = [_draw_curve(axes, curve, line_style(place)) for place, curve in enumerate(curves)]
         floor = next((curve for curve in curves if len(curve.floor)), None)
         if floor is not None:
-            axes.plot(
-                1 / floor.floor_sizes,
-                floor.floor,
-                color="black",
-                linewidth=2,
-                label="training images (floor)",
-            )
+            axes.plot(1 / floor.floor_sizes, floor.floor, color="black", linewidth=2.5)
+            ends.append(Label("training images (floor)", 1 / floor.floor_sizes[0], floor.floor[0]))
         sizes = sorted({int(n) for curve in curves for n in curve.sizes[[0, len(curve.sizes) // 2, -1]]})
         axes.set_xticks([0.0, *(1 / n for n in sizes)], ["∞", *(f"{n:,}" for n in sizes)])
-        axes.set_yscale("symlog", linthresh=1.0)
-        _tick_by_hand(axes)
+        axes.set_xlim(left=-0.02 / sizes[0], right=1.01 / sizes[0])
+        _scale(axes)
         axes.set(
             xlabel="n of generated and of test images, even in 1/n; star: extrapolated to infinity",
-            ylabel=name,
+            ylabel=f"{name}, lower is better",
         )
-        handles, names = axes.get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
+        label_ends(axes, ends)
         save(figure, path)
     said = "; ".join(
         f"{c.model} {spoken(c.values[0])} at n={c.sizes[0]:,}, {spoken(c.values[-1])} at n={c.sizes[-1]:,}, "
         f"{spoken(c.infinity)} at infinity"
         for c in curves
     )
-    return Picture(path, "quality", dataset, view, f"{name} against the number of images", f"{name}: {said}")
+    title = f"{name} against the number of images"
+    return Picture(path, "quality", dataset, view, title, f"{name}: {said}", caption=_BIAS_CAPTION)
+
+
+def _draw_curve(axes: Axes, curve: Curve, style: dict[str, Any]) -> Label:
+    """A line over 1/n, dotted to its value at infinity; its name at its right end."""
+    colour = style["color"]
+    axes.plot(1 / curve.sizes, curve.values, markersize=5, **style)
+    ends = [0.0, 1 / curve.sizes[-1]]
+    axes.plot(ends, [curve.infinity, curve.values[-1]], color=colour, linewidth=0.9, linestyle=":")
+    axes.plot([0.0], [curve.infinity], color=colour, marker="*", markersize=9, clip_on=False)
+    return Label(curve.model, 1 / curve.sizes[0], curve.values[0], colour)
+
+
+def _scale(axes: Axes) -> None:
+    """Logarithmic; where the extrapolated values reach 0 or less, linear below 1."""
+    values = [float(value) for line in axes.get_lines() for value in np.asarray(line.get_ydata())]
+    if min(values) > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(0.75 * min(values), 1.3 * max(values))
+    else:
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(1.3 * min(values) - 0.1, 1.3 * max(values))
+    _tick_by_hand(axes)
 
 
 def _tick_by_hand(axes: Axes) -> None:
     """Ticks at 1, 2 and 5 of every decade: a symmetric logarithm's own may be none at all."""
     low, high = axes.get_ylim()
-    steps = [0.2, 0.5, *(digit * 10**power for power in range(7) for digit in (1, 2, 5))]
+    steps = [digit * 10.0**power for power in range(-2, 7) for digit in (1, 2, 5)]
+    if axes.get_yscale() == "symlog":
+        # Nearer to 0 they would cover each other.
+        steps = [step for step in steps if step > 0.1]
     ticks = [tick for tick in [0.0, *steps, *(-step for step in steps)] if low <= tick <= high]
     axes.set_yticks(ticks, [f"{tick:,g}".replace("-", "−") for tick in ticks])
     axes.set_yticks([], minor=True)
@@ -131,26 +159,59 @@ def _means(part: pd.DataFrame, metric: str) -> pd.DataFrame:
     return own.groupby("model", sort=False)["value"].agg(["mean", "min", "max"]).add_prefix(f"{metric} ")
 
 
+def crowd(values: np.ndarray) -> np.ndarray:
+    """Which values lie no further from the middle half than twice its width: bool, of the same shape.
+
+    All of them where leaving the others out would save less than half of the range.
+    """
+    low, high = np.quantile(values, [0.25, 0.75])
+    inside = (values >= low - 2 * (high - low)) & (values <= high + 2 * (high - low))
+    narrow = np.ptp(values[inside]) < 0.5 * np.ptp(values)
+    return inside if narrow else np.ones_like(inside)
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    """Limits with room for names."""
+    beyond = 0.16 * max(float(np.ptp(values)), 0.02)
+    return float(values.min()) - beyond, float(values.max()) + beyond
+
+
+def _draw_point(axes: Axes, point: pd.Series, place: int, recall: str, precision: str) -> Label:
+    """A model's mean and its lowest and highest training; returns its name."""
+    style = line_style(place) | {"linestyle": "none"}
+    middles = {name: float(point[f"{name} mean"]) for name in (recall, precision)}
+    spans = [
+        [[abs(middle - point[f"{name} min"])], [abs(point[f"{name} max"] - middle)]]
+        for name, middle in middles.items()
+    ]
+    x, y = middles.values()
+    axes.errorbar([x], [y], xerr=spans[0], yerr=spans[1], elinewidth=0.9, **style)
+    return Label(str(point.name), x, y, str(style["color"]))
+
+
 def _scatter(points: pd.DataFrame, space: Space, dataset: str, view: str, folder: Path) -> Picture:
     path = folder / f"{dataset}-{view}-precision-recall-{space.name}.png"
     recall, precision = f"recall{space.suffix}", f"precision{space.suffix}"
-    with canvas(6.0, 4.6 + 0.09 * len(points)) as figure:
-        axes = figure.subplots()
-        for place, (model, point) in enumerate(points.iterrows()):
-            style = line_style(place) | {"linestyle": "none"}
-            x, y = point[f"{recall} mean"], point[f"{precision} mean"]
-            spans = [
-                [[abs(middle - point[f"{name} min"])], [abs(point[f"{name} max"] - middle)]]
-                for name, middle in ((recall, x), (precision, y))
-            ]
-            axes.errorbar([x], [y], xerr=spans[0], yerr=spans[1], label=str(model), elinewidth=0.9, **style)
-        axes.set(xlabel=f"{declared(recall).label}: data covered by samples", xlim=(-0.03, 1.03),
-                 ylabel=f"{declared(precision).label}: samples like data", ylim=(-0.03, 1.03))  # fmt: skip
-        figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
+    xs, ys = (points[f"{name} mean"].to_numpy() for name in (recall, precision))
+    near = crowd(xs) & crowd(ys)
+    halves = [np.ones(len(points), dtype=bool)] if near.all() else [~near, near]
+    with canvas(4.9 * len(halves) + 1.0, max(4.6, 0.2 * len(points) + 1.6)) as figure:
+        grid = figure.subplots(1, len(halves), squeeze=False)[0]
+        for axes, named in zip(grid, halves, strict=True):
+            labels = [_draw_point(axes, points.iloc[i], i, recall, precision) for i in range(len(points))]
+            axes.set(xlabel=f"{declared(recall).label}: data covered by samples",
+                     ylabel=f"{declared(precision).label}: samples like data")  # fmt: skip
+            axes.margins(0.14)
+            if named is near:
+                axes.set_xlim(*_around(xs[near]))
+                axes.set_ylim(*_around(ys[near]))
+                axes.set_title("where most of them lie", fontsize=10, loc="left")
+            label_points(axes, [label for label, own in zip(labels, named, strict=True) if own])
         save(figure, path)
     said = "; ".join(
         f"{model} {point[f'{precision} mean']:.2f} and {point[f'{recall} mean']:.2f}"
         for model, point in points.iterrows()
     )
     title = f"{declared(precision).label} and {declared(recall).label}"
-    return Picture(path, "quality", dataset, view, title, f"{title}, means over seeds: {said}")
+    alt = f"{title}, means over seeds: {said}"
+    return Picture(path, "quality", dataset, view, title, alt, caption=_SCATTER_CAPTION)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, plain_decades, save, spoken
+from dgmbench.reporting.figures.labels import Label, label_ends
 from dgmbench.reporting.run_files import Run, first_files, named_arrays
 
 Arrays = Mapping[str, np.ndarray]
 
 ROLE = "spectra"
+_CAPTION = (
+    "The energy of samples at each spatial frequency over that of test images; first seeds. At 1 a model is"
+    " as sharp as data. A line that falls below it at the right is blur, one above it noise. Dashed without"
+    " a mark: a model's mean images without its observation noise, which can hide their blur."
+)
 
 
 def spectra(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
-    """The power of samples over spatial frequency beside that of test images, all models in one picture.
+    """The power of samples over that of test images by spatial frequency, all models in one picture.
 
     Where a density has mean images without its observation noise, their power is a dashed line.
     """
@@ -37,31 +42,28 @@ def spectra(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Pictu
         "Power of generated and of test images by spatial frequency, and the quotient of the two: 1 is as in "
         f"test images, less is blur. Quotient at the lowest, a middle and the highest frequency: {said}"
     )
-    return [Picture(path, ROLE, dataset, view, "How sharp: power by spatial frequency", alt)]
+    title = "How sharp: power by spatial frequency"
+    return [Picture(path, ROLE, dataset, view, title, alt, caption=_CAPTION)]
 
 
 def _draw_spectra(found: Mapping[str, Arrays], path: Path) -> None:
-    # An entry of the legend takes some 60 pixels and 7 for each character.
-    columns = max(1, min(6, 950 // (60 + 7 * max(map(len, [*found, "test images"])))))
-    with canvas(9.4, 3.3 + 0.2 * math.ceil((1 + len(found)) / columns)) as figure:
-        power, quotient = figure.subplots(1, 2)
-        real = next(iter(found.values()))
-        power.plot(real["frequency"], real["real"], color="black", linewidth=2.2, label="test images")
-        quotient.axhline(1.0, color="black", linewidth=2.2)
+    with canvas(8.6, max(4.0, 0.18 * len(found) + 1.0)) as figure:
+        axes = figure.subplots()
+        axes.axhline(1.0, color="black", linewidth=2.2)
+        axes.axvline(0.25, color=".6", linewidth=1.1, linestyle=":")
+        ends = []
         for place, (model, arrays) in enumerate(found.items()):
             style = line_style(place) | {"linewidth": 1.3, "markersize": 4}
-            power.plot(arrays["frequency"], arrays["generated"], label=model, **style)
-            quotient.plot(arrays["frequency"], arrays["generated"] / arrays["real"], **style)
+            quotient = arrays["generated"] / arrays["real"]
+            axes.plot(arrays["frequency"], quotient, **style)
+            ends.append(Label(model, arrays["frequency"][-1], quotient[-1], style["color"]))
             if "means" in arrays:
                 thin = {"color": style["color"], "linewidth": 1.0, "linestyle": "--"}
-                quotient.plot(arrays["frequency"], arrays["means"] / arrays["real"], **thin)
-        means = " (dashed: mean images)" if any("means" in arrays for arrays in found.values()) else ""
-        for axes, title in ((power, "power"), (quotient, f"power over that of test images{means}")):
-            axes.axvline(0.25, color=".6", linewidth=1.1, linestyle=":")
-            axes.set_title(title, fontsize=10, loc="left")
-            axes.set(xlabel="cycles per pixel (dotted: half of Nyquist)", yscale="log", xlim=(0, 0.515))
-            plain_decades(axes)
-        figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5)
+                axes.plot(arrays["frequency"], arrays["means"] / arrays["real"], **thin)
+        axes.set(xlabel="spatial frequency, cycles per pixel (dotted: half of Nyquist)", xlim=(0, 0.505),
+                 ylabel="power over that of test images", yscale="log")  # fmt: skip
+        plain_decades(axes)
+        label_ends(axes, [*ends, Label("as test images", 0.505, 1.0)])
         save(figure, path)
 
 

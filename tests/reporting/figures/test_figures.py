@@ -44,7 +44,7 @@ def drawn(invented: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPa
 
 def test_every_role_is_drawn_for_both_views(drawn: Drawn) -> None:
     roles = {(p.view, p.role) for p in drawn[1]}
-    names = ("likelihoods", "convergence", "all samples", "samples", "neighbours", "curves")
+    names = ("likelihoods", "costs", "convergence", "strip", "all samples", "samples", "neighbours", "curves")
     assert roles == {(view, role) for view in ("binary", "gray") for role in names}
     shown = {p.model for p in drawn[1] if p.role == "samples"}
     assert shown == {"test data", "ppca", "vae_gray", "gan", "pixelcnn_gray", "vae", "pixelcnn"}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fabricate import frame_of, row
+from PIL import Image
 
 from dgmbench.reporting.figures import quality
 from dgmbench.reporting.figures.canvas import canvas, line_style
@@ -83,6 +84,29 @@ def test_an_axis_always_has_ticks(low: float, high: float) -> None:
         quality._tick_by_hand(axes)
         inside = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
     assert len(inside) >= 2 and len(inside) == len(axes.get_yticks())
+
+
+def test_a_crowd_is_what_remains_without_a_few_far_points() -> None:
+    near = np.array([0.90, 0.91, 0.92, 0.93, 0.94, 0.95])
+    assert quality.crowd(np.append(near, 0.1)).tolist() == [True] * 6 + [False]
+    assert quality.crowd(near).all()
+    assert quality.crowd(np.linspace(0, 1, 9)).all()
+    assert quality.crowd(np.array([0.3])).all()
+
+
+def test_precision_and_recall_are_drawn_twice_where_a_far_point_hides_the_others(tmp_path: Path) -> None:
+    widths = {}
+    for name, far in (("near", 0.9), ("far", 0.0)):
+        values = {f"m{i}": 0.9 + 0.01 * i for i in range(6)} | {"odd": far}
+        rows = [
+            row(model, 0, metric, value, view="gray", unit="1", kind="estimate")
+            for model, value in values.items()
+            for metric in ("precision", "recall")
+        ]
+        (picture,) = quality.draw(frame_of(*rows), [], "d", "gray", tmp_path, tmp_path)
+        assert "odd" in picture.alt and "corner" in picture.caption
+        widths[name] = Image.open(picture.path).size[0]
+    assert widths["far"] > 1.5 * widths["near"]
 
 
 def test_no_two_models_share_a_mark() -> None:
