@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dgmbench.claims.card import Card
 from dgmbench.files import write_text
+from dgmbench.reporting.words import escaped
 
 _HEADS = ("claim", "verdict", "statistic")
 
@@ -30,10 +31,4 @@ def write_cards(cards: Sequence[Card], folder: Path) -> list[Path]:
 def _line(card: Card) -> tuple[str, ...]:
     said = [card.statistic, f"Would decide it: {card.decider}." if card.decider else ""]
     verdict = card.verdict if card.verdict == "undecided" else f"**{card.verdict}**"
-    return _escaped(card.text), verdict, _escaped(" ".join(part for part in said if part))
-
-
-def _escaped(text: str) -> str:
-    for sign in "\\|*_":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    return escaped(card.text), verdict, escaped(" ".join(part for part in said if part))

@@ -10,6 +10,8 @@ import pandas as pd
 
 from dgmbench.claims.lecture import cards
 from dgmbench.files import replacing, write_text
+from dgmbench.reporting.answer.answer import answers
+from dgmbench.reporting.answer.markdown import write_answers
 from dgmbench.reporting.claims import write_cards
 from dgmbench.reporting.comparison.by_labels import by_labels
 from dgmbench.reporting.comparison.from_records import comparisons
@@ -51,6 +53,8 @@ def write_report(
     written += _write_findings(findings, out / "tables")
     claims = cards(compared, frame, findings, _families(params))
     written += write_cards(claims, out / "tables")
+    found = answers(compared, frame, _families(params))
+    written += write_answers(found, out / "tables")
     sentences = sampled_sentences(runs, manifests, data_root)
     written += write_sentences(sentences, out / "tables")
     drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", compared, findings)
@@ -59,7 +63,9 @@ def write_report(
     _remove_others(out, written)
     _write_results(frame, out / "results.csv")
     left_out = load_left_out(results_root, datasets, models)
-    content = Content(params, frame, compared, runs, manifests, drawn, findings, left_out, sentences, claims)
+    content = Content(
+        params, frame, compared, runs, manifests, drawn, findings, left_out, sentences, claims, found
+    )
     write_page(out / "index.html", content)
     return frame
 

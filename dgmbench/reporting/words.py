@@ -39,6 +39,13 @@ def kind_mark(metric: str, kind: str, unit: str) -> str:
     return "≤" if upper else KIND_MARKS[kind]
 
 
+def escaped(text: str) -> str:
+    """Text that Markdown reads as it stands: a heuristic's `*`, underscores and `|` are no signs."""
+    for sign in "\\|*_":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
 def of_examples(text: str, view: str) -> str:
     """Words about images as they are for the examples of a view: of sentences where those are modelled."""
     return re.sub(r"\bimage(s?)\b", r"sentence\1", text) if view == "tokens" else text

@@ -13,7 +13,7 @@ from dgmbench.metrics import Topic, declared
 from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.published import reference_text
 from dgmbench.reporting.comparison.reference import Reference
-from dgmbench.reporting.words import of_examples
+from dgmbench.reporting.words import escaped, of_examples
 
 
 @dataclass
@@ -124,9 +124,9 @@ class Table:
     def to_markdown(self) -> str:
         """GitHub Markdown: a table for each section, remarks as paragraphs, then footnotes as a list."""
         tables = [part for section in self.sections for part in self._markdown_section(section)]
-        notes = "\n".join(f"- {_escape(note)}" for note in [*self._view_note(), *self.footnotes])
-        remarks = [_escape(remark) for remark in self.remarks]
-        text = "\n\n".join([_escape(LEGEND), *tables, "## Notes", *remarks, notes]) + "\n"
+        notes = "\n".join(f"- {escaped(note)}" for note in [*self._view_note(), *self.footnotes])
+        remarks = [escaped(remark) for remark in self.remarks]
+        text = "\n\n".join([escaped(LEGEND), *tables, "## Notes", *remarks, notes]) + "\n"
         return of_examples(text, self.view)
 
     def _markdown_section(self, section: Section) -> list[str]:
@@ -142,9 +142,9 @@ class Table:
         return [self.view_words[0].upper() + self.view_words[1:] + "."] if said else []
 
     def _markdown_row(self, row: Row, section: Section) -> list[str]:
-        name = f"{_escape(row.model)} ({row.note})" if row.note else _escape(row.model)
+        name = f"{escaped(row.model)} ({row.note})" if row.note else escaped(row.model)
         cells = [_bold(row.cells.get(column.key)) for column in section.columns]
-        return [name, *cells] + [_escape(self.published_text(row, section))] * section.published
+        return [name, *cells] + [escaped(self.published_text(row, section))] * section.published
 
     def to_csv(self) -> str:
         """Numbers for programs, per column; `repr` floats, empty if absent.
@@ -178,13 +178,8 @@ def write_tables(tables: Sequence[Table], folder: Path) -> list[Path]:
 def _bold(cell: Cell | None) -> str:
     if cell is None:
         return "–"
-    text = _escape(cell.text)
+    text = escaped(cell.text)
     return f"**{text}**" if cell.best else text
-
-
-def _escape(text: str) -> str:
-    """Keep a heuristic's `*` and any `|` from being read as Markdown."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
 
 
 def _csv_cells(cell: Cell | None) -> list[str]:

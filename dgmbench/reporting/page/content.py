@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dgmbench.claims.card import Card
+from dgmbench.reporting.answer.answer import Answer
 from dgmbench.reporting.comparison.table import Table
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.findings import ControlFinding
@@ -22,6 +23,7 @@ class Content:
 
     params: the composed settings. frame: all records. tables: of views and of errors by labels. left_out:
     what evaluations could not measure. sentences: by data set. cards: verdicts on the lecture's claims.
+    answers: by data set and view.
     """
 
     params: Mapping[str, Any]
@@ -34,3 +36,4 @@ class Content:
     left_out: Sequence[Mapping[str, Any]] = ()
     sentences: Mapping[str, Sequence[Sentences]] = field(default_factory=dict)
     cards: Sequence[Card] = ()
+    answers: Sequence[Answer] = ()

@@ -17,6 +17,7 @@ import yaml
 from dgmbench import __version__
 from dgmbench.files import write_text
 from dgmbench.reporting.comparison.table import LEGEND, Table
+from dgmbench.reporting.page.answers import answer_view
 from dgmbench.reporting.page.cards import card_view
 from dgmbench.reporting.page.content import Content
 from dgmbench.reporting.page.controls import control_view
@@ -90,6 +91,11 @@ def _dataset(name: str, content: Content) -> dict[str, Any]:
             control_view(finding, content.frame, content.pictures)
             for finding in content.findings
             if finding.dataset == name
+        ],
+        "answers": [
+            answer_view(answer, content.pictures, Runs(list(content.runs)))
+            for answer in content.answers
+            if answer.dataset == name
         ],
         "sentences": content.sentences.get(name, []),
     }

@@ -86,7 +86,8 @@ function equip(box) {
   const bar = made("div", { className: "bar" });
   const csv = made("button", { type: "button", className: "csv", textContent: "CSV", title: `Save: ${label}` });
   csv.addEventListener("click", () => save(box));
-  if (first.length >= FILTERED_FROM) {
+  const isSmall = box.classList.contains("small");
+  if (first.length >= FILTERED_FROM && !isSmall) {
     const count = made("span", { className: "count" });
     count.setAttribute("aria-live", "polite");
     const filter = made("input", { type: "search", placeholder: "filter rows" });
@@ -95,7 +96,8 @@ function equip(box) {
     bar.append(filter, count);
   }
   bar.append(csv);
-  box.prepend(bar);
+  if (isSmall) box.append(bar);
+  else box.prepend(bar);
 }
 
 document.querySelectorAll(".table").forEach(equip);

@@ -143,7 +143,8 @@ def test_tables_scroll_by_keyboard(written: tuple[Path, Page]) -> None:
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
     named = [str(box["aria-label"]) for box in boxes]
     topics = ["Likelihood", "Sample quality", "Memorisation", "Cost"]
-    assert [name for name in named if "gray view" in name] == [f"{t}, digits, gray view" for t in topics]
+    views = [name for name in named if "gray view" in name]
+    assert views == [f"{t}, digits, gray view" for t in ("Families", *topics)]
     assert len(set(named)) == len(named) > 2 * len(topics)
 
 
@@ -156,6 +157,7 @@ def test_files_beside_the_page(written: tuple[Path, Page]) -> None:
     assert rows == {f"digits/{model}.json" for model in VIEWS}
     assert set(pd.read_csv(out / "headlines.csv")["model"]) <= set(VIEWS)
     assert {p.name for p in (out / "tables").iterdir()} == {
+        "digits-answer.md",
         "digits-claims.md",
         "digits-controls.md",
         *(f"digits-{view}.{suffix}" for view in ("binary", "gray", "labels") for suffix in ("csv", "md")),

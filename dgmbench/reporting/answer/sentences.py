@@ -1,0 +1,77 @@
+"""A sentence on each family of an answer: what it is clearly best and worst at, as far as the numbers go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dgmbench.metrics import UNITS, declared
+from dgmbench.reporting.answer.answer import Answer, Family
+from dgmbench.reporting.answer.aspects import DOWNSTREAM, LIKELIHOOD, MEMORISATION, QUALITY, Aspect
+from dgmbench.reporting.answer.standing import Standing
+from dgmbench.reporting.comparison.short import short
+
+
+def said_of(family: Family, answer: Answer) -> str:
+    """What the numbers say of a family, without its name: `has the best samples (FID 1.5 ± 0.8).`"""
+    if not family.cells:
+        return f"left no numbers: {family.row.note or 'nothing was measured'}."
+    if all(cell.n < 2 for cell in family.cells.values()):
+        return "has one seed, which separates it from no other family."
+    there = [aspect for aspect in answer.aspects if aspect.name in family.standings]
+    parts = [_ends(family, there), _unbeaten(family), _between(family), _copies(family)]
+    return f"{'; '.join(part for part in parts if part) or 'is clearly separated from no other family'}."
+
+
+def _ends(family: Family, aspects: Sequence[Aspect]) -> str:
+    """Where it is clearly better or worse than every other."""
+    own = family.standings
+    best = [_with_value(aspect.best, family, aspect) for aspect in aspects if own[aspect.name].is_best]
+    worst = [_with_value(aspect.worst, family, aspect) for aspect in aspects if own[aspect.name].is_worst]
+    both = ", but ".join(_listed(part) for part in (best, worst) if part)
+    return f"has {both}" if both else ""
+
+
+def _unbeaten(family: Family) -> str:
+    """Where no other is clearly better, though it is not alone at the top."""
+    own = [aspect for aspect, standing in _main(family) if standing.is_unbeaten]
+    said = _listed([_with_value(aspect.name, family, aspect) for aspect in own])
+    return f"is not clearly beaten in {said}" if said else ""
+
+
+def _between(family: Family) -> str:
+    """Where it is at neither end: how many it clearly beats, or loses to, whichever are more."""
+    own = [(a.name, s) for a, s in _main(family) if not (s.is_best or s.is_worst or s.is_unbeaten)]
+    won = [f"{s.beaten} of {s.others} in {name}" for name, s in own if s.beaten > s.beaten_by]
+    lost = [f"{s.beaten_by} of {s.others} in {name}" for name, s in own if s.beaten < s.beaten_by]
+    said = {"clearly beats": _listed(won), "clearly loses to": _listed(lost)}
+    return ", but ".join(f"{verb} {counts}" for verb, counts in said.items() if counts)
+
+
+def _copies(family: Family) -> str:
+    """Samples nearer to training images than unseen images are: a hint of copying, no proof."""
+    cell = family.cells.get(MEMORISATION.name)
+    if cell is None or cell.widest is None or cell.mean + cell.widest >= 1:
+        return ""
+    return f"draws nearer to training images than unseen images lie ({short(cell)} of the distance)"
+
+
+def _main(family: Family) -> list[tuple[Aspect, Standing]]:
+    """What a model is judged by; costs are told only where they are at an end."""
+    return [
+        (aspect, family.standings[aspect.name])
+        for aspect in (LIKELIHOOD, QUALITY, DOWNSTREAM)
+        if aspect.name in family.standings
+    ]
+
+
+def _with_value(words: str, family: Family, aspect: Aspect) -> str:
+    cell = family.cells[aspect.name]
+    metric, unit = declared(cell.metric), UNITS[cell.unit]
+    label = "" if metric.likelihood or unit else f"{metric.label} "
+    return f"{words} ({label}{short(cell)}{f' {unit}' if unit else ''})"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,49 @@
+"""Words of the small table, on the page and in Markdown: headings, units, marks, published figures."""
+
+from __future__ import annotations
+
+from dgmbench.claims.evidence import TASK
+from dgmbench.metrics import UNITS, declared
+from dgmbench.reporting.answer.answer import Answer, Family
+from dgmbench.reporting.answer.aspects import DOWNSTREAM, Aspect
+from dgmbench.reporting.comparison.cells import FAILING, PARTIAL, Column
+from dgmbench.reporting.comparison.published import reference_text
+from dgmbench.reporting.comparison.reference import Reference
+from dgmbench.reporting.words import kind_mark
+
+_ARROWS = {"higher": " ↑", "lower": " ↓", "one": " → 1", "none": ""}
+
+
+def heading(column: Column, aspect: Aspect) -> str:
+    """The aspect with an arrow towards better; marked where a control shows that the metric fails."""
+    return aspect.name + _ARROWS[column.direction] + (f" {FAILING}" if column.failing else "")
+
+
+def unit(column: Column, aspect: Aspect) -> str:
+    """What the numbers are: the unit of a likelihood or cost, else the metric."""
+    if aspect is DOWNSTREAM:
+        return f"{UNITS[column.unit]}, {TASK} labels"
+    return UNITS[column.unit] or declared(column.metric).label
+
+
+def is_marked(family: Family, aspect: Aspect) -> bool:
+    """Whether a number stands out as better than every other family's."""
+    standing = family.standings.get(aspect.name)
+    return standing is not None and standing.is_best
+
+
+def signs(answer: Answer) -> str:
+    """What the signs beside the numbers mean, as far as there are any."""
+    cells = [cell for family in answer.families for cell in family.cells.values()]
+    likelihoods = [cell for cell in cells if declared(cell.metric).likelihood]
+    marks = {kind_mark(c.metric, c.kind, c.unit): c.kind.replace("_", " ") for c in likelihoods}
+    said = [f"{mark} {words}" for mark, words in marks.items()]
+    said += [f"{PARTIAL} over fewer test images"] * any(cell.partial for cell in cells)
+    said += [f"{FAILING} fails a control"] * any(column.failing for column in answer.columns.values())
+    said += ["± half of a 95 % interval"] * any(cell.widest is not None for cell in cells)
+    return ", ".join(said)
+
+
+def published(reference: Reference) -> str:
+    """A published figure and where it is from."""
+    return f"{reference_text(reference)} ({reference.source})"

@@ -1,0 +1,124 @@
+"""The answer: one entry stands for a family, marks and sentences where intervals separate, honest gaps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from answers import FAMILIES, answer_of, records
+from fabricate import row
+
+from dgmbench.reporting.answer.answer import Answer, Family, answers
+from dgmbench.reporting.answer.markdown import to_markdown, write_answers
+from dgmbench.reporting.answer.sentences import said_of
+from dgmbench.reporting.comparison.from_records import comparisons
+
+
+def family(answer: Answer, name: str) -> Family:
+    return next(each for each in answer.families if each.row.model == name)
+
+
+def said(answer: Answer, name: str) -> str:
+    return said_of(family(answer, name), answer)
+
+
+def with_rows(frame: pd.DataFrame, *rows: dict[str, object]) -> pd.DataFrame:
+    return pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
+
+
+def test_the_first_entry_of_a_family_stands_for_it_even_where_another_is_better() -> None:
+    answer = answer_of(records())
+    assert [each.row.model for each in answer.families] == ["vae", "gan", "pixelcnn"]
+    assert [each.name for each in answer.families] == ["VAE", "GAN", "PixelCNN"]
+    # The variant of the highest likelihood takes no part, and so does not take the mark.
+    assert family(answer, "pixelcnn").standings["likelihood"].is_best
+
+
+def test_a_row_holds_three_to_seven_numbers_of_the_aspects_that_were_measured() -> None:
+    answer = answer_of(records())
+    names = ["likelihood", "sample quality", "memorisation", "downstream error", "sampling speed"]
+    assert list(answer.columns) == names
+    assert list(family(answer, "vae").cells) != [] and len(family(answer, "vae").cells) == 5
+    assert "likelihood" not in family(answer, "gan").cells
+
+
+def test_sentences_say_what_is_clearly_best_and_worst() -> None:
+    answer = answer_of(records())
+    assert said(answer, "gan").startswith("has the best samples (FID (domain) 3.00")
+    assert said(answer, "vae").startswith("has the lowest likelihood (= −90.0")
+    assert "and the worst samples (FID (domain) 9.0" in said(answer, "vae")
+    assert said(answer, "pixelcnn").startswith("has the highest likelihood (= −80.0")
+    assert ", but the slowest sampling (10.0" in said(answer, "pixelcnn")
+
+
+def test_timings_need_a_factor_beyond_their_interval() -> None:
+    standings = {name: family(answer_of(records()), name).standings for name in ("vae", "gan")}
+    # 1,000 against 1,100 images a second, each known to a permille.
+    assert not standings["gan"]["sampling speed"].is_best
+    assert standings["gan"]["sampling speed"].beaten == standings["vae"]["sampling speed"].beaten == 1
+
+
+def test_a_time_of_zero_is_compared_with_nothing() -> None:
+    answer = answer_of(records(sampling_rate={"gan": 0.0}))
+    assert family(answer, "gan").standings["sampling speed"].beaten_by == 0
+    assert family(answer, "vae").standings["sampling speed"].beaten == 1
+
+
+def test_nothing_stands_out_where_intervals_overlap() -> None:
+    wide = records(sampling_rate={"pixelcnn": 900.0})
+    own = wide["metric"].isin(["fid_domain", "log_likelihood", "sampling_rate"])
+    wide.loc[own, "value"] += wide.loc[own, "value"].abs() * 0.9 * (wide.loc[own, "seed"] - 1)
+    answer = answer_of(wide)
+    assert not any(s.is_best or s.is_worst for f in answer.families for s in f.standings.values())
+    assert said(answer, "gan") == "is clearly separated from no other family."
+    assert "**" not in to_markdown([answer]).split("\n\n")[1]
+
+
+def test_one_seed_separates_nothing() -> None:
+    answer = answer_of(records(seeds=1))
+    assert said(answer, "vae") == "has one seed, which separates it from no other family."
+    assert "1 seed" in to_markdown([answer])
+    assert "**" not in to_markdown([answer]).split("\n\n")[1]
+
+
+def test_a_failed_family_keeps_its_row_and_says_why() -> None:
+    frame = records()
+    flags = [row("gan", seed, "diverged", 1.0, unit="1", split="train") for seed in range(3)]
+    answer = answer_of(with_rows(frame[frame["model"] != "gan"], *flags))
+    assert said(answer, "gan") == "left no numbers: 3 of 3 seeds diverged."
+    assert "| GAN (3 of 3 seeds diverged) | – | – | – | – | – |" in to_markdown([answer])
+
+
+def test_a_metric_that_nobody_has_has_no_column() -> None:
+    frame = records()
+    answer = answer_of(frame[frame["metric"] != "fid_domain"])
+    assert "sample quality" not in answer.columns
+    assert "sample quality" not in to_markdown([answer])
+
+
+def test_samples_nearer_than_unseen_images_are_a_hint_of_copying() -> None:
+    answer = answer_of(records(nn_distance_ratio={"vae": 0.5}))
+    assert "draws nearer to training images than unseen images lie (0.500 ± 0.001" in said(answer, "vae")
+    assert "draws nearer" not in said(answer, "gan")
+
+
+def test_classifiers_of_labels_are_no_row() -> None:
+    rows = [row("mlp", seed, "ssl_error_100", 4.0 + seed, unit="percent") for seed in range(3)]
+    answer = answer_of(with_rows(records(), *rows), FAMILIES | {"mlp": "mlp"})
+    assert "mlp" not in [each.row.model for each in answer.families]
+
+
+def test_published_figures_stand_beside_ours() -> None:
+    frame = records().assign(dataset="mnist")
+    (answer,) = answers(comparisons(frame, list(FAMILIES)), frame, FAMILIES)
+    table = to_markdown([answer]).split("\n\n")[1]
+    assert table.splitlines()[0].endswith("| published |")
+    assert "IS-5000 ≥ −86.76 nats (" in table
+
+
+def test_a_page_of_markdown_for_each_data_set(tmp_path: Path) -> None:
+    (path,) = write_answers([answer_of(records())], tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert path.name == "d-answer.md"
+    assert text.startswith("## binary view\n\n| family | likelihood ↑, nats |")
+    assert "- **PixelCNN** has the highest likelihood" in text
