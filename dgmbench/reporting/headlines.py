@@ -59,7 +59,7 @@ HEADLINES = (
     Headline("fid", "FID", ("fid_domain", "fid_inception"), "1", "lower"),
     Headline("nn_ratio", "NN distance ratio", ("nn_distance_ratio",), "1", "one"),
     # A classifier's own error with the labels that its entry has; of other models, of a linear probe.
-    Headline("error_%", "test error, %", ("ssl_error_*", "probe_error_100"), "percent", "lower"),
+    Headline("err_pct", "test error, %", ("ssl_error_*", "probe_error_100"), "percent", "lower"),
     Headline("rate", "sampling, images/s", ("sampling_rate",), "images_per_second", "higher"),
     Headline("seconds", "training, s", ("training_seconds",), "seconds", "lower"),
 )

@@ -1,39 +1,36 @@
-"""What runs should look like in an MLflow store, from the files that they left."""
+"""What runs left behind, by seed and by model entry, read once for all stores."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
 from dgmbench.files import sha256_file, sha256_json
-from dgmbench.metrics import declared
-from dgmbench.reporting.records import merge_results
+from dgmbench.reporting.comparison.cells import SeedPoints
+from dgmbench.reporting.records import load_points, merge_results, points_of
 from dgmbench.reporting.run_files import Run, load_manifests, load_runs
-from dgmbench.terms import ViewName
 
-_NOTE_LIMIT = 20_000
+# Raised when what is logged of equal results changes, so that stores get it.
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One run as it should stand in a store."""
+class SeedEntry:
+    """One run with its own results."""
 
     run: Run
-    pipeline: str
     results: pd.DataFrame
-    neighbours_root: Path
-    manifest: Mapping[str, Any]
-    history_hash: str
-    content_hash: str
+    results_root: Path
 
     @property
     def key(self) -> str:
-        """Data set, model and seed: what `dgmbench.run` says."""
+        """Data set, model and seed."""
         return f"{self.run.dataset}/{self.run.model}/{self.run.seed}"
 
     @property
@@ -41,23 +38,75 @@ class Entry:
         """What training took."""
         return float(self.run.info.get("training_seconds") or 0.0)
 
+    @cached_property
+    def ended(self) -> float:
+        """When its description was written, in seconds since 1970."""
+        return (self.run.directory / f"run-{self.run.seed}.json").stat().st_mtime
 
-def entries(params: Mapping[str, Any], runs_root: Path, results_root: Path, data_root: Path) -> list[Entry]:
-    """Every run of the pipeline that exists, with its results."""
+    @cached_property
+    def history_hash(self) -> str:
+        """Of its learning curves: others mean another training."""
+        path = self.run.history_path
+        return sha256_file(path) if path.exists() else "none"
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Of results and curves."""
+        values = self.results[["metric", "unit", "kind", "split", "value", "std_error"]].astype(str)
+        return sha256_json([_FORMAT, values.to_numpy().tolist(), self.history_hash])
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model entry of a pipeline on one data set: its seeds, and all results of theirs."""
+
+    pipeline: str
+    dataset: str
+    model: str
+    manifest: Mapping[str, Any]
+    seeds: tuple[SeedEntry, ...]
+    points: SeedPoints
+
+    @property
+    def key(self) -> str:
+        """Data set and model."""
+        return f"{self.dataset}/{self.model}"
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """Those of all seeds."""
+        return pd.concat([seed.results for seed in self.seeds], ignore_index=True)
+
+    @property
+    def first(self) -> SeedEntry | None:
+        """The first seed that finished, whose trained model is logged."""
+        return next((seed for seed in self.seeds if not seed.run.failed), None)
+
+
+def entries(
+    params: Mapping[str, Any], runs_root: Path, results_root: Path, data_root: Path
+) -> list[ModelEntry]:
+    """Every model entry of the pipeline that has a run."""
     datasets, models, seeds = params["datasets"], list(params["models"]), params["seeds"]
     frame = merge_results(results_root, datasets, models, seeds)
+    points = load_points(results_root, frame)
     manifests = load_manifests(data_root, datasets)
-    found = []
+    by_model: dict[tuple[str, str], list[SeedEntry]] = {}
     for run in load_runs(runs_root, datasets, models, seeds):
         own = (frame["dataset"] == run.dataset) & (frame["model"] == run.model) & (frame["seed"] == run.seed)
-        results = frame[own]
-        path = run.history_path
-        history = sha256_file(path) if path.exists() else "none"
-        values = results[["metric", "unit", "kind", "split", "value", "std_error"]].astype(str)
-        content = sha256_json([values.to_numpy().tolist(), history])
-        manifest = manifests[run.dataset]
-        found.append(Entry(run, params["pipeline"], results, results_root, manifest, history, content))
-    return found
+        found = SeedEntry(run, frame[own], results_root)
+        by_model.setdefault((run.dataset, run.model), []).append(found)
+    return [
+        ModelEntry(
+            params["pipeline"],
+            dataset,
+            model,
+            manifests[dataset],
+            tuple(own),
+            points_of(points, dataset, model),
+        )
+        for (dataset, model), own in by_model.items()
+    ]
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -69,55 +118,3 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
     return flat
-
-
-def final_metrics(results: pd.DataFrame) -> dict[str, float]:
-    """Results as `metric` -> value.
-
-    A unit other than the metric's first is appended, and the split where it is not test.
-    """
-    values: dict[str, float] = {}
-    for metric, unit, split, value in zip(
-        results["metric"], results["unit"], results["split"], results["value"], strict=True
-    ):
-        name = str(metric) if unit == declared(str(metric)).units[0] else f"{metric}_{unit}"
-        values[f"{name}_{split}" if name in values and split != "test" else name] = float(value)
-    return values
-
-
-def tags(entry: Entry) -> dict[str, str]:
-    """What identifies a run, and what a reader filters by."""
-    info = entry.run.info
-    found = {
-        "dgmbench.run": entry.key,
-        "dgmbench.fingerprint": str(info.get("fingerprint")),
-        "dgmbench.history": entry.history_hash,
-        "dgmbench.superseded": "false",
-        "pipeline": entry.pipeline,
-        "model": entry.run.model,
-        "seed": str(entry.run.seed),
-        "view": entry.run.view,
-        "status": str(info.get("status")),
-        "device": str(info.get("device")),
-        "data_sha256": str(info.get("data_sha256")),
-        "code_sha256": str(info.get("code_sha256")),
-        "mlflow.source.name": "dvc repro",
-        "mlflow.source.type": "PROJECT",
-    }
-    found |= {f"version.{name}": str(version) for name, version in info.get("versions", {}).items()}
-    if info.get("commit"):
-        found |= {"commit": str(info["commit"]), "mlflow.source.git.commit": str(info["commit"])}
-    if info.get("reason"):
-        found["mlflow.note.content"] = f"{str(info['status']).capitalize()}: {info['reason']}"
-    return found
-
-
-def note(reports_dir: Path, dataset: str) -> str:
-    """The comparison tables of a data set, as the experiment's description; empty without a report."""
-    parts = [
-        f"### {dataset}, {view} view\n\n{path.read_text(encoding='utf-8')}"
-        for view in get_args(ViewName)
-        if (path := reports_dir / "tables" / f"{dataset}-{view}.md").exists()
-    ]
-    text = "\n".join(parts)
-    return text if len(text) <= _NOTE_LIMIT else text[: _NOTE_LIMIT - 1] + "…"

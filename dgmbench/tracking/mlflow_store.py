@@ -4,9 +4,10 @@ A sync, not a log: it reads what is on disk and adds what a store lacks, so it c
 after an interruption, after `mlflow.db` was deleted, or when every stage came from DVC's cache. An MLflow
 run is found again by its tags:
 
-- `dgmbench.run` (data set/model/seed) and `dgmbench.fingerprint` (settings, data, code) say what it is;
-- `dgmbench.history` is the hash of its learning curves: other curves mean another training and run;
-- `dgmbench.content` is the hash of results and curves, set last: without it the run is half-logged.
+- `dgmbench.run` (data set/model/seed, data set/model of a parent, report/pipeline) says what it is of;
+- `dgmbench.fingerprint` (settings, data, code) and `dgmbench.history` (the hash of its learning curves) say
+  of which training; of a parent `dgmbench.trainings` says of which ones;
+- `dgmbench.content` is the hash of all that is logged, set last: without it the run is half-logged.
 
 Metrics carry timestamps computed from the run's start, so logging a point again does not double it.
 """
@@ -24,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgmbench.errors import TrackingError
-from dgmbench.tracking.entries import Entry, entries, note
+from dgmbench.tracking.description import note
+from dgmbench.tracking.entries import entries
 from dgmbench.tracking.stored_run import sync_run
 from dgmbench.tracking.stores import (
     artifacts_follow,
@@ -34,6 +36,8 @@ from dgmbench.tracking.stores import (
     store_errors,
     without_password,
 )
+from dgmbench.tracking.views import VIEW_TAGS
+from dgmbench.tracking.wanted import Wanted, of_entry, of_report, of_seed
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
@@ -93,11 +97,12 @@ def sync(
 ) -> SyncReport:
     """Record every run of the pipeline in every store (default: `tracking_uris()`), local stores first.
 
-    One experiment per data set (`dgmbench-<dataset>`), one run per (model, seed). Raises `TrackingError`
+    One experiment per data set (`dgmbench-<dataset>`), one run per model entry with the runs of its seeds as
+    children, and one run of the report, in the experiment of the first data set. Raises `TrackingError`
     after all stores were tried, naming each that did not take the runs; what the others took stays.
     """
     _quiet()
-    wanted = entries(params, runs_root, results_root, data_root)
+    wanted = _wanted(params, runs_root, results_root, Path(reports_dir), data_root)
     notes = {dataset: note(Path(reports_dir), dataset) for dataset in params["datasets"]}
     report, failures = SyncReport(), []
     ordered = sorted(uris or tracking_uris(), key=lambda uri: uri.startswith(("http:", "https:")))
@@ -114,10 +119,22 @@ def sync(
     return report
 
 
+def _wanted(
+    params: Mapping[str, Any], runs_root: Path, results_root: Path, reports_dir: Path, data_root: Path
+) -> list[Wanted]:
+    """Every run as it should stand, parents before their children."""
+    found = []
+    for entry in entries(params, runs_root, results_root, data_root):
+        found += [of_entry(entry), *(of_seed(entry, seed) for seed in entry.seeds)]
+    first = next(iter(params["datasets"]))
+    report = of_report(params["pipeline"], first, reports_dir)
+    return found if report is None else [*found, report]
+
+
 # One store
 
 
-def _sync_store(uri: str, wanted: Sequence[Entry], notes: Mapping[str, str]) -> StoreReport:
+def _sync_store(uri: str, wanted: Sequence[Wanted], notes: Mapping[str, str]) -> StoreReport:
     from mlflow.tracking import MlflowClient
 
     began = time.monotonic()
@@ -130,12 +147,19 @@ def _sync_store(uri: str, wanted: Sequence[Entry], notes: Mapping[str, str]) -> 
     with _limits(*_WORK):
         for dataset, note in notes.items():
             experiment = _experiment(client, uri, dataset, note)
-            stored = _stored_runs(client, experiment)
-            for entry in wanted:
-                if entry.run.dataset == dataset:
-                    sync_run(client, experiment, entry, stored.get(entry.key, []), report)
+            own = [each for each in wanted if each.dataset == dataset]
+            _sync_runs(client, experiment, own, report)
     report.seconds = time.monotonic() - began
     return report
+
+
+def _sync_runs(client: MlflowClient, experiment: str, wanted: Sequence[Wanted], report: StoreReport) -> None:
+    stored = _stored_runs(client, experiment)
+    identities: dict[str, str] = {}
+    for each in wanted:
+        parent = identities.get(each.parent, "")
+        there = stored.get(each.key, [])
+        identities[each.key] = sync_run(client, experiment, each, there, report, parent)
 
 
 def _experiment(client: MlflowClient, uri: str, dataset: str, note: str) -> str:
@@ -146,6 +170,8 @@ def _experiment(client: MlflowClient, uri: str, dataset: str, note: str) -> str:
         identity = str(client.create_experiment(name, artifacts_of(uri, name)))
         # Without it the UI takes the experiment for one of language-model traces and hides the metrics.
         client.set_experiment_tag(identity, "mlflow.experimentKind", "custom_model_development")
+        for tag, value in VIEW_TAGS.items():
+            client.set_experiment_tag(identity, tag, value)
     else:
         identity = str(found.experiment_id)
         if artifacts_follow(uri, name, found.artifact_location):

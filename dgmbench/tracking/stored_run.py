@@ -9,91 +9,118 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgmbench.files import write_json
-from dgmbench.reporting.figures import neighbours, pictures
-from dgmbench.reporting.run_files import Run, levels_of, load_neighbours
-from dgmbench.tracking.entries import Entry, final_metrics, flatten, tags
+from dgmbench.reporting.run_files import Run
+from dgmbench.tracking.logged_model import log_model
+from dgmbench.tracking.names import is_final
+from dgmbench.tracking.wanted import Wanted
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
+    from mlflow.entities import DatasetInput, Metric
     from mlflow.entities import Run as StoredRun
     from mlflow.tracking import MlflowClient
 
     from dgmbench.tracking.mlflow_store import StoreReport
 
 _METRICS_PER_BATCH, _PARAMS_PER_BATCH = 1000, 100
+_PARENT = "mlflow.parentRunId"
 
 
 def sync_run(
     client: MlflowClient,
     experiment: str,
-    entry: Entry,
+    wanted: Wanted,
     stored: Sequence[StoredRun],
     report: StoreReport,
-) -> None:
-    """Bring a run up to date, and count in `report` how. stored: its runs in the store, newest first."""
-    chosen = _matching(entry, stored)
+    parent: str = "",
+) -> str:
+    """Bring a run up to date, count in `report` how, and return its id.
+
+    stored: runs of the same key in the store, newest first. parent: id of its parent there.
+    """
+    chosen = _matching(wanted, stored)
     if chosen is None:
-        chosen = _create(client, experiment, entry)
-        _log(client, chosen, entry)
+        chosen = _create(client, experiment, wanted, parent)
+        _log(client, chosen, wanted)
         report.created += 1
-    elif chosen.data.tags.get("dgmbench.content") == entry.content_hash:
+    elif chosen.data.tags.get("dgmbench.content") == wanted.content:
         report.untouched += 1
     elif "dgmbench.content" not in chosen.data.tags:
-        _log(client, chosen, entry)
+        _log(client, chosen, wanted)
         report.completed += 1
     else:
-        _log(client, chosen, entry, at=int(time.time() * 1000))
+        _log(client, chosen, wanted, at=int(time.time() * 1000))
         report.updated += 1
-    if chosen.data.tags.get("dgmbench.superseded") == "true":
-        client.set_tag(chosen.info.run_id, "dgmbench.superseded", "false")
-    report.superseded += _supersede(client, [r for r in stored if r.info.run_id != chosen.info.run_id])
+    identity = chosen.info.run_id
+    now = {"dgmbench.superseded": "false"} | ({_PARENT: parent} if parent else {})
+    for name, value in now.items():
+        if chosen.data.tags.get(name) != value:
+            client.set_tag(identity, name, value)
+    report.superseded += _supersede(client, [r for r in stored if r.info.run_id != identity])
+    return str(identity)
 
 
-def _matching(entry: Entry, stored: Sequence[StoredRun]) -> StoredRun | None:
+def _matching(wanted: Wanted, stored: Sequence[StoredRun]) -> StoredRun | None:
     """The stored run of the same training, or None.
 
     A finished run that holds a metric which the results no longer have does not match: MLflow cannot
     take a metric back, and a number that nothing stands behind must not stay in the current run.
     """
-    identity = {name: tags(entry)[name] for name in ("dgmbench.fingerprint", "dgmbench.history")}
-    same = [run for run in stored if identity.items() <= run.data.tags.items()]
-    names = final_metrics(entry.results).keys()
-    same = [run for run in same if not {n for n in run.data.metrics if "/" not in n} - names]
-    exact = [run for run in same if run.data.tags.get("dgmbench.content") == entry.content_hash]
+    same = [run for run in stored if wanted.identity.items() <= run.data.tags.items()]
+    same = [run for run in same if not {n for n in run.data.metrics if is_final(n)} - wanted.metrics.keys()]
+    exact = [run for run in same if run.data.tags.get("dgmbench.content") == wanted.content]
     return next(iter(exact or same), None)
 
 
-def _create(client: MlflowClient, experiment: str, entry: Entry) -> StoredRun:
-    """A run with all its identity in one call, so that an interruption leaves a run that is found again.
-
-    It ended when its description was written and started as much earlier as training took.
-    """
-    path = entry.run.directory / f"run-{entry.run.seed}.json"
-    start = int((path.stat().st_mtime - entry.seconds) * 1000)
-    name = f"{entry.run.model} seed {entry.run.seed}"
-    return client.create_run(experiment, start_time=start, tags=tags(entry), run_name=name)
+def _create(client: MlflowClient, experiment: str, wanted: Wanted, parent: str) -> StoredRun:
+    """A run with all its identity in one call, so that an interruption leaves a run that is found again."""
+    start = int((wanted.end - wanted.seconds) * 1000)
+    tags = wanted.all_tags | ({_PARENT: parent} if parent else {})
+    return client.create_run(experiment, start_time=start, tags=tags, run_name=wanted.name)
 
 
-def _log(client: MlflowClient, stored: StoredRun, entry: Entry, at: int | None = None) -> None:
-    """Params, curves, final metrics (stamped `at`, default the run's end), pictures; the content tag last."""
+def _log(client: MlflowClient, stored: StoredRun, wanted: Wanted, at: int | None = None) -> None:
+    """Params, curves, final metrics (stamped `at`, default the run's end), files; the content tag last."""
     from mlflow.entities import Metric, Param, RunTag
 
     identity, start = stored.info.run_id, int(stored.info.start_time)
-    end = start + int(entry.seconds * 1000)
-    settings = flatten(entry.run.info.get("settings", {}))
-    settings |= flatten(entry.run.info.get("training", {}), "training.")
-    listed = [Param(name, value) for name, value in settings.items()]
-    metrics = _curve_points(entry.run, start, end)
-    metrics += [Metric(name, value, at or end, 0) for name, value in final_metrics(entry.results).items()]
+    end = start + int(wanted.seconds * 1000)
+    listed = [Param(name, value) for name, value in wanted.params.items()]
+    metrics = [] if wanted.run is None else _curve_points(wanted.run, start, end)
+    final = [Metric(name, value, at or end, 0) for name, value in wanted.metrics.items()]
+    metrics += final
     for first in range(0, len(listed), _PARAMS_PER_BATCH):
         client.log_batch(identity, params=listed[first : first + _PARAMS_PER_BATCH])
     for first in range(0, len(metrics), _METRICS_PER_BATCH):
         client.log_batch(identity, metrics=metrics[first : first + _METRICS_PER_BATCH])
-    _log_pictures(client, identity, entry)
-    own = tags(entry) | {"dgmbench.content": entry.content_hash}
-    client.set_terminated(identity, "FAILED" if entry.run.failed else "FINISHED", end)
+    if wanted.manifest is not None:
+        client.log_inputs(identity, [_dataset(wanted)])
+    with tempfile.TemporaryDirectory() as name:
+        wanted.files(Path(name))
+        if any(Path(name).iterdir()):
+            client.log_artifacts(identity, name)
+    if wanted.trained is not None:
+        log_model(client, stored, wanted.trained, final)
+    client.set_terminated(identity, "FAILED" if wanted.failed else "FINISHED", end)
+    own = wanted.all_tags | {"dgmbench.content": wanted.content}
     client.log_batch(identity, tags=[RunTag(name, value) for name, value in own.items()])
+
+
+def _dataset(wanted: Wanted) -> DatasetInput:
+    """The data set as an input, with its licence, sizes and hash."""
+    import json
+
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    manifest = wanted.manifest or {}
+    source = {name: manifest.get(name) for name in ("homepage", "licence", "raw_files")}
+    dataset = Dataset(
+        name=wanted.dataset,
+        digest=str(manifest["sha256"])[:36],
+        source_type="dgmbench",
+        source=json.dumps(source),
+        profile=json.dumps({"splits": manifest["splits"], "sha256": manifest["sha256"]}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training and evaluation")])
 
 
 def _curve_points(run: Run, start: int, end: int) -> list[Metric]:
@@ -113,28 +140,8 @@ def _curve_points(run: Run, start: int, end: int) -> list[Metric]:
     ]
 
 
-def _log_pictures(client: MlflowClient, identity: str, entry: Entry) -> None:
-    run = entry.run
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_json(folder / "run.json", run.info)
-        # Sentences are read in the report, which has their vocabulary.
-        if run.view != "tokens":
-            _draw_images(run, entry, folder)
-        client.log_artifacts(identity, str(folder))
-
-
-def _draw_images(run: Run, entry: Entry, folder: Path) -> None:
-    levels, samples = levels_of(entry.manifest, run.view), run.samples()
-    if samples is not None and len(samples):
-        pictures.write_png(pictures.sample_sheet(samples, levels), folder / "samples.png")
-    content = load_neighbours(entry.neighbours_root, run)
-    if content is not None and len(content["samples"]):
-        neighbours.neighbour_figure(run, content, levels, folder / "nearest_neighbours.png")
-
-
 def _supersede(client: MlflowClient, others: Sequence[StoredRun]) -> int:
-    """Tag runs of the same model and seed that are no longer current; they are kept."""
+    """Tag runs of the same key that are no longer current; they are kept."""
     stale = [run for run in others if run.data.tags.get("dgmbench.superseded") != "true"]
     for run in stale:
         client.set_tag(run.info.run_id, "dgmbench.superseded", "true")

@@ -107,7 +107,7 @@ def artifacts_follow(uri: str, experiment: str, location: str) -> bool:
 
     MLflow writes absolute paths into the store and has no call that changes them; so without this, runs of
     a copy write into the folder that it was copied from. Only a `location` that `artifacts_of` gave
-    elsewhere is changed, for the experiment and its runs; returns whether it was.
+    elsewhere is changed, for the experiment, its runs and its logged models; returns whether it was.
     """
     database, wanted = sqlite_file(uri), artifacts_of(uri, experiment)
     ours = location.startswith("file:") and location.endswith(f"/mlartifacts/{experiment}")
@@ -118,8 +118,9 @@ def artifacts_follow(uri: str, experiment: str, location: str) -> bool:
             "update experiments set artifact_location = ? where artifact_location = ?", (wanted, location)
         )
         folder = f"{location}/"
-        store.execute(
-            "update runs set artifact_uri = ? || substr(artifact_uri, ?) where instr(artifact_uri, ?) = 1",
-            (wanted, len(folder), folder),
-        )
+        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+            store.execute(
+                f"update {table} set {column} = ? || substr({column}, ?) where instr({column}, ?) = 1",
+                (wanted, len(folder), folder),
+            )
     return True

@@ -58,10 +58,11 @@ class Project:
         )
 
     def mlflow_runs(self) -> list[tuple[str, int]]:
-        """(status, number of metrics) of every run, from the store itself: clients cache a deleted one."""
+        """(status, number of metrics) of every run but reports', from the store itself: clients cache one."""
         with contextlib.closing(sqlite3.connect(self.path("mlflow.db"))) as store:
             metrics = "select count(*) from latest_metrics m where m.run_uuid = r.run_uuid"
-            query = f"select status, ({metrics}) from runs r"
+            report = "select 1 from tags t where t.run_uuid = r.run_uuid and t.value = 'report'"
+            query = f"select status, ({metrics}) from runs r where not exists ({report})"
             return store.execute(query).fetchall()
 
     def use(self, settings: str) -> None:

@@ -55,8 +55,8 @@ def test_the_likelihood_is_the_tightest_as_the_tables_have_it() -> None:
 
 def test_a_classifier_s_own_error_goes_before_that_of_a_probe() -> None:
     probe = row("m", 0, "probe_error_100", 30.0, unit="percent")
-    assert of(probe) == {"error_%": 30}
-    assert of(probe, row("m", 0, "ssl_error_20", 12.5, unit="percent")) == {"error_%": 12.5}
+    assert of(probe) == {"err_pct": 30}
+    assert of(probe, row("m", 0, "ssl_error_20", 12.5, unit="percent")) == {"err_pct": 12.5}
     # Of other numbers of labels a probe says nothing that other models' probes can be compared with.
     assert of(row("m", 0, "probe_error_1000", 9.0, unit="percent")) == {}
 

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fabricate import fabricate
+from fabricate import fabricate, frame_of, row
 
 from dgmbench.errors import TrackingError
 from dgmbench.files import write_json
 from dgmbench.reporting.run_files import load_runs
 from dgmbench.tracking import mlflow_store
-from dgmbench.tracking.entries import final_metrics, flatten
+from dgmbench.tracking.entries import flatten
 from dgmbench.tracking.mlflow_store import StoreReport, sync, tracking_uris
+from dgmbench.tracking.names import final_metrics
 from dgmbench.tracking.stores import without_password
 
 
@@ -77,14 +78,15 @@ def counts(report: StoreReport) -> tuple[int, int, int, int, int]:
 
 
 def test_everything_of_a_run_is_recorded(project: Project) -> None:
-    assert counts(project.sync()) == (6, 0, 0, 0, 0)
+    assert counts(project.sync()) == (9, 0, 0, 0, 0)
     run = project.run("ppca seed 0")
     assert run.data.params["hidden"] == "[64, 64]"
     assert run.data.params["training.device"] == "cpu"
     assert {
-        "log_likelihood",
-        "log_likelihood_bits_per_dim",
-        "fid_domain",
+        "nats",
+        "likelihood/log_likelihood",
+        "likelihood/log_likelihood_bits_per_dim",
+        "quality/fid_domain",
         "valid/loss",
     } <= run.data.metrics.keys()
     names = ("view", "status", "device", "pipeline", "commit", "data_sha256", "dgmbench.fingerprint")
@@ -118,7 +120,7 @@ def test_a_diverged_run_is_a_failed_one(project: Project) -> None:
 def test_a_second_sync_touches_nothing(project: Project) -> None:
     project.sync()
     before = {r.info.run_id: r.to_dictionary() for r in project.runs()}
-    assert counts(project.sync()) == (0, 0, 0, 6, 0)
+    assert counts(project.sync()) == (0, 0, 0, 9, 0)
     assert {r.info.run_id: r.to_dictionary() for r in project.runs()} == before
 
 
@@ -126,26 +128,78 @@ def test_a_deleted_store_comes_back(project: Project) -> None:
     project.sync()
     before = {r.info.run_name: (r.data.metrics, r.info.start_time) for r in project.runs()}
     project.new_store()
-    assert project.sync().created == 6
+    assert project.sync().created == 9
     assert {r.info.run_name: (r.data.metrics, r.info.start_time) for r in project.runs()} == before
+
+
+def test_seeds_are_children_of_their_entry_which_has_means_and_half_widths(project: Project) -> None:
+    project.sync()
+    parent, gan = project.run("vae"), project.run("gan")
+    children = [
+        run for run in project.runs() if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+    ]
+    assert {run.info.run_name for run in children} == {"vae seed 0", "vae seed 1"}
+    own = [run.data.metrics["likelihood/elbo"] for run in children]
+    found = parent.data.metrics
+    assert found["likelihood/elbo"] == pytest.approx(np.mean(own))
+    # Student's t of two values: 12.706 times half their difference.
+    half = 12.7062 * abs(own[0] - own[1]) / 2
+    assert found["half_width/likelihood/elbo"] == pytest.approx(half, rel=1e-4)
+    assert found["nats"] == pytest.approx(np.mean([run.data.metrics["nats"] for run in children]))
+    assert found["failed"] == 0
+    # Of one seed that finished there is no half-width; the other is counted.
+    assert gan.data.metrics["failed"] == 1 and "half_width/fid" not in gan.data.metrics
+    assert gan.data.tags["level"] == "model" and gan.data.tags["seeds"] == "0, 1"
+
+
+def test_a_further_seed_makes_a_new_parent_of_all(project: Project) -> None:
+    project.settings["seeds"] = [0]
+    project.sync()
+    project.settings["seeds"] = [0, 1]
+    assert counts(project.sync()) == (6, 0, 0, 3, 3)
+    parent = project.run("vae").info.run_id
+    parents = {project.run(f"vae seed {seed}").data.tags["mlflow.parentRunId"] for seed in (0, 1)}
+    assert parents == {parent}
+
+
+def test_the_data_set_is_an_input_of_every_run(project: Project) -> None:
+    project.sync()
+    for name in ("vae", "vae seed 0"):
+        (given,) = project.run(name).inputs.dataset_inputs
+        assert given.dataset.name == "digits"
+        assert project.run("vae seed 0").data.tags["data_sha256"].startswith(given.dataset.digest)
+
+
+def test_the_report_is_one_run_with_the_page_and_figures(project: Project) -> None:
+    reports = project.root / "reports"
+    (reports / "figures").mkdir(parents=True)
+    (reports / "index.html").write_text("<p>one</p>")
+    (reports / "figures" / "a.png").write_bytes(b"png")
+    project.sync()
+    run = project.run("report of digits")
+    assert {f.path for f in project.client.list_artifacts(run.info.run_id)} == {"index.html", "figures"}
+    assert project.sync().untouched == 10
+    (reports / "index.html").write_text("<p>two</p>")
+    assert counts(project.sync()) == (1, 0, 0, 9, 1)
 
 
 def test_new_results_update_the_same_run(project: Project) -> None:
     project.sync()
     identity = project.run("vae seed 0").info.run_id
     project.edit_results("vae", lambda f: f.assign(value=f["value"].where(f["metric"] != "elbo", -99.0)))
-    assert counts(project.sync()) == (0, 0, 2, 4, 0)
+    assert counts(project.sync()) == (0, 0, 3, 6, 0)
     run = project.run("vae seed 0")
-    assert (run.info.run_id, run.data.metrics["elbo"]) == (identity, -99.0)
+    assert (run.info.run_id, run.data.metrics["likelihood/elbo"]) == (identity, -99.0)
+    assert project.run("vae").data.metrics["likelihood/elbo"] == -99.0
     assert len(project.client.get_metric_history(identity, "valid/loss")) == 6
-    assert project.sync().untouched == 6
+    assert project.sync().untouched == 9
 
 
 def test_a_metric_that_is_gone_does_not_linger(project: Project) -> None:
     project.sync()
     project.edit_results("vae", lambda f: f[f["metric"] != "elbo"])
-    assert counts(project.sync()) == (2, 0, 0, 4, 2)
-    assert "elbo" not in project.run("vae seed 0").data.metrics
+    assert counts(project.sync()) == (3, 0, 0, 6, 3)
+    assert "likelihood/elbo" not in project.run("vae seed 0").data.metrics
 
 
 def test_retraining_supersedes_and_going_back_revives(project: Project) -> None:
@@ -154,13 +208,13 @@ def test_retraining_supersedes_and_going_back_revives(project: Project) -> None:
     original = path.read_text()
     info = json.loads(original)
     write_json(path, info | {"fingerprint": "f" * 64, "settings": info["settings"] | {"rate": 0.1}})
-    assert counts(project.sync()) == (1, 0, 0, 5, 1)
+    assert counts(project.sync()) == (2, 0, 0, 7, 2)
     assert project.run("vae seed 0").data.params["rate"] == "0.1"
-    assert len(project.runs()) == 7
+    assert len(project.runs()) == 11
     path.write_text(original)
-    assert counts(project.sync()) == (0, 0, 0, 6, 1)
+    assert counts(project.sync()) == (0, 0, 0, 9, 2)
     assert project.run("vae seed 0").data.params["rate"] == "0.001"
-    assert len(project.runs()) == 7
+    assert len(project.runs()) == 11
 
 
 @pytest.mark.parametrize("step", ["log_batch", "log_artifacts", "set_terminated"])
@@ -182,8 +236,8 @@ def test_an_interrupted_sync_is_completed(
             project.sync()
     report = project.sync()
     assert report.completed == 1
-    assert report.created + report.untouched == 5
-    assert len(project.runs()) == 6
+    assert report.created + report.untouched == 8
+    assert len(project.runs()) == 9
     assert all(r.info.status != "RUNNING" and "dgmbench.content" in r.data.tags for r in project.runs())
     history = project.client.get_metric_history(project.run("ppca seed 0").info.run_id, "valid/loss")
     assert sorted(m.step for m in history) == list(range(0, 600, 100))
@@ -199,7 +253,7 @@ def test_an_unreachable_server_fails_soon_after_the_local_store_is_written(proje
     assert "stages.track" in message
     assert "results" in message
     assert "secret" not in message
-    assert len(project.runs()) == 6
+    assert len(project.runs()) == 9
 
 
 def test_a_file_store_is_refused_in_words(project: Project) -> None:
@@ -225,7 +279,8 @@ def test_the_report_is_the_experiments_description(project: Project) -> None:
     (project.root / "reports" / "tables" / "digits-gray.md").write_text("| model |\n")
     project.sync()
     experiment = project.client.get_experiment_by_name("dgmbench-digits")
-    assert "| model |" in experiment.tags["mlflow.note.content"]
+    description = experiment.tags["mlflow.note.content"]
+    assert "How to compare" in description and "| model |" in description
 
 
 def test_limits_give_way_to_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +306,6 @@ def test_which_stores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_small_helpers() -> None:
     assert flatten({"a": {"b": [1, 2], "c": None}, "d": "x"}) == {"a.b": "[1, 2]", "a.c": "null", "d": "x"}
     assert without_password("http://u:p@host:1/x") == "http://***@host:1/x"
-    rows = [("elbo", "nats", "test", 1.0), ("elbo", "bits_per_dim", "test", 2.0)]
-    frame = pd.DataFrame(rows, columns=["metric", "unit", "split", "value"])
-    assert final_metrics(frame) == {"elbo": 1.0, "elbo_bits_per_dim": 2.0}
+    frame = frame_of(row("m", 0, "elbo", 1.0), row("m", 0, "elbo", 2.0, unit="bits_per_dim"))
+    names = {"nats": 1.0, "likelihood/elbo": 1.0, "likelihood/elbo_bits_per_dim": 2.0}
+    assert final_metrics(frame) == names
