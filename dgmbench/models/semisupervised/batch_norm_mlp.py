@@ -1,4 +1,4 @@
-"""A multi-layer perceptron with batch norm after every linear layer, that of the logits included."""
+"""A multi-layer perceptron with batch norm after every hidden linear layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class BatchNormMLP(nn.Module):
-    """Linear layers without bias, batch norm with gain and bias, ReLU between.
+    """Linear layers without bias, batch norm with gain and bias, ReLU; then a linear layer of logits.
 
     Args:
         sizes: width of the inputs, of the hidden layers and of the logits.
@@ -18,22 +18,22 @@ class BatchNormMLP(nn.Module):
     def __init__(self, sizes: list[int]) -> None:
         super().__init__()
         self.linear, self.norms = nn.ModuleList(), nn.ModuleList()
-        for inputs, outputs in itertools.pairwise(sizes):
+        for inputs, outputs in itertools.pairwise(sizes[:-1]):
             self.linear.append(nn.Linear(inputs, outputs, bias=False))
             self.norms.append(nn.BatchNorm1d(outputs, eps=1e-6))
+        self.last = nn.Linear(*sizes[-2:])
 
     def features(self, x: Tensor, *, keep: bool = False) -> Tensor:
         """The last hidden layer ``[n, width]``; in training `keep` moves the running moments."""
-        for place in range(len(self.linear) - 1):
-            x = F.relu(self._layer(place, x, keep))
+        for linear, norm in zip(self.linear, self.norms, strict=True):
+            x = F.relu(self._normalised(norm, linear(x), keep))
         return x
 
     def forward(self, x: Tensor, *, keep: bool = False) -> Tensor:
         """``[n, K]`` logits, by the moments of this batch in training and by the running ones otherwise."""
-        return self._layer(len(self.linear) - 1, self.features(x, keep=keep), keep)
+        return self.last(self.features(x, keep=keep))
 
-    def _layer(self, place: int, x: Tensor, keep: bool) -> Tensor:
-        norm, outputs = self.norms[place], self.linear[place](x)
+    def _normalised(self, norm: nn.Module, outputs: Tensor, keep: bool) -> Tensor:
         if keep or not self.training:
             return norm(outputs)
         assert isinstance(norm, nn.BatchNorm1d)

@@ -1,13 +1,20 @@
 """Virtual adversarial training of an MLP (Miyato et al. 2018), without the conditional entropy term.
 
 Cross-entropy of the labelled images, plus KL(p(y|x) || p(y|x + r)) of the unlabelled ones for the
-perturbation r of length eps that changes the prediction most (`virtual_adversarial`). The network and
-eps are those of the authors' code for MNIST with 100 labels, which also gives the labelled images a batch of
-their own in batch norm.
+perturbation r of length eps that changes the prediction most (`virtual_adversarial`). The widths are those of
+the authors' code for MNIST with 100 labels, which also gives the labelled images a batch of their own in
+batch norm.
 
-Deviations from that code: running moments of batch norm are those of the unlabelled images throughout, where
-it replaces them by these after the last epoch; xi is 1e-3, since float32 resolves no change of 1e-6; the
-step size has a schedule of the settings where it falls by a tenth every 500 steps.
+Deviations from that code:
+- No batch norm of the logits. With it, and a batch norm of its own for the labelled batch, the network fits
+  that batch and forgets the classes of the pool.
+- xi is 10 and eps 1.5, as in the example of Sony's nnabla, where the code has 1e-6 and .3. float32 resolves
+  no change of 1e-6, so that rounding decides the direction. At 1e-3 its sign is arbitrary, and half of the
+  perturbations make a prediction surer. A gradient that is taken far off leads away from the class of the
+  image, to that of the far point.
+- Running moments of batch norm are those of the unlabelled images throughout, where the code replaces them by
+  these after the last epoch.
+- The step size has a schedule of the settings where it falls by a tenth every 500 steps.
 """
 
 from __future__ import annotations
@@ -32,8 +39,10 @@ class VATSettings(PartialSettings):
     """Widths, and the perturbation."""
 
     hidden: list[PositiveInt] = Field([1200, 1200], min_length=1, description="widths of the hidden layers")
-    length: PositiveFloat = Field(0.3, description="eps, of the perturbation of intensities in [0, 1]")
-    difference: PositiveFloat = Field(1e-3, description="xi, the length at which gradients are taken")
+    length: PositiveFloat = Field(1.5, description="eps, of the perturbation of intensities in [0, 1]")
+    difference: PositiveFloat = Field(
+        10.0, description="xi, the length at which gradients are taken; bfloat16 resolves none below .1"
+    )
     iterations: NonNegativeInt = Field(1, description="of power iteration; 0: random directions")
     weight: NonNegativeFloat = Field(1.0, description="alpha, of the divergence")
 
@@ -54,23 +63,21 @@ class VAT(ImageClassifier):
         labelled, pool = batch.labelled(), several(self.flat(batch.unlabelled().x))
         known, label = several(self.flat(labelled.x)), several(known_labels(labelled))
         named = {"supervised": F.cross_entropy(self.network(known), label)}
-        # In float32 also under autocast: bfloat16 resolves no change of x by xi.
-        with torch.autocast(pool.device.type, enabled=False):
-            named["divergence"] = self._divergence(pool, generator)
+        named["divergence"] = self._divergence(pool, generator)
         return {"loss": named["supervised"] + self.settings.weight * named["divergence"]} | named
 
     def _divergence(self, x: Tensor, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
-            logits = self.network(x, keep=True)
+            logits = self.network(x, keep=True).to(x.dtype)
         direction = adversarial_direction(
-            self.network,
+            lambda near: self.network(near).to(x.dtype),
             x,
             logits,
             generator,
             iterations=self.settings.iterations,
             difference=self.settings.difference,
         )
-        return divergence(logits, self.network(x + self.settings.length * direction)).mean()
+        return divergence(logits, self.network(x + self.settings.length * direction).to(x.dtype)).mean()
 
     def logits(self, x: Tensor) -> Tensor:
         """``[n, classes]``."""
