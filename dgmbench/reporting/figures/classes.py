@@ -11,6 +11,11 @@ from dgmbench.reporting.figures.canvas import Picture, canvas, save
 from dgmbench.reporting.run_files import Run, load_class_counts
 
 ROLE, REAL = "classes", "test images"
+_CAPTION = (
+    "Percent of images that the domain classifier takes for each class, means over seeds; the first row is "
+    "of test images. A class that a model hardly draws is a mode that it has lost, and stands out as a pale"
+    " cell. The classifier must choose a class for noise, too."
+)
 
 
 def draw(runs: Sequence[Run], dataset: str, view: str, results_root: Path, folder: Path) -> list[Picture]:
@@ -24,7 +29,8 @@ def draw(runs: Sequence[Run], dataset: str, view: str, results_root: Path, folde
     said = "; ".join(
         f"{name} {', '.join(f'{100 * share:.0f}' for share in row)}" for name, row in shares.items()
     )
-    return [Picture(path, ROLE, dataset, view, title, f"{title}, percent of images by class: {said}")]
+    alt = f"{title}, percent of images by class: {said}"
+    return [Picture(path, ROLE, dataset, view, title, alt, caption=_CAPTION)]
 
 
 def class_shares(runs: Sequence[Run], results_root: Path) -> dict[str, np.ndarray]:

@@ -13,6 +13,11 @@ from dgmbench.reporting.figures.panels import draw_panels
 from dgmbench.reporting.findings import ControlFinding, Panel, Sheet
 
 VIEW = "gray"
+_CAPTION = (
+    "Bands and bars: 95 %, over repetitions and, where test images are scored, over those too; shares of "
+    "trials have binomial intervals. On a logarithmic axis the lower end of a band may be cut. Dashed and "
+    "dotted lines are levels to compare with."
+)
 # Images of a sheet that are shown, unless the sheet says how many to a row; its greatest width in pixels.
 SHOWN, SHEET_WIDTH = 36, 350
 # A curve of more points than this is spoken as its ends and extremes.
@@ -35,7 +40,8 @@ def draw(finding: ControlFinding, folder: Path) -> list[Picture]:
 
 
 def _picture(finding: ControlFinding, path: Path, role: str, title: str, alt: str) -> Picture:
-    return Picture(path, role, finding.dataset, VIEW, title, alt, finding.control)
+    caption = _CAPTION if role == "control" else title
+    return Picture(path, role, finding.dataset, VIEW, title, alt, finding.control, caption)
 
 
 def _draw_sheet(finding: ControlFinding, sheet: Sheet, path: Path) -> Picture:

@@ -45,9 +45,10 @@ class _Box:
         return wide * tall if wide > 0 and tall > 0 else 0.0
 
 
-def label_points(axes: Axes, labels: Sequence[Label]) -> None:
+def label_points(axes: Axes, labels: Sequence[Label], avoid: Sequence[tuple[float, float]] = ()) -> None:
     """Names beside points, moved away from each other and from all points, with a line where they are far.
 
+    avoid: further places, in data coordinates, that names do not cover.
     The axes must have their limits and words, for the figure is laid out here.
     """
     from matplotlib.patheffects import withStroke
@@ -57,7 +58,8 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
     figure.set_layout_engine("constrained")
     figure.draw_without_rendering()
     places = [axes.transData.transform((label.x, label.y)) for label in labels]
-    taken = [_Box(x - 5, y - 5, x + 5, y + 5) for x, y in places]
+    others = [axes.transData.transform(place) for place in avoid]
+    taken = [_Box(x - 5, y - 5, x + 5, y + 5) for x, y in (*places, *others)]
     frame = axes.get_window_extent()
     inside = _Box(frame.x0, frame.y0, frame.x1, frame.y1)
     for label, (x, y) in sorted(zip(labels, places, strict=True), key=lambda each: -each[1][1]):

@@ -7,7 +7,6 @@ Reads what the evaluation left in ``results/<dataset>/<model>/``: `latent-<seed>
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from dgmbench.reporting.run_files import Run, first_files, named_arrays
 ROLE, COMPLETION_ROLE, CONDITIONAL_ROLE = "latents", "completions", "conditional"
 # Width of a sheet's images in pixels, and of the paper around them: labels on the left, the rest elsewhere.
 SHEET_WIDTH, LABEL_WIDTH, MARGIN = 700, 78, 14
-# Pixels that a character of a caption takes on average, and a line of it.
-CHARACTER, LINE = 7, 15
 
 
 def latent_sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
@@ -57,7 +54,8 @@ def _sheets(runs: Sequence[Run], results_root: Path, folder: Path, stem: str, ro
             draw_sheet(sheet, arrays[sheet["role"]], model, target)
             alt = f"{model}, {dataset}, {view} view: {sheet['title']}. {sheet['caption']}"
             alt += _spoken_labels(sheet)
-            drawn.append(Picture(target, role, dataset, view, f"{model}: {sheet['title']}", alt, model))
+            title = f"{model}: {sheet['title']}"
+            drawn.append(Picture(target, role, dataset, view, title, alt, model, sheet["caption"]))
     return drawn
 
 
@@ -67,7 +65,7 @@ def _spoken_labels(sheet: Mapping[str, Any]) -> str:
 
 
 def draw_sheet(sheet: Mapping[str, Any], images: np.ndarray, model: str, path: Path) -> None:
-    """Images `[rows * columns, C, H, W]` pixel by pixel, title above, labels around, caption below."""
+    """Images `[rows * columns, C, H, W]` pixel by pixel, title above, labels around."""
     # White paper: gray would not part one face from the next.
     tiled = pictures.tile(pictures.to_bytes(images, sheet["levels"]), sheet["columns"], paper=255)
     shown = pictures.enlarge(tiled, SHEET_WIDTH)
@@ -75,8 +73,7 @@ def draw_sheet(sheet: Mapping[str, Any], images: np.ndarray, model: str, path: P
     left = LABEL_WIDTH if sheet.get("row_labels") else MARGIN
     above = 34 + 18 * bool(sheet.get("column_labels"))
     width = left + max(wide, SHEET_WIDTH) + MARGIN
-    caption = textwrap.fill(sheet["caption"], (width - left - MARGIN) // CHARACTER)
-    height = above + tall + 20 + LINE * (caption.count("\n") + 1)
+    height = above + tall + MARGIN
     with canvas(width / DPI, height / DPI) as figure:
         figure.figimage(shown, xo=left, yo=height - above - tall)
         at = _Places(width, height)
@@ -87,7 +84,6 @@ def draw_sheet(sheet: Mapping[str, Any], images: np.ndarray, model: str, path: P
         for place, label in enumerate(sheet.get("column_labels", ())):
             middle = left + wide * (place + 0.5) / sheet["columns"]
             figure.text(*at(middle, above - 6), label, fontsize=8.5, ha="center")
-        figure.text(*at(left, above + tall + 8), caption, fontsize=8, color=".3", va="top")
         save(figure, path, tight=False)
     _shrink(path)
 

@@ -20,6 +20,11 @@ Arrays = Mapping[str, np.ndarray]
 
 # Dimensions whose KL an alternative text gives.
 _SPOKEN = 5
+_CAPTION = (
+    "What each dimension of z tells of an image: its KL from the prior in nats per test image, from the "
+    "largest down. A unit is active if its posterior mean moves with the image by a variance of more than "
+    "0.01; dimensions near 0 (a cross: inactive) carry nothing, and the model would do without them."
+)
 
 
 def units(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:
@@ -36,7 +41,7 @@ def units(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture
     _draw_units(telling, path)
     said = "; ".join(_spoken_units(model, arrays) for model, arrays in telling.items())
     alt = f"KL of each latent dimension from its prior in nats per image, from the largest down. {said}"
-    return [Picture(path, ROLE, dataset, view, "KL by latent dimension", alt)]
+    return [Picture(path, ROLE, dataset, view, "KL by latent dimension", alt, caption=_CAPTION)]
 
 
 def _draw_units(telling: Mapping[str, Arrays], path: Path) -> None:

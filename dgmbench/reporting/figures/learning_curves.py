@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ERROR = "error"
+_CAPTION = (
+    "One thin line per seed; a model fitted in one step has no curve. What a loss means is the model's own "
+    "affair (nats for one with a likelihood, a squared error for an auto-encoder of gray images): read each"
+    " panel by itself. Validation that rises while training falls is overfitting; seeds that part are an "
+    "unstable training. A steep start may be cut off."
+)
 _SPLIT_COLOURS = {"train": BLUE, "valid": ORANGE}
 
 
@@ -58,7 +64,7 @@ def learning_curves(runs: Sequence[Run], folder: Path) -> list[Picture]:
             ". A discriminator's loss in training has dropout and the gradient penalty in it, in validation "
             "neither, and there it is against the averaged generator"
         )
-    return [Picture(path, "curves", dataset, view, "Learning curves", alt)]
+    return [Picture(path, "curves", dataset, view, "Learning curves", alt, caption=_CAPTION)]
 
 
 def _moves(part: pd.DataFrame) -> bool:
@@ -81,7 +87,7 @@ def _draw_curves(
             _draw_panel(axes, curves)
             title = model if name == "loss" else f"{model}: {name.replace('_', ' ')}"
             axes.set_title(title, fontsize=10 * scale, loc="left")
-            # A GAN's losses are no likelihoods, and not all of them are in nats.
+            # Not every loss is in nats: a GAN's is none, and an auto-encoder's of gray images is a square.
             axes.set(xlabel="step", ylabel=_unit(name, what))
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_axis_off()
@@ -93,7 +99,7 @@ def _draw_curves(
 def _unit(name: str, what: str) -> str:
     if name == ERROR:
         return "% wrong"
-    return "loss" if name.endswith("_loss") else f"nats per {what}"
+    return "loss" if name.endswith("_loss") else f"loss per {what}"
 
 
 def _draw_panel(axes: Axes, curves: Sequence[tuple[int, pd.DataFrame]]) -> None:

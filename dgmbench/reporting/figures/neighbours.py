@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAIRS = 8
+_CAPTION = (
+    "Above: the generated images that are closest to training images, by the nearest under shifts of up to "
+    "one pixel: the worst cases, not typical ones. Below: how far generated and held-out images lie from "
+    "the nearest training image. A copy sits close to its neighbour, and then the generated images' "
+    "distances fall below those of held-out images. All of it is a heuristic: without the shifts, moving a "
+    "copy by a pixel is enough to hide it."
+)
 # Pixels: left of the images, above them, and the height of the histograms with their labels.
 _LEFT, _ABOVE, _BELOW = 120, 40, 310
 
@@ -34,7 +41,7 @@ def draw(runs: Sequence[Run], manifest: Mapping[str, Any], results_root: Path, f
             f"{run.model}: the generated images closest to training images, above the training image nearest "
             f"to each; distances to training data of {'; of '.join(_means(content))}"
         )
-        drawn.append(Picture(path, "neighbours", run.dataset, run.view, run.model, alt, run.model))
+        drawn.append(Picture(path, "neighbours", run.dataset, run.view, run.model, alt, run.model, _CAPTION))
     return drawn
 
 

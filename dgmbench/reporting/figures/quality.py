@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 _BIAS_CAPTION = (
-    "A finite number of images makes FID too large, by a different amount for each model: lines rise to the"
-    " right, and where they cross, the order of models depends on n. The star is the value without that, "
-    "the black line what training images would score. Lines and stars are means over seeds, without "
-    "intervals: see FID and FID∞ in the tables."
+    "A finite number of images makes FID too large, by a different amount for each model: lines fall with "
+    "n, and where they cross, the order of models depends on it. The star is the value without that, the "
+    "black line what training images would score. Lines and stars are means over seeds, without intervals: "
+    "see FID and FID∞ in the tables."
 )
 _SCATTER_CAPTION = (
     "Precision is the share of samples among the test images, recall the share of test images among the "
@@ -99,13 +99,14 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
         floor = next((curve for curve in curves if len(curve.floor)), None)
         if floor is not None:
             axes.plot(1 / floor.floor_sizes, floor.floor, color="black", linewidth=2.5)
-            ends.append(Label("training images (floor)", 1 / floor.floor_sizes[0], floor.floor[0]))
+            ends.append(Label("training images (floor)", 1 / floor.floor_sizes[-1], floor.floor[-1]))
         sizes = sorted({int(n) for curve in curves for n in curve.sizes[[0, len(curve.sizes) // 2, -1]]})
         axes.set_xticks([0.0, *(1 / n for n in sizes)], ["∞", *(f"{n:,}" for n in sizes)])
-        axes.set_xlim(left=-0.02 / sizes[0], right=1.01 / sizes[0])
+        # More images to the right, where lines part.
+        axes.set_xlim(1.02 / sizes[0], -0.02 / sizes[0])
         _scale(axes)
         axes.set(
-            xlabel="n of generated and of test images, even in 1/n; star: extrapolated to infinity",
+            xlabel="n of generated and of test images, even in 1/n; star: extrapolated to infinite n",
             ylabel=f"{name}, lower is better",
         )
         label_ends(axes, ends)
@@ -120,13 +121,13 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
 
 
 def _draw_curve(axes: Axes, curve: Curve, style: dict[str, Any]) -> Label:
-    """A line over 1/n, dotted to its value at infinity; its name at its right end."""
+    """A line over 1/n, dotted to its value at infinity, where its name stands."""
     colour = style["color"]
     axes.plot(1 / curve.sizes, curve.values, markersize=5, **style)
     ends = [0.0, 1 / curve.sizes[-1]]
     axes.plot(ends, [curve.infinity, curve.values[-1]], color=colour, linewidth=0.9, linestyle=":")
     axes.plot([0.0], [curve.infinity], color=colour, marker="*", markersize=9, clip_on=False)
-    return Label(curve.model, 1 / curve.sizes[0], curve.values[0], colour)
+    return Label(curve.model, 0.0, curve.infinity, colour)
 
 
 def _scale(axes: Axes) -> None:

@@ -9,6 +9,7 @@ from label_errors import table_of
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
+from dgmbench.reporting.comparison.published import references
 from dgmbench.reporting.comparison.table import Table
 from dgmbench.reporting.figures import error_by_labels
 
@@ -66,3 +67,35 @@ def test_a_line_of_zeros_alone_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp_pat
     zeros = {key: [0.0, 0.0, 0.0] for key in FALLING}
     for low, point, high in bars(table_of(zeros), monkeypatch, tmp_path):
         assert 0 < low <= point <= high
+
+
+def test_a_method_of_one_number_of_labels_is_a_point_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(error_by_labels, "save", lambda figure, path: drawn.append(figure))
+    table = table_of(FALLING | {("vat", "ssl_error_100"): [4.0, 5.0, 6.0]})
+    (picture,) = error_by_labels.draw(table, 1000, tmp_path)
+    (axes,) = drawn[0].axes
+    assert "vat: 5 with 100" in picture.alt
+    assert {"m2", "vat"} <= {text.get_text() for text in axes.texts}
+    line, point = (each for each in axes.containers if isinstance(each, ErrorbarContainer))
+    assert (len(line[0].get_xdata()), len(point[0].get_xdata())) == (2, 1)
+    assert point[0].get_ydata() == pytest.approx([5.0])
+    assert 100 < float(point[0].get_xdata()[0]) < 130
+
+
+def test_published_errors_are_lines_at_their_numbers_of_labels(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(error_by_labels, "save", lambda figure, path: drawn.append(figure))
+    table = table_of(FALLING)
+    known = references("mnist", "gray", "m2")
+    table.rows[0].published = known
+    (picture,) = error_by_labels.draw(table, 1000, tmp_path)
+    (axes,) = drawn[0].axes
+    marks = [line for line in axes.get_lines() if line.get_linewidth() > 2]
+    assert [float(line.get_ydata()[0]) for line in marks] == [11.97]
+    assert "m2, published" in {text.get_text() for text in axes.texts}
+    assert "published" in picture.caption

@@ -56,6 +56,7 @@ def test_figures_are_small_and_not_blank(drawn: Drawn) -> None:
         pixels = np.asarray(Image.open(picture.path).convert("L"))
         assert pixels.std() > 5, picture.path.name
         assert picture.alt
+        assert picture.caption.endswith("."), picture.role
 
 
 def test_figures_carry_no_metadata(drawn: Drawn) -> None:
