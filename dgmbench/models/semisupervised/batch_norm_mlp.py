@@ -21,7 +21,7 @@ class BatchNormMLP(nn.Module):
         for inputs, outputs in itertools.pairwise(sizes[:-1]):
             self.linear.append(nn.Linear(inputs, outputs, bias=False))
             self.norms.append(nn.BatchNorm1d(outputs, eps=1e-6))
-        self.last = nn.Linear(*sizes[-2:])
+        self.last = nn.Linear(sizes[-2], sizes[-1])
 
     def features(self, x: Tensor, *, keep: bool = False) -> Tensor:
         """The last hidden layer ``[n, width]``; in training `keep` moves the running moments."""

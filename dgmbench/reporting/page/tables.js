@@ -1,7 +1,7 @@
 "use strict";
 // Sorts, filters and saves the tables of the page. Without scripts the tables stand as they are.
 
-const FILTERED_FROM = 6;
+const FILTERED_FROM = 4;
 
 const rowsOf = (box) => [...box.querySelector("tbody").rows];
 const titleOf = (head) => head.innerText.replace(/\s+/g, " ").trim();

@@ -8,7 +8,13 @@ from typing import Any
 
 from fabricate import fabricate
 
+from dgmbench.reporting.comparison.from_records import comparisons
+from dgmbench.reporting.findings import load_findings
+from dgmbench.reporting.page.content import Content
+from dgmbench.reporting.page.html import render
+from dgmbench.reporting.records import merge_results
 from dgmbench.reporting.report import write_report
+from dgmbench.reporting.run_files import load_manifests, load_runs
 
 
 class Page(HTMLParser):
@@ -43,3 +49,13 @@ def write(root: Path, settings: dict[str, Any]) -> Path:
 def whole_page(root: Path, **how: Any) -> Page:
     """The page of invented results of all models; `how` as for `fabricate`."""
     return Page((write(root, fabricate(root, **how)) / "index.html").read_text(encoding="utf-8"))
+
+
+def bare(root: Path, settings: dict[str, Any]) -> Page:
+    """The page without pictures, which take most of the time."""
+    names = ["digits"], list(settings["models"]), settings["seeds"], list(settings["controls"])
+    frame = merge_results(root / "results", *names)
+    manifests = load_manifests(root / "data", names[0])
+    runs = load_runs(root / "runs", *names[:3])
+    findings = load_findings(root / "results", names[0], names[3])
+    return Page(render(Content(settings, frame, comparisons(frame), runs, manifests, [], findings)))

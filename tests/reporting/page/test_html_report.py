@@ -14,19 +14,14 @@ import pandas as pd
 import pytest
 from fabricate import VIEWS, fabricate, plant
 from PIL import Image
-from reading import Page, write
+from reading import Page, bare, write
 
 from dgmbench.claims.claim import VERDICTS
 from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
-from dgmbench.reporting.comparison.from_records import comparisons
-from dgmbench.reporting.findings import ControlFinding, load_findings, to_markdown
-from dgmbench.reporting.page.content import Content
+from dgmbench.reporting.findings import ControlFinding, to_markdown
 from dgmbench.reporting.page.facts import duration
-from dgmbench.reporting.page.html import render
 from dgmbench.reporting.page.warnings import not_measured
-from dgmbench.reporting.records import merge_results
-from dgmbench.reporting.run_files import load_manifests, load_runs
 from dgmbench.results import read_records
 
 
@@ -113,16 +108,6 @@ def test_no_controls_no_section(tmp_path: Path) -> None:
     none = bare(tmp_path, settings | {"controls": {}})
     assert not any("control" in (a.get("id") or "") for _, a in none.tags)
     assert "Controls" not in none.text
-
-
-def bare(root: Path, settings: dict[str, Any]) -> Page:
-    """The page without pictures, which take most of the time."""
-    names = ["digits"], list(settings["models"]), settings["seeds"], list(settings["controls"])
-    frame = merge_results(root / "results", *names)
-    manifests = load_manifests(root / "data", names[0])
-    runs = load_runs(root / "runs", *names[:3])
-    findings = load_findings(root / "results", names[0], names[3])
-    return Page(render(Content(settings, frame, comparisons(frame), runs, manifests, [], findings)))
 
 
 def test_the_binarisation_is_in_the_heading(written: tuple[Path, Page]) -> None:
