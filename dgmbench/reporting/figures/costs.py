@@ -108,6 +108,8 @@ def _draw_panel(axes: Axes, column: Column, name: str, points: Sequence[Point]) 
     if axes.get_yscale() == "log":
         axes.set_ylim(min(means) / 1.6, max(means) * 1.6)
         plain_decades(axes)
+    else:
+        axes.margins(y=0.1)
     better = "higher" if column.direction == "higher" else "lower"
     unit = f" {column.unit_words}" if column.unit_words else ""
     axes.set(xlabel=name, ylabel=f"{column.label}{unit}, {better} is better")
@@ -118,7 +120,6 @@ def _widen(axes: Axes, seconds: Sequence[float]) -> None:
     low, high = min(seconds), max(seconds)
     beyond = max(3.0, (high / low) ** 0.15)
     axes.set_xlim(low / beyond, high * beyond)
-    axes.margins(y=0.1)
 
 
 def _spoken(column: Column, name: str, points: Sequence[Point]) -> str:
