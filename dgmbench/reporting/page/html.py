@@ -24,9 +24,11 @@ from dgmbench.reporting.page.controls import control_view
 from dgmbench.reporting.page.facts import command, data_facts, pipeline_facts
 from dgmbench.reporting.page.images import groups
 from dgmbench.reporting.page.places import Places
+from dgmbench.reporting.page.relations import relations_grid
 from dgmbench.reporting.page.sources import runs_grid
 from dgmbench.reporting.page.topics import Runs, glossary, topic_grids
 from dgmbench.reporting.page.warnings import not_measured, warnings
+from dgmbench.reporting.relations.relations import NOTE
 from dgmbench.reporting.words import of_examples
 
 FOLDER = Path(__file__).parent
@@ -43,6 +45,8 @@ def render(content: Content) -> str:
         models=list(params["models"]),
         seeds=list(params["seeds"]),
         datasets=datasets,
+        has_relations=any(v["relations"] or v["correlations"] for d in datasets for v in d["views"]),
+        note_on_relations=NOTE,
         has_pictures=any(d["sentences"] or any(v["pictures"] for v in d["views"]) for d in datasets),
         command=command(params, runs),
         facts=pipeline_facts(params, runs),
@@ -111,6 +115,9 @@ def _view(table: Table, content: Content) -> dict[str, Any]:
         "glossary": glossary(table),
         "pictures": groups(own, "pictures", name, view),
         "relations": groups(own, "relations", name, view),
+        "correlations": [
+            relations_grid(each) for each in content.relations if (each.dataset, each.view) == (name, view)
+        ],
         "figures": groups(own, "tables", name, view),
     }
 
