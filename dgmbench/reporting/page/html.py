@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dgmbench import __version__
+from dgmbench.claims.evidence import VIEWS
 from dgmbench.files import write_text
-from dgmbench.reporting.comparison.table import LEGEND, Table
+from dgmbench.reporting.comparison.table import LABELS, LEGEND, Table
 from dgmbench.reporting.page.answers import answer_view
 from dgmbench.reporting.page.cards import card_view
 from dgmbench.reporting.page.content import Content
@@ -81,7 +82,7 @@ def _template() -> Any:
 
 
 def _dataset(name: str, content: Content) -> dict[str, Any]:
-    manifest, tables = content.manifests[name], [t for t in content.tables if t.dataset == name]
+    manifest, tables = content.manifests[name], in_order([t for t in content.tables if t.dataset == name])
     places = Places.of(tables)
     return {
         "name": name,
@@ -103,6 +104,12 @@ def _dataset(name: str, content: Content) -> dict[str, Any]:
         ],
         "sentences": content.sentences.get(name, []),
     }
+
+
+def in_order(tables: Sequence[Table]) -> list[Table]:
+    """The view where every family meets first; errors by labels, which are of all views, last."""
+    order = [*VIEWS, LABELS]
+    return sorted(tables, key=lambda table: order.index(table.view) if table.view in order else len(order))
 
 
 def _view(table: Table, content: Content) -> dict[str, Any]:
