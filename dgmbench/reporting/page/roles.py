@@ -71,7 +71,7 @@ _ROLES = (
         "last bound plus the difference of the two on the fewer images that AIS covers.",
     ),
     Role(
-        "quality", "FID over n, precision and recall", "tables", "wide", named=True,
+        "quality", "FID over n, precision and recall", "tables", named=True,
         caption="A finite number of images makes FID too large, by a different amount for each model; the "
         "star is its value without that, and the black line what training images would score. Lines and "
         "stars are means over seeds, without intervals: see FID and FID∞ in the table. Precision is the "

@@ -10,7 +10,7 @@ from dgmbench.reporting.relations.ranks import Correlation
 from dgmbench.reporting.relations.relations import NOTE, Relation, Relations
 from dgmbench.reporting.words import escaped
 
-HEADS = ("scores", "ρ over models", "p", "models", "ρ over seeds", "p", "models × seeds")
+HEADS = ("scores", "ρ over models", "p", "models", "ρ over seeds", "p", "models (seeds)")
 GAP = "–"
 
 
@@ -41,7 +41,7 @@ def cells(row: Relation) -> tuple[str, ...]:
         str(row.models),
         rho_text(seeds),
         p_text(seeds),
-        GAP if seeds is None else f"{seeds.groups}, {seeds.n} in all",
+        GAP if seeds is None else f"{seeds.groups} ({seeds.n})",
     )
 
 
