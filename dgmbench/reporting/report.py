@@ -23,6 +23,8 @@ from dgmbench.reporting.headlines import headlines, write_bars, write_metrics
 from dgmbench.reporting.page.content import Content
 from dgmbench.reporting.page.html import write_page
 from dgmbench.reporting.records import RunPoints, load_left_out, load_points, merge_results
+from dgmbench.reporting.relations.markdown import write_relations
+from dgmbench.reporting.relations.relations import relations
 from dgmbench.reporting.run_files import Run, load_manifests, load_runs
 from dgmbench.reporting.sentences import sampled_sentences, write_sentences
 from dgmbench.results import COLUMNS
@@ -55,6 +57,8 @@ def write_report(
     written += write_cards(claims, out / "tables")
     found = answers(compared, frame, _families(params))
     written += write_answers(found, out / "tables")
+    related = relations(compared, frame, _families(params))
+    written += write_relations(related, out / "tables")
     sentences = sampled_sentences(runs, manifests, data_root)
     written += write_sentences(sentences, out / "tables")
     drawn = draw_all(frame, runs, manifests, results_root, data_root, out / "figures", compared, findings)
@@ -64,7 +68,13 @@ def write_report(
     _write_results(frame, out / "results.csv")
     left_out = load_left_out(results_root, datasets, models)
     content = Content(
-        params, frame, compared, runs, manifests, drawn, findings, left_out, sentences, claims, found
+        *(params, frame, compared, runs, manifests, drawn),
+        findings=findings,
+        left_out=left_out,
+        sentences=sentences,
+        cards=claims,
+        answers=found,
+        relations=related,
     )
     write_page(out / "index.html", content)
     return frame

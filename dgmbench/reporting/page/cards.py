@@ -9,25 +9,37 @@ from dgmbench.claims.card import CONTROL_CHART, Card
 from dgmbench.metrics import declared
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.page.grid import anchor
-from dgmbench.reporting.page.images import figure_anchor, thumbnail
+from dgmbench.reporting.page.images import CARD_WIDTH, figure_anchor, thumbnail
 from dgmbench.reporting.page.places import Places
 from dgmbench.reporting.records import CONTROL
 
-# Figures that stand for others: a strip of all families is easier to see than sheets of all entries.
+# Figures that stand for others where a card names no models whose sheets are there.
 _INSTEAD = {"all samples": ("strip", "all samples")}
+# Sheets of samples of a card's models side by side, so many at most, and their width in CSS pixels.
+SHEETS, SHEET_WIDTH = 4, 80
 # Links to rows of a card; it has room for so many.
 LINKS = 6
 
 
 def card_view(card: Card, pictures: Sequence[Picture], places: Places) -> dict[str, Any]:
     """What a template draws of a card."""
-    picture = pictured(card, pictures)
+    sheets = sample_sheets(card, pictures)
+    picture = None if sheets else pictured(card, pictures)
     return {
         "card": card,
         "anchor": anchor(card.dataset, "claim", card.name),
+        "sheets": [_thumbnail(sheet, SHEET_WIDTH) for sheet in sheets],
         "picture": None if picture is None else _thumbnail(picture),
         "rows": _links(card, places),
     }
+
+
+def sample_sheets(card: Card, pictures: Sequence[Picture]) -> list[Picture]:
+    """Samples of the models that a card is about, where it shows samples."""
+    if card.picture != "all samples":
+        return []
+    own = [p for p in pictures if (p.dataset, p.view, p.role) == (card.dataset, card.view, "samples")]
+    return [p for model in card.models for p in own if p.model == model][:SHEETS]
 
 
 def pictured(card: Card, pictures: Sequence[Picture]) -> Picture | None:
@@ -47,14 +59,19 @@ def _says(picture: Picture, card: Card) -> bool:
     return bool(card.metrics) and declared(card.metrics[0]).label in picture.title
 
 
-def _thumbnail(picture: Picture) -> dict[str, Any]:
+def _thumbnail(picture: Picture, width: int = CARD_WIDTH) -> dict[str, Any]:
     if picture.role == CONTROL_CHART:
         target = anchor(picture.dataset, "control", picture.model)
     elif picture.role == "all samples":
         target = anchor(picture.dataset, picture.view, "samples")
     else:
         target = figure_anchor(picture)
-    return {"href": f"#{target}", "alt": picture.alt, "title": picture.title, **thumbnail(picture.path)}
+    return {
+        "href": f"#{target}",
+        "alt": picture.alt,
+        "title": picture.title,
+        **thumbnail(picture.path, width),
+    }
 
 
 def _links(card: Card, places: Places) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from dgmbench.reporting.answer.answer import Answer
 from dgmbench.reporting.comparison.table import Table
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.findings import ControlFinding
+from dgmbench.reporting.relations.relations import Relations
 from dgmbench.reporting.run_files import Run
 from dgmbench.reporting.sentences import Sentences
 
@@ -23,7 +24,7 @@ class Content:
 
     params: the composed settings. frame: all records. tables: of views and of errors by labels. left_out:
     what evaluations could not measure. sentences: by data set. cards: verdicts on the lecture's claims.
-    answers: by data set and view.
+    answers, relations: by data set and view.
     """
 
     params: Mapping[str, Any]
@@ -37,3 +38,4 @@ class Content:
     sentences: Mapping[str, Sequence[Sentences]] = field(default_factory=dict)
     cards: Sequence[Card] = ()
     answers: Sequence[Answer] = ()
+    relations: Sequence[Relations] = ()

@@ -34,8 +34,8 @@ def control_view(finding: ControlFinding, frame: pd.DataFrame, pictures: Sequenc
         "finding": finding,
         "anchor": anchor(finding.dataset, "control", finding.control),
         "table": _table(finding, name),
-        "charts": [embedded(p) for p in own if p.role == "control"],
-        "images": [embedded(p) for p in own if p.role == "control images"],
+        "charts": [embedded(p) | {"caption": p.caption} for p in own if p.role == "control"],
+        "images": [embedded(p) | {"caption": p.caption} for p in own if p.role == "control images"],
         "numbers": Grid(f"{name}-numbers", f"Numbers of {finding.title}", _HEADS, numbers)
         if numbers
         else None,

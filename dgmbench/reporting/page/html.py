@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dgmbench import __version__
+from dgmbench.claims.evidence import VIEWS
 from dgmbench.files import write_text
-from dgmbench.reporting.comparison.table import LEGEND, Table
+from dgmbench.reporting.comparison.table import LABELS, LEGEND, Table
 from dgmbench.reporting.page.answers import answer_view
 from dgmbench.reporting.page.cards import card_view
 from dgmbench.reporting.page.content import Content
@@ -24,9 +25,11 @@ from dgmbench.reporting.page.controls import control_view
 from dgmbench.reporting.page.facts import command, data_facts, pipeline_facts
 from dgmbench.reporting.page.images import groups
 from dgmbench.reporting.page.places import Places
+from dgmbench.reporting.page.relations import relations_grid
 from dgmbench.reporting.page.sources import runs_grid
 from dgmbench.reporting.page.topics import Runs, glossary, topic_grids
 from dgmbench.reporting.page.warnings import not_measured, warnings
+from dgmbench.reporting.relations.relations import NOTE
 from dgmbench.reporting.words import of_examples
 
 FOLDER = Path(__file__).parent
@@ -43,6 +46,8 @@ def render(content: Content) -> str:
         models=list(params["models"]),
         seeds=list(params["seeds"]),
         datasets=datasets,
+        has_relations=any(v["relations"] or v["correlations"] for d in datasets for v in d["views"]),
+        note_on_relations=NOTE,
         has_pictures=any(d["sentences"] or any(v["pictures"] for v in d["views"]) for d in datasets),
         command=command(params, runs),
         facts=pipeline_facts(params, runs),
@@ -77,7 +82,7 @@ def _template() -> Any:
 
 
 def _dataset(name: str, content: Content) -> dict[str, Any]:
-    manifest, tables = content.manifests[name], [t for t in content.tables if t.dataset == name]
+    manifest, tables = content.manifests[name], in_order([t for t in content.tables if t.dataset == name])
     places = Places.of(tables)
     return {
         "name": name,
@@ -101,6 +106,12 @@ def _dataset(name: str, content: Content) -> dict[str, Any]:
     }
 
 
+def in_order(tables: Sequence[Table]) -> list[Table]:
+    """The view where every family meets first; errors by labels, which are of all views, last."""
+    order = [*VIEWS, LABELS]
+    return sorted(tables, key=lambda table: order.index(table.view) if table.view in order else len(order))
+
+
 def _view(table: Table, content: Content) -> dict[str, Any]:
     """A view's tables, and its figures by part of the page."""
     name, view = table.dataset, table.view
@@ -111,6 +122,9 @@ def _view(table: Table, content: Content) -> dict[str, Any]:
         "glossary": glossary(table),
         "pictures": groups(own, "pictures", name, view),
         "relations": groups(own, "relations", name, view),
+        "correlations": [
+            relations_grid(each) for each in content.relations if (each.dataset, each.view) == (name, view)
+        ],
         "figures": groups(own, "tables", name, view),
     }
 

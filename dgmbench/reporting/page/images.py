@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ from dgmbench.reporting.page.roles import Part, roles_of
 if TYPE_CHECKING:
     from PIL import Image
 
-# Pixels of a thumbnail at most, twice what the page shows.
-THUMBNAIL = (720, 460)
+# CSS pixels of a picture on a card at most.
+CARD_WIDTH, CARD_HEIGHT = 360, 230
 _MODES = ("RGB", "RGBA")
 
 
@@ -28,16 +29,25 @@ def figure_anchor(picture: Picture) -> str:
 def groups(pictures: Sequence[Picture], part: Part, *where: str) -> list[dict[str, Any]]:
     """The figures of a part of the page by role: heading, layout and embedded images.
 
-    where: of the anchor of each group. A caption stands once for a group whose figures all share it.
+    where: of the anchor of each group. A caption that most figures of a group share stands once for them.
     """
     found = []
     for role in roles_of(part, (picture.role for picture in pictures)):
         own = [picture for picture in pictures if picture.role == role.name]
-        captions = {picture.caption or role.caption for picture in own}
-        shared = captions.pop() if len(captions) == 1 else ""
-        images = [embedded(picture) | ({"caption": ""} if shared else {}) for picture in own]
+        captions = [picture.caption or role.caption for picture in own]
+        shared = _shared(captions)
+        images = [
+            embedded(picture) | {"caption": "" if caption == shared else caption}
+            for picture, caption in zip(own, captions, strict=True)
+        ]
         found.append({"role": role, "anchor": anchor(*where, role.name), "caption": shared, "images": images})
     return found
+
+
+def _shared(captions: Sequence[str]) -> str:
+    """The caption of more than half of the figures of a group; empty if there is none."""
+    caption, count = Counter(captions).most_common(1)[0]
+    return caption if 2 * count > len(captions) else ""
 
 
 def embedded(picture: Picture) -> dict[str, Any]:
@@ -48,7 +58,6 @@ def embedded(picture: Picture) -> dict[str, Any]:
         "title": picture.title,
         "model": picture.model,
         "anchor": figure_anchor(picture),
-        "caption": picture.caption,
     }
 
 
@@ -60,15 +69,17 @@ def whole(path: Path) -> str:
         return _webp(picture if picture.mode in _MODES else picture.convert("RGB"), lossless=True, quality=50)
 
 
-def thumbnail(path: Path) -> dict[str, Any]:
-    """A figure as wide as a card, cut below where it is tall: its address, width and height in CSS pixels."""
+def thumbnail(path: Path, width: int = CARD_WIDTH) -> dict[str, Any]:
+    """A figure as wide as its place, cut below where it is tall: its address, width and height in CSS pixels.
+
+    Twice as many pixels as CSS pixels, for fine screens.
+    """
     from PIL import Image
 
     with Image.open(path) as picture:
         small = picture.convert("RGB")
-    width, height = THUMBNAIL
-    small.thumbnail((width, width * small.height), Image.Resampling.LANCZOS)
-    small = small.crop((0, 0, small.width, min(small.height, height)))
+    small.thumbnail((2 * width, 2 * width * small.height), Image.Resampling.LANCZOS)
+    small = small.crop((0, 0, small.width, min(small.height, 2 * CARD_HEIGHT)))
     return {"uri": _webp(small, quality=70), "width": small.width // 2, "height": small.height // 2}
 
 

@@ -11,8 +11,9 @@ from typing import Literal
 
 # The part of the page that a figure stands in.
 Part = Literal["answer", "pictures", "relations", "tables", "controls", "none"]
-# chart: on paper of its own, in full; tiles: small images side by side, pixels kept; wide: two to a row.
-Layout = Literal["chart", "tiles", "wide", "whole"]
+# chart: on paper of its own, in full; tiles: small images side by side, pixels kept; wide: two to a row;
+# sheets: three to a row.
+Layout = Literal["chart", "tiles", "wide", "sheets", "whole"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ _ROLES = (
         caption="The first images that each model's first finished seed generated, unselected.",
     ),
     Role(
-        "means", "Mean images beside draws", "pictures", named=True,
+        "means", "Mean images beside draws", "pictures", "sheets",
         caption="Left to its mean, a decoder shows what it has learnt; a draw adds its observation noise.",
     ),
-    Role("latents", "Reconstructions, interpolations and other sheets of latents", "pictures", named=True),
-    Role("conditional", "Samples given a class", "pictures", named=True),
-    Role("completions", "Completions", "pictures", named=True),
+    Role("latents", "Reconstructions, interpolations, other sheets of latents", "pictures", "sheets"),
+    Role("conditional", "Samples given a class", "pictures", "sheets"),
+    Role("completions", "Completions", "pictures", "sheets"),
     Role(
         "neighbours", "Nearest training images", "pictures", "wide",
         caption="The generated images that are closest to training images, by the nearest under shifts of up "

@@ -14,6 +14,7 @@ from dgmbench.claims.lecture import CLAIMS
 from dgmbench.reporting.claims import to_markdown, write_cards
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.page.cards import card_view, pictured
+from dgmbench.reporting.page.images import figure_anchor
 from dgmbench.reporting.page.places import Places
 
 
@@ -80,9 +81,19 @@ def test_the_picture_is_of_the_role_view_subject_and_metric(tmp_path: Path) -> N
 
 def test_a_thumbnail_is_small(tmp_path: Path) -> None:
     view = card_view(card(picture="strip"), [picture(tmp_path, "strip")], Places({}))
-    assert view["picture"]["width"], view["picture"]["height"] == (360, 230)
+    assert (view["picture"]["width"], view["picture"]["height"]) == (360, 230)
     assert view["picture"]["alt"] == "what it shows"
     assert card_view(card(), [], Places({}))["picture"] is None
+
+
+def test_a_card_about_samples_shows_those_of_its_models(tmp_path: Path) -> None:
+    there = [picture(tmp_path, "samples", "gray", name, name) for name in ("vae", "gan", "ppca")]
+    there += [picture(tmp_path, "samples", "binary", "gan", "gan"), picture(tmp_path, "strip", "gray")]
+    view = card_view(card(picture="all samples", view="gray", models=("gan", "vae")), there, Places({}))
+    assert [sheet["title"] for sheet in view["sheets"]] == ["gan", "vae"] and view["picture"] is None
+    assert view["sheets"][0]["href"] == f"#{figure_anchor(there[1])}"
+    bare = card_view(card(picture="all samples", view="gray", models=("kde",)), there, Places({}))
+    assert bare["sheets"] == [] and bare["picture"]["title"] == there[-1].title
 
 
 def test_parts_of_a_control_lead_to_it_once() -> None:

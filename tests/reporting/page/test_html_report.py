@@ -129,7 +129,7 @@ def test_tables_scroll_by_keyboard(written: tuple[Path, Page]) -> None:
     named = [str(box["aria-label"]) for box in boxes]
     topics = ["Likelihood", "Sample quality", "Memorisation", "Cost"]
     views = [name for name in named if "gray view" in name]
-    assert views == [f"{t}, digits, gray view" for t in ("Families", *topics)]
+    assert views == [f"{t}, digits, gray view" for t in ("Families", "Rank correlations", *topics)]
     assert len(set(named)) == len(named) > 2 * len(topics)
 
 
@@ -145,6 +145,8 @@ def test_files_beside_the_page(written: tuple[Path, Page]) -> None:
         "digits-answer.md",
         "digits-claims.md",
         "digits-controls.md",
+        "digits-binary-relations.md",
+        "digits-gray-relations.md",
         *(f"digits-{view}.{suffix}" for view in ("binary", "gray", "labels") for suffix in ("csv", "md")),
     }
 
