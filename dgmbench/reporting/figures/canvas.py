@@ -92,10 +92,15 @@ def _with_palette(path: Path) -> None:
 
 
 def plain_decades(axes: Axes) -> None:
-    """Ticks of a logarithmic axis at 1, 2 and 5 in each decade, written out."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    """Ticks of a logarithmic axis at 1, 2 and 5 in each decade, written out; evenly spaced ones where that
+    leaves fewer than three between the limits, which must be set.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_ylim()
+    decades = LogLocator(subs=(1.0, 2.0, 5.0))
+    inside = [tick for tick in decades.tick_values(low, high) if low <= tick <= high]
+    axes.yaxis.set_major_locator(decades if len(inside) >= 3 else MaxNLocator(6))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

@@ -99,7 +99,6 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
         floor = next((curve for curve in curves if len(curve.floor)), None)
         if floor is not None:
             axes.plot(1 / floor.floor_sizes, floor.floor, color="black", linewidth=2.5)
-            ends.append(Label("training images (floor)", 1 / floor.floor_sizes[-1], floor.floor[-1]))
         sizes = sorted({int(n) for curve in curves for n in curve.sizes[[0, len(curve.sizes) // 2, -1]]})
         axes.set_xticks([0.0, *(1 / n for n in sizes)], ["∞", *(f"{n:,}" for n in sizes)])
         # More images to the right, where lines part.
@@ -110,6 +109,10 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
             ylabel=f"{name}, lower is better",
         )
         label_ends(axes, ends)
+        if floor is not None:
+            label = Label("training images", 1 / floor.floor_sizes[-1], floor.floor[-1])
+            near = [(label.x * across, c.values[-1]) for c in curves for across in (1.0, 0.95, 0.9, 0.85)]
+            label_points(axes, [label], near)
         save(figure, path)
     said = "; ".join(
         f"{c.model} {spoken(c.values[0])} at n={c.sizes[0]:,}, {spoken(c.values[-1])} at n={c.sizes[-1]:,}, "

@@ -42,8 +42,11 @@ def sample_grids(
     if not sheets:
         return []
     path = folder / f"{dataset}-{view}-samples.png"
-    side_by_side(sheets, path)
-    alt = f"Images of {', '.join(sheets)} side by side, {dataset}, {view} view"
+    # What differs in the number of labels alone has a sheet of its own.
+    few = {run.model for run in runs if run.info.get("settings", {}).get("measures") == "classification"}
+    together = {name: sheet for name, sheet in sheets.items() if name not in few}
+    side_by_side(together, path, columns=4)
+    alt = f"Images of {', '.join(together)} side by side, {dataset}, {view} view"
     caption = f"{_UNSELECTED} Compare strokes, gaps and noise with the test data."
     whole = Picture(path, "all samples", dataset, view, "Samples beside test data", alt, caption=caption)
     return [whole, *drawn]
