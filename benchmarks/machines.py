@@ -52,7 +52,8 @@ from dgmbench.evaluation.registry import all_measures
 from dgmbench.evaluation.subject import Subject
 from dgmbench.files import write_text
 from dgmbench.reporting.baseline.compared import comparable_records
-from dgmbench.reporting.baseline.regression import compare, format_findings, make_baseline, regressions
+from dgmbench.reporting.baseline.regression import compare, make_baseline, regressions
+from dgmbench.reporting.baseline.wording import format_findings
 from dgmbench.reporting.records import CLASSIFIER, headline_records, merge_results
 from dgmbench.results import read_records
 from dgmbench.settings import Params, compose, load_params, render_params, select

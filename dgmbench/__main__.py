@@ -1,4 +1,4 @@
-"""python -m dgmbench: choose a pipeline, check settings, score samples from anywhere."""
+"""python -m dgmbench: choose a pipeline, check settings, compare reports, score samples from anywhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dgmbench.commands import guarded
 from dgmbench.errors import SettingsError, suggest
 from dgmbench.evaluation.score.command import add_parser, score_command
 from dgmbench.files import write_text
+from dgmbench.reporting.baseline.commands import add_parsers, diff_command, history_command
 from dgmbench.search.settings import SEARCHES
 from dgmbench.settings import (
     PARAMS,
@@ -71,9 +72,10 @@ def main() -> None:
     forget.add_argument("--days", type=float, default=30.0, help="how long ago (default: %(default)g)")
     forget.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
     add_parser(commands)
+    add_parsers(commands)
     arguments = parser.parse_args()
     actions = {"use": _use, "pipelines": _list, "check": _check, "accept": _accept, "forget": _forget}
-    actions["score"] = score_command
+    actions |= {"score": score_command, "diff": diff_command, "history": history_command}
     actions[arguments.command](arguments)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -26,13 +26,14 @@ from dgmbench.reporting.baseline.compared import (
 from dgmbench.reporting.baseline.tolerance import level_of, tolerance
 
 FORMAT = 2
-Severity = Literal["regression", "better", "note"]
+NEW = "new: not in the baseline"
+Severity = Literal["regression", "better", "note", "within"]
 Baseline = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference that the check reports; only `regression` fails it."""
+    """One difference that the check reports; only `regression` fails it, and `within` is within tolerance."""
 
     severity: Severity
     dataset: str
@@ -42,6 +43,13 @@ class Finding:
     baseline: float | None = None
     current: float | None = None
     tolerance: float | None = None
+
+    @property
+    def intervals(self) -> float | None:
+        """The change over what is allowed for machine and seeds, so that 1 is the limit; None without."""
+        if self.baseline is None or self.current is None or not self.tolerance:
+            return None
+        return (self.current - self.baseline) / self.tolerance
 
 
 def make_baseline(frame: pd.DataFrame) -> Baseline:
@@ -62,8 +70,11 @@ def make_baseline(frame: pd.DataFrame) -> Baseline:
     return {"format": FORMAT, "datasets": models}
 
 
-def compare(frame: pd.DataFrame, baseline: Baseline) -> list[Finding]:
-    """All findings on headline records, regressions first; none: nothing differs beyond tolerance."""
+def compare(frame: pd.DataFrame, baseline: Baseline, *, within: bool = False) -> list[Finding]:
+    """All findings on headline records, regressions first; none: nothing differs beyond tolerance.
+
+    within: report what differs within tolerance too.
+    """
     current = make_baseline(frame)["datasets"]
     expected = baseline["datasets"]
     findings: list[Finding] = []
@@ -72,36 +83,13 @@ def compare(frame: pd.DataFrame, baseline: Baseline) -> list[Finding]:
         for model, entry in models.items():
             findings += _compare_model(dataset, model, entry, current.get(dataset, {}).get(model), level)
     findings += _unknown_models(expected, current)
-    rank = {"regression": 0, "better": 1, "note": 2}
-    return sorted(findings, key=lambda finding: rank[finding.severity])
+    found = [finding for finding in findings if within or finding.severity != "within"]
+    return sorted(found, key=lambda finding: get_args(Severity).index(finding.severity))
 
 
 def regressions(findings: Sequence[Finding]) -> list[Finding]:
     """The findings that fail the check."""
     return [finding for finding in findings if finding.severity == "regression"]
-
-
-def format_findings(findings: Sequence[Finding]) -> str:
-    """A plain-text table of findings, one a line, for a terminal or a CI log."""
-    if not findings:
-        return "No metric differs from the baseline beyond its tolerance."
-    head = ("", "data set", "model", "metric", "baseline", "now", "allowed", "what")
-    rows = [head, *(_cells(finding) for finding in findings)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
-    lines = [
-        "  ".join([*(c.ljust(w) for c, w in zip(row[:-1], widths, strict=True)), row[-1]]).rstrip()
-        for row in rows
-    ]
-    count = len(regressions(findings))
-    return "\n".join([*lines, f"{count} regression{'' if count == 1 else 's'}."])
-
-
-def _cells(finding: Finding) -> tuple[str, ...]:
-    numbers = (finding.baseline, finding.current, finding.tolerance)
-    shown = ["–" if value is None else f"{value:z.6g}" for value in numbers]
-    return (
-        finding.severity.upper(), finding.dataset, finding.model, finding.metric, *shown, finding.message,
-    )  # fmt: skip
 
 
 def _summaries(datasets: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -135,9 +123,9 @@ def _compare_model(
             )
         else:
             findings += compare_metric(dataset, model, metric, before, now, level)
-    for metric in current["metrics"].keys() - expected["metrics"].keys():
+    for metric in sorted(current["metrics"].keys() - expected["metrics"].keys()):
         mean = current["metrics"][metric]["mean"]
-        findings.append(Finding("note", dataset, model, metric, "new: not in the baseline", None, mean))
+        findings.append(Finding("note", dataset, model, metric, NEW, None, mean))
     for metric, before in expected["counts"].items():
         now = current["counts"].get(metric)
         if now is not None and not math.isclose(now, before, rel_tol=1e-6):
@@ -170,7 +158,10 @@ def compare_metric(
     if not math.isfinite(now["mean"]):
         return [Finding("regression", dataset, model, metric, "not a finite number", *numbers)]
     if abs(loss) <= allowed:
-        return _fewer_seeds(dataset, model, metric, before, now)
+        found = _fewer_seeds(dataset, model, metric, before, now)
+        if loss:
+            found.append(Finding("within", dataset, model, metric, f"{basis} can do that", *numbers))
+        return found
     if before["direction"] == "none":
         return [Finding("note", dataset, model, metric, f"changed (more than {basis})", *numbers)]
     if loss > 0:
@@ -197,7 +188,7 @@ def _loss(way: str, before: float, now: float) -> float:
 
 def _unknown_models(expected: dict[str, Any], current: dict[str, Any]) -> list[Finding]:
     return [
-        Finding("note", dataset, model, "–", "new: not in the baseline")
+        Finding("note", dataset, model, "–", NEW)
         for dataset, models in current.items()
         for model in models
         if model not in expected.get(dataset, {})
