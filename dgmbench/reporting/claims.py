@@ -1,4 +1,4 @@
-"""The lecture's claims as a table of Markdown for each data set: claim, verdict, statistic."""
+"""The lecture's claims on each data set as a page of Markdown: verdicts, then the numbers of each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from dgmbench.claims.card import Card
 from dgmbench.files import write_text
 from dgmbench.reporting.words import escaped
 
-_HEADS = ("claim", "verdict", "statistic")
+_HEADS = ("claim", "verdict")
 
 
 def to_markdown(cards: Sequence[Card]) -> str:
-    """One line for each claim; of an undecided one without numbers, what would decide it."""
-    lines = [_HEADS, ("---",) * len(_HEADS), *(_line(card) for card in cards)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    """The verdicts, one line for each claim; then the statistic of each, or what would decide it."""
+    lines = [_HEADS, ("---",) * len(_HEADS), *((escaped(card.text), _verdict(card)) for card in cards)]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n\n".join([table, *(_numbers(card) for card in cards)]) + "\n"
 
 
 def write_cards(cards: Sequence[Card], folder: Path) -> list[Path]:
@@ -28,7 +29,10 @@ def write_cards(cards: Sequence[Card], folder: Path) -> list[Path]:
     return paths
 
 
-def _line(card: Card) -> tuple[str, ...]:
+def _verdict(card: Card) -> str:
+    return card.verdict if card.verdict == "undecided" else f"**{card.verdict}**"
+
+
+def _numbers(card: Card) -> str:
     said = [card.statistic, f"Would decide it: {card.decider}." if card.decider else ""]
-    verdict = card.verdict if card.verdict == "undecided" else f"**{card.verdict}**"
-    return escaped(card.text), verdict, escaped(" ".join(part for part in said if part))
+    return f"**{escaped(card.text)}** {escaped(' '.join(part for part in said if part))}"

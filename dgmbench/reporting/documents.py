@@ -1,7 +1,9 @@
 """Tables of reports inside documents: what a run wrote, copied between two marks.
 
-A document holds `<!-- table PATH -->`, a table and `<!-- end -->`. PATH is a file of a report's `tables/`,
-from the root of the repository; its first table is shown. `make documents` copies them anew.
+A document holds `<!-- table PATH -->` or `<!-- cells PATH -->`, a table and `<!-- end -->`. PATH is a file of
+a report's `tables/`, from the root of the repository. `table` shows the first table of the file, `cells` the
+rows and columns that the document's own table has, from all tables of the file. `make documents` copies them
+anew.
 """
 
 from __future__ import annotations
@@ -14,16 +16,58 @@ from dgmbench.commands import guarded
 from dgmbench.errors import DgmbenchError
 from dgmbench.files import write_text
 
-MARKED = re.compile(r"(<!-- table (?P<path>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(
+    r"(?P<start><!-- (?P<what>table|cells) (?P<path>\S+) -->\n)(?P<table>.*?)(?P<end><!-- end -->)", re.DOTALL
+)
 
 
 def with_tables(text: str, root: Path) -> str:
     """The text of a document with its tables as the reports under `root` have them now.
 
     Raises:
-        DgmbenchError: for a file that is not there or holds no table.
+        DgmbenchError: for a file that is not there, holds no table, or lacks a row or a column.
     """
-    return MARKED.sub(lambda found: f"{found[1]}\n{first_table(root / found['path'])}\n\n{found[3]}", text)
+
+    def copied(found: re.Match[str]) -> str:
+        path = root / found["path"]
+        new = first_table(path) if found["what"] == "table" else with_cells(found["table"], path)
+        return f"{found['start']}\n{new}\n\n{found['end']}"
+
+    return MARKED.sub(copied, text)
+
+
+def with_cells(table: str, path: Path) -> str:
+    """A Markdown table with its cells as the tables of a file have them, by the names of rows and columns.
+
+    Raises:
+        DgmbenchError: for a file that is not there, or lacks a row or a column.
+    """
+    head, rule, *rows = [line for line in table.splitlines() if line.startswith("|")]
+    known: dict[tuple[str, str], str] = {}
+    columns: list[str] = []
+    for first, *others in (_split(line) for line in _lines_of(path) if line.startswith("|")):
+        if first == _split(head)[0]:
+            columns = others
+        known |= {(first, column): cell for column, cell in zip(columns, others, strict=False)}
+    names = _split(head)[1:]
+    lines = []
+    for name in (_split(row)[0] for row in rows):
+        missing = [column for column in names if (name, column) not in known]
+        # A model without a number has no row in some tables of a file.
+        if len(missing) == len(names) or not {column for _, column in known}.issuperset(names):
+            raise DgmbenchError(f"{path}: no cell of {name} under {', '.join(missing)}")
+        lines.append("| " + " | ".join([name, *(known.get((name, column), "–") for column in names)]) + " |")
+    return "\n".join([head, rule, *lines])
+
+
+def _split(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def _lines_of(path: Path) -> list[str]:
+    if not path.is_file():
+        raise DgmbenchError(f"{path}: no such file; run its pipeline, which writes it")
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def first_table(path: Path) -> str:
@@ -32,10 +76,8 @@ def first_table(path: Path) -> str:
     Raises:
         DgmbenchError: for a file that is not there or holds none.
     """
-    if not path.is_file():
-        raise DgmbenchError(f"{path}: no such file; run its pipeline, which writes it")
     lines: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _lines_of(path):
         if line.startswith("|"):
             lines.append(line)
         elif lines:

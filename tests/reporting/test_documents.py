@@ -46,6 +46,40 @@ def test_a_table_is_replaced_by_the_first_one_of_the_file(tmp_path: Path) -> Non
     assert new == old.replace("| 1 |", "| 2 |") and with_tables(new, tmp_path) == new
 
 
+FILE = """
+| model | a | b |
+| --- | --- | --- |
+| x | 1 | 2 |
+| y | 3 | 4 |
+
+| model | c |
+| --- | --- |
+| y | 5 |
+"""
+START = "<!-- cells t.md -->\n\n| model | c | a |\n| --- | ---: | ---: |\n"
+
+
+def cells_of(rows: str, tmp_path: Path) -> str:
+    (tmp_path / "t.md").write_text(FILE, encoding="utf-8")
+    return with_tables(f"{START}{rows}\n\n<!-- end -->", tmp_path)
+
+
+def test_cells_are_those_of_the_rows_and_columns_that_the_document_chose(tmp_path: Path) -> None:
+    new = cells_of("| y | 0 | 0 |\n| x | 0 | 0 |", tmp_path)
+    assert new == START + "| y | 5 | 3 |\n| x | – | 1 |\n\n<!-- end -->"
+    assert with_tables(new, tmp_path) == new
+
+
+def test_a_row_or_a_column_that_a_report_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DgmbenchError, match=r"t\.md: no cell of z under c, a"):
+        cells_of("| z | 0 | 0 |", tmp_path)
+    (tmp_path / "t.md").write_text(FILE, encoding="utf-8")
+    with pytest.raises(DgmbenchError, match=r"t\.md: no cell of x under d"):
+        with_tables(
+            "<!-- cells t.md -->\n| model | a | d |\n| - | - | - |\n| x | 0 | 0 |\n<!-- end -->", tmp_path
+        )
+
+
 @pytest.mark.parametrize(("text", "message"), [(None, "no such file"), ("nothing\n", "holds no table")])
 def test_a_missing_table_is_named(text: str | None, message: str, tmp_path: Path) -> None:
     if text is not None:
