@@ -25,6 +25,7 @@ _README = "pytorch-generative README"
 _DYNAMIC = "pixels binarised afresh (dynamic)"
 _STATIC = "Larochelle's fixed binarisation (static), not the dynamic one"
 _ORD = "van den Oord et al. 2016"
+_OF_MEANS = "of decoder means (ours are samples, noise included), "
 _PARZEN = "Parzen window on real-valued pixels, 10,000 samples, bandwidth from validation images"
 
 
@@ -158,7 +159,7 @@ REFERENCES: tuple[Reference, ...] = (
         ("mnist", 7.8, 0.6), ("fashion", 30.7, 2.2), ("cifar10", 87.1, 47.5), ("celeba", 53.9, 2.8))),
     *(_fid(d, "wgan_gp", v, s) for d, v, s in (
         ("mnist", 20.3, 5.0), ("fashion", 24.5, 2.1), ("cifar10", 55.8, 0.9), ("celeba", 30.3, 1.0))),
-    *(_fid(d, "vae_gray", v, s, "of decoder means (ours are samples, noise included), ") for d, v, s in (
+    *(_fid(d, "vae_gray", v, s, _OF_MEANS) for d, v, s in (
         ("mnist", 16.6, 0.4), ("fashion", 43.6, 0.7), ("cifar10", 106.0, 1.0), ("celeba", 53.3, 0.6))),
 )  # fmt: skip
 
@@ -180,9 +181,13 @@ def reference_text(reference: Reference) -> str:
     return f"{name}{mark}{number(reference.value, digits)}{spread}" + (f" {unit}" if unit else "")
 
 
-def of_the_same_data(reference: Reference) -> bool:
-    """Whether it is of data binarised as ours are: static figures stand beside dynamic MNIST as context."""
-    return reference.dataset != "mnist" or not reference.protocol.startswith(_STATIC)
+def of_the_same_kind(reference: Reference) -> bool:
+    """Whether it is of data binarised as ours are, and of samples; only then is it a line in a figure.
+
+    Others are context: static likelihoods beside dynamic MNIST, FIDs of means beside those of samples.
+    """
+    static = reference.dataset == "mnist" and reference.protocol.startswith(_STATIC)
+    return not static and not reference.protocol.startswith(_OF_MEANS)
 
 
 def fits(reference: Reference, columns: Sequence[Column]) -> bool:

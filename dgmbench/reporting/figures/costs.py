@@ -89,37 +89,36 @@ def _draw(panels: Sequence[tuple[Column, str, list[Point]]], path: Path) -> None
 
 
 def _draw_panel(axes: Axes, column: Column, name: str, points: Sequence[Point]) -> None:
-    likelihood = column.tightest
-    axes.set_xscale("log")
-    means = [point.cell.mean for point in points]
-    if not likelihood and min(means) > 0:
-        axes.set_yscale("log")
+    logarithmic = _limit(axes, column, points)
     seen: set[str] = set()
     for point in points:
-        marker, colour = KIND_STYLE[point.cell.kind] if likelihood else ("o", KIND_STYLE["exact"][1])
-        kind = point.cell.kind.replace("_", " ") if likelihood else None
+        kind = point.cell.kind if column.tightest else "exact"
+        words = kind.replace("_", " ") if column.tightest and kind not in seen else None
+        marker, colour = KIND_STYLE[kind]
         reach = point.cell.widest or 0.0
         # The lower end of a bar on a logarithmic axis stays above 0.
-        low = min(reach, 0.9 * point.cell.mean) if axes.get_yscale() == "log" else reach
+        low = min(reach, 0.9 * point.cell.mean) if logarithmic else reach
         axes.errorbar([point.seconds], [point.cell.mean], yerr=[[low], [reach]], fmt=marker, color=colour,
-                      markersize=6, elinewidth=0.9, label=None if kind in seen else kind)  # fmt: skip
-        seen |= {kind} if kind else set()
-    _widen(axes, [point.seconds for point in points])
-    if axes.get_yscale() == "log":
-        axes.set_ylim(min(means) / 1.6, max(means) * 1.6)
-        plain_decades(axes)
-    else:
-        axes.margins(y=0.1)
+                      markersize=6, elinewidth=0.9, label=words)  # fmt: skip
+        seen.add(kind)
     better = "higher" if column.direction == "higher" else "lower"
     unit = f" {column.unit_words}" if column.unit_words else ""
     axes.set(xlabel=name, ylabel=f"{column.label}{unit}, {better} is better")
 
 
-def _widen(axes: Axes, seconds: Sequence[float]) -> None:
-    """Room for names at both ends of the logarithmic axis, half a decade at least."""
-    low, high = min(seconds), max(seconds)
-    beyond = max(3.0, (high / low) ** 0.15)
-    axes.set_xlim(low / beyond, high * beyond)
+def _limit(axes: Axes, column: Column, points: Sequence[Point]) -> bool:
+    """Axes with room for names at their ends, and whether the upright one is logarithmic."""
+    seconds, means = [point.seconds for point in points], [point.cell.mean for point in points]
+    axes.set_xscale("log")
+    beyond = max(3.0, (max(seconds) / min(seconds)) ** 0.15)
+    axes.set_xlim(min(seconds) / beyond, max(seconds) * beyond)
+    axes.margins(y=0.1)
+    if column.tightest or min(means) <= 0:
+        return False
+    axes.set_yscale("log")
+    axes.set_ylim(min(means) / 1.6, max(means) * 1.6)
+    plain_decades(axes)
+    return True
 
 
 def _spoken(column: Column, name: str, points: Sequence[Point]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgmbench.metrics import declared
 from dgmbench.reporting.comparison.cells import Cell, Column, decimals, number
-from dgmbench.reporting.comparison.published import fits, of_the_same_data, reference_text
+from dgmbench.reporting.comparison.published import fits, of_the_same_kind, reference_text
 from dgmbench.reporting.comparison.reference import Reference
 from dgmbench.reporting.comparison.table import Row, Table
 from dgmbench.reporting.figures.canvas import KIND_STYLE, Picture, canvas, save
@@ -99,7 +99,7 @@ def _published(row: Row, panels: Sequence[Sequence[Column]]) -> list[Reference]:
         reference
         for reference in row.published
         for columns in panels
-        if reference.unit == "nats" and of_the_same_data(reference) and fits(reference, columns)
+        if reference.unit == "nats" and of_the_same_kind(reference) and fits(reference, columns)
     ]
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dgmbench.metrics import declared
 from dgmbench.metrics.quality import SPACES, Space
+from dgmbench.reporting.comparison.published import of_the_same_kind, references
 from dgmbench.reporting.figures.canvas import Picture, canvas, line_style, save, spoken
 from dgmbench.reporting.figures.labels import Label, label_ends, label_points
 from dgmbench.reporting.records import is_compared
@@ -26,6 +27,12 @@ _BIAS_CAPTION = (
     "n, and where they cross, the order of models depends on it. The star is the value without that, the "
     "black line what training images would score. Lines and stars are means over seeds, without intervals: "
     "see FID and FID∞ in the tables."
+)
+# Images behind the published FIDs.
+PUBLISHED_AT = 10_000
+_PUBLISHED = (
+    " Short black lines at the right: published values, best of many configurations, whose protocols are in "
+    "the notes to the tables."
 )
 _SCATTER_CAPTION = (
     "Precision is the share of samples among the test images, recall the share of test images among the "
@@ -101,6 +108,9 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
             axes.plot(1 / floor.floor_sizes, floor.floor, color="black", linewidth=2.5)
         sizes = sorted({int(n) for curve in curves for n in curve.sizes[[0, len(curve.sizes) // 2, -1]]})
         axes.set_xticks([0.0, *(1 / n for n in sizes)], ["∞", *(f"{n:,}" for n in sizes)])
+        published = [each for curve in curves for each in _published(dataset, view, curve.model, space)]
+        for value in published:
+            axes.plot([1 / PUBLISHED_AT, 0.0], [value, value], color="black", linewidth=2.2)
         # More images to the right, where lines part.
         axes.set_xlim(1.02 / sizes[0], -0.02 / sizes[0])
         _scale(axes)
@@ -120,7 +130,14 @@ def _bias(curves: Sequence[Curve], space: str, dataset: str, view: str, folder: 
         for c in curves
     )
     title = f"{name} against the number of images"
-    return Picture(path, "quality", dataset, view, title, f"{name}: {said}", caption=_BIAS_CAPTION)
+    caption = _BIAS_CAPTION + _PUBLISHED * bool(published)
+    return Picture(path, "quality", dataset, view, title, f"{name}: {said}", caption=caption)
+
+
+def _published(dataset: str, view: str, model: str, space: str) -> list[float]:
+    """FIDs of the literature for a model, of samples as ours are."""
+    found = references(dataset, view, model)
+    return [each.value for each in found if each.metric == f"fid_{space}" and of_the_same_kind(each)]
 
 
 def _draw_curve(axes: Axes, curve: Curve, style: dict[str, Any]) -> Label:

@@ -167,12 +167,13 @@ def test_metrics_are_read_by_their_reader_and_count(metric: str, found: tuple[st
     assert read_by(metric) == found
 
 
-def test_the_figure_has_lines_and_lone_points(tmp_path: Path) -> None:
+def test_the_figure_shows_methods_of_several_numbers_of_labels_and_of_one(tmp_path: Path) -> None:
     table = by_labels(frame(), "mnist")
     (picture,) = error_by_labels.draw(table, 50_000, tmp_path)
     assert picture.path.is_file() and picture.view == "labels"
     assert "m1_m2: 8 with 20, 3 with 100, 1 with all" in picture.alt
-    assert "vae, linear probe: 20 with 20, 9 with 100" in picture.alt
-    # A method of one number of labels is a point.
-    assert "convnet: 14 with 100" in picture.alt
+    assert "vae, linear probe: 20 with 20, 9 with 100. convnet: 14 with 100." in picture.alt
+    alone = by_labels(frame()[frame()["model"] == "convnet"], "mnist")
+    (picture,) = error_by_labels.draw(alone, 50_000, tmp_path)
+    assert "convnet: 14 with 100." in picture.alt
     assert error_by_labels.draw(None, 50_000, tmp_path) == []

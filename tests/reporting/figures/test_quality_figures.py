@@ -86,6 +86,21 @@ def test_an_axis_always_has_ticks(low: float, high: float) -> None:
     assert len(inside) >= 2 and len(inside) == len(axes.get_yticks())
 
 
+def test_published_fids_of_samples_are_lines(tmp_path: Path) -> None:
+    for model in ("gan", "vae_gray", "m2"):
+        folder = tmp_path / "mnist" / model
+        folder.mkdir(parents=True)
+        sizes = np.array([1000, 10_000])
+        np.savez(folder / "fid-inception-0.npz", n=sizes, fid=20 + 300 / sizes, infinity=np.array(20.0))
+    captions = {}
+    for model in ("gan", "vae_gray", "m2"):
+        run = SimpleNamespace(dataset="mnist", model=model, seed=0)
+        (picture,) = quality.draw(records(), [run], "mnist", "gray", tmp_path, tmp_path)  # type: ignore[list-item]
+        captions[model] = "published" in picture.caption
+    # The VAE's are of decoder means.
+    assert captions == {"gan": True, "vae_gray": False, "m2": False}
+
+
 def test_a_crowd_is_what_remains_without_a_few_far_points() -> None:
     near = np.array([0.90, 0.91, 0.92, 0.93, 0.94, 0.95])
     assert quality.crowd(np.append(near, 0.1)).tolist() == [True] * 6 + [False]
