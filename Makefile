@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 # cuBLAS needs this for repeatable results; it changes nothing on a CPU.
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
 
-.PHONY: help scm benchmark test unit lint types check-metrics baseline documents search ui lock clean
+.PHONY: help scm benchmark test unit lint types check-metrics history baseline documents search ui lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -46,6 +46,9 @@ types: $(STAMP)
 check-metrics: $(STAMP)  ## compare the current pipeline's metrics with the committed baseline
 	python -m stages.regression check
 
+history: $(STAMP)  ## draw the headline metrics over the revisions that changed them
+	python -m dgmbench history
+
 baseline: $(STAMP)  ## make the current metrics the new baseline
 	python -m stages.regression make
 
@@ -57,8 +60,7 @@ search: $(STAMP) scm  ## search the settings of the default's entries on validat
 	dvc repro searches/dvc.yaml
 
 ui: $(STAMP)  ## the MLflow UI of all runs, on http://127.0.0.1:5000
-	@echo "open http://127.0.0.1:5000/#/experiments and choose 'Model training' at the top left"
-	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
+	@python -m dgmbench ui
 
 lock:  ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock

@@ -27,6 +27,7 @@ from dgmbench.settings import (
 )
 from dgmbench.settings.block import checked
 from dgmbench.store import Store
+from dgmbench.tracking import ui
 
 ACCEPT = """\
 Keep trained runs after a change of code that changes no number.
@@ -73,9 +74,10 @@ def main() -> None:
     forget.add_argument("--params", type=Path, default=PARAMS, help="settings file (default: %(default)s)")
     add_parser(commands)
     add_parsers(commands)
+    ui.add_parser(commands)
     arguments = parser.parse_args()
     actions = {"use": _use, "pipelines": _list, "check": _check, "accept": _accept, "forget": _forget}
-    actions |= {"score": score_command, "diff": diff_command, "history": history_command}
+    actions |= {"score": score_command, "diff": diff_command, "history": history_command, "ui": ui.ui_command}
     actions[arguments.command](arguments)
 
 

@@ -35,8 +35,11 @@ def metric_name(metric: str, unit: str) -> str:
 
 
 def final_metrics(results: pd.DataFrame) -> dict[str, float]:
-    """The results of one seed; the split is appended where it is not test and there is a test split too."""
-    values = {name: cell.mean for found in headlines(results) for name, cell in found.cells.items()}
+    """The results of one seed; the split is appended where it is not test and there is a test split too.
+
+    Headlines are rounded, so that a table of runs can be read; in full they stand under their topic.
+    """
+    values = {name: value for found in headlines(results) for name, value in found.flat().items()}
     for metric, unit, split, value in zip(
         results["metric"], results["unit"], results["split"], results["value"], strict=True
     ):
@@ -47,13 +50,14 @@ def final_metrics(results: pd.DataFrame) -> dict[str, float]:
 
 def mean_metrics(results: pd.DataFrame, points: SeedPoints) -> dict[str, float]:
     """Means over the seeds of a model that finished, and half of each 95 % interval over trainings."""
-    found = [own for own in headlines(results) if len(own.cells) or own.failed]
+    found = list(headlines(results))
     cells = {name: cell for own in found for name, cell in own.cells.items()}
     kept, _ = finished(headline_records(results))
     for (metric, unit), records in kept.groupby(["metric", "unit"], sort=False):
         cells[metric_name(str(metric), str(unit))] = summarised(records, points)
     means = {name: cell.mean for name, cell in cells.items()}
-    return means | _half_widths(cells.items()) | {FAILED: float(sum(own.failed for own in found))}
+    shown = {name: value for own in found for name, value in own.flat().items()}
+    return {FAILED: 0.0} | means | _half_widths(cells.items()) | shown
 
 
 def _half_widths(cells: Iterable[tuple[str, Cell]]) -> dict[str, float]:

@@ -85,9 +85,9 @@ def _log(client: MlflowClient, stored: StoredRun, wanted: Wanted, at: int | None
     identity, start = stored.info.run_id, int(stored.info.start_time)
     end = start + int(wanted.seconds * 1000)
     listed = [Param(name, value) for name, value in wanted.params.items()]
-    metrics = [] if wanted.run is None else _curve_points(wanted.run, start, end)
     final = [Metric(name, value, at or end, 0) for name, value in wanted.metrics.items()]
-    metrics += final
+    # Pages list metrics in the order in which they came.
+    metrics = final + ([] if wanted.run is None else _curve_points(wanted.run, start, end))
     for first in range(0, len(listed), _PARAMS_PER_BATCH):
         client.log_batch(identity, params=listed[first : first + _PARAMS_PER_BATCH])
     for first in range(0, len(metrics), _METRICS_PER_BATCH):

@@ -145,7 +145,8 @@ def test_seeds_are_children_of_their_entry_which_has_means_and_half_widths(proje
     # Student's t of two values: 12.706 times half their difference.
     half = 12.7062 * abs(own[0] - own[1]) / 2
     assert found["half_width/likelihood/elbo"] == pytest.approx(half, rel=1e-4)
-    assert found["nats"] == pytest.approx(np.mean([run.data.metrics["nats"] for run in children]))
+    shown = [run.data.metrics["nats"] for run in children]
+    assert found["nats"] == pytest.approx(np.mean(shown), rel=1e-3)
     assert found["failed"] == 0
     # Of one seed that finished there is no half-width; the other is counted.
     assert gan.data.metrics["failed"] == 1 and "half_width/fid" not in gan.data.metrics
