@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from dgmbench.claims.comparison import LOAD
-from dgmbench.claims.evidence import VIEWS, Evidence
+from dgmbench.claims.evidence import TASK, VIEWS, Evidence
 from dgmbench.metrics import declared
 from dgmbench.reporting.answer.aspects import (
     ASPECTS,
@@ -24,9 +24,10 @@ from dgmbench.reporting.answer.aspects import (
     family_words,
 )
 from dgmbench.reporting.answer.standing import Standing, standings
+from dgmbench.reporting.comparison.by_labels import CLASSIFIER
 from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.reference import Reference
-from dgmbench.reporting.comparison.table import Row, Table
+from dgmbench.reporting.comparison.table import LABELS, Row, Table
 
 RULE = (
     "Each family is represented by its first entry of this view in the settings, which was settled before "
@@ -110,7 +111,14 @@ def _family(row: Row, columns: Mapping[str, Column], evidence: Evidence) -> Fami
     if task is not None:
         cells[DOWNSTREAM.name] = task.cell
     family = evidence.families.get(row.model, row.model)
-    return Family(family_words(family), row, cells, _published(row, columns))
+    return Family(family_words(family), row, cells, _published(row, columns) | _errors(row, evidence))
+
+
+def _errors(row: Row, evidence: Evidence) -> dict[str, list[Reference]]:
+    """Errors of the final task that others report of a model that classifies itself."""
+    own = evidence.row(LABELS, row.model)
+    found = [each for each in (own.published if own else ()) if each.metric == f"{CLASSIFIER}_{TASK}"]
+    return {DOWNSTREAM.name: found} if found else {}
 
 
 def _published(row: Row, columns: Mapping[str, Column]) -> dict[str, list[Reference]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from dgmbench.claims.card import CONTROL_CHART, Card
+from dgmbench.claims.claim import VERDICTS
 from dgmbench.metrics import declared
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.page.grid import anchor
@@ -24,7 +26,7 @@ LINKS = 6
 def card_view(card: Card, pictures: Sequence[Picture], places: Places) -> dict[str, Any]:
     """What a template draws of a card."""
     sheets = sample_sheets(card, pictures)
-    picture = None if sheets else pictured(card, pictures)
+    picture = pictured(card, pictures) if card.statistic and not sheets else None
     return {
         "card": card,
         "anchor": anchor(card.dataset, "claim", card.name),
@@ -32,6 +34,14 @@ def card_view(card: Card, pictures: Sequence[Picture], places: Places) -> dict[s
         "picture": None if picture is None else _thumbnail(picture),
         "rows": _links(card, places),
     }
+
+
+def verdicts(cards: Sequence[Card]) -> str:
+    """How many of the claims have which verdict."""
+    count = Counter(card.verdict for card in cards)
+    blank = sum(not card.statistic for card in cards)
+    said = ", ".join(f"{count[verdict]} {verdict}" for verdict in VERDICTS)
+    return f"{said}{f' ({blank} of these without numbers)' if blank else ''}."
 
 
 def sample_sheets(card: Card, pictures: Sequence[Picture]) -> list[Picture]:

@@ -12,7 +12,7 @@ from dgmbench.reporting.comparison.cells import summarised
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.page.grid import Entry, Grid, Head, Line, anchor
-from dgmbench.reporting.page.images import embedded
+from dgmbench.reporting.page.images import captioned
 from dgmbench.reporting.records import headline_records
 
 _HEADS = (
@@ -34,8 +34,8 @@ def control_view(finding: ControlFinding, frame: pd.DataFrame, pictures: Sequenc
         "finding": finding,
         "anchor": anchor(finding.dataset, "control", finding.control),
         "table": _table(finding, name),
-        "charts": [embedded(p) | {"caption": p.caption} for p in own if p.role == "control"],
-        "images": [embedded(p) | {"caption": p.caption} for p in own if p.role == "control images"],
+        "charts": [captioned(p) for p in own if p.role == "control"],
+        "images": [captioned(p) for p in own if p.role == "control images"],
         "numbers": Grid(f"{name}-numbers", f"Numbers of {finding.title}", _HEADS, numbers)
         if numbers
         else None,

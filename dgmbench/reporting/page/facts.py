@@ -25,7 +25,9 @@ def pipeline_facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple
         ("Models", ", ".join(params["models"])),
         ("Controls", ", ".join(params.get("controls") or {})),
         ("Seeds", ", ".join(str(seed) for seed in params["seeds"])),
+        ("Other seeds", _other_seeds(params)),
         ("Device", _joined(run.info.get("device") for run in runs)),
+        ("Processes", _processes(params)),
         ("Versions", ", ".join(sorted(versions)) or "unknown"),
         ("Commit", ", ".join(sorted(commits)) or "unknown"),
         ("Training time", f"{duration(seconds)} over {len(runs)} runs"),
@@ -96,6 +98,21 @@ def duration(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def _other_seeds(params: Mapping[str, Any]) -> str:
+    """Of the split, of what evaluations draw, and of the classifier behind the domain scores."""
+    parts = [(name, params.get(name) or {}) for name in ("data", "evaluation", "classifier")]
+    return ", ".join(f"{name} {own['seed']}" for name, own in parts if "seed" in own)
+
+
+def _processes(params: Mapping[str, Any]) -> str:
+    """How many trainings shared the machine, which timings depend on."""
+    training = params.get("training") or {}
+    if not training.get("processes"):
+        return ""
+    threads = training.get("threads") or "all"
+    return f"{training['processes']} trainings at once, threads of each: {threads}"
 
 
 def _short(commit: str) -> str:

@@ -19,7 +19,7 @@ from dgmbench.claims.evidence import VIEWS
 from dgmbench.files import write_text
 from dgmbench.reporting.comparison.table import LABELS, LEGEND, Table
 from dgmbench.reporting.page.answers import answer_view
-from dgmbench.reporting.page.cards import card_view
+from dgmbench.reporting.page.cards import card_view, verdicts
 from dgmbench.reporting.page.content import Content
 from dgmbench.reporting.page.controls import control_view
 from dgmbench.reporting.page.facts import command, data_facts, pipeline_facts
@@ -92,6 +92,7 @@ def _dataset(name: str, content: Content) -> dict[str, Any]:
         "cards": [
             card_view(card, content.pictures, places) for card in content.cards if card.dataset == name
         ],
+        "verdicts": verdicts([card for card in content.cards if card.dataset == name]),
         "controls": [
             control_view(finding, content.frame, content.pictures)
             for finding in content.findings

@@ -44,6 +44,11 @@ def groups(pictures: Sequence[Picture], part: Part, *where: str) -> list[dict[st
     return found
 
 
+def captioned(picture: Picture) -> dict[str, Any]:
+    """What a template draws of a figure with its own caption, unless that says no more than its title."""
+    return embedded(picture) | {"caption": "" if picture.caption == picture.title else picture.caption}
+
+
 def _shared(captions: Sequence[str]) -> str:
     """The caption of more than half of the figures of a group; empty if there is none."""
     caption, count = Counter(captions).most_common(1)[0]

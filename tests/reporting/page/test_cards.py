@@ -48,6 +48,9 @@ def test_an_undecided_claim_says_what_would_decide_it_and_that_there_are_no_numb
     text = " ".join(page.text.split())
     assert "What would decide it: the control gan_ring (pipeline digits-controls)." in text
     assert "No numbers of it in this run." in text
+    assert re.search(
+        r"\d+ supported, \d+ contradicted, \d+ undecided \(\d+ of these without numbers\)\.", text
+    )
 
 
 def test_cards_lead_to_rows_and_figures_that_are_there(page: Page) -> None:
