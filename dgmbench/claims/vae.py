@@ -60,7 +60,7 @@ CLAIMS = (
         hypothesis="Each PixelRNN trains for more seconds (training_seconds) than each VAE of the same view. "
         f"{TIMING} A pipeline sets the lengths of trainings, so that similar times decide nothing.",
         judge=_learns_efficiently,
-        picture="curves",
+        picture="costs",
         decider="entries of the families vae and pixelcnn in one view (pipeline digits)",
         unclear="trainings that each go on until the validation loss stops falling: here the pipeline gives "
         "the families lengths of similar cost",
