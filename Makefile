@@ -43,8 +43,8 @@ lint: $(STAMP)
 types: $(STAMP)
 	mypy
 
-check-metrics: $(STAMP)  ## compare the current pipeline's metrics with the committed baseline
-	python -m stages.regression check
+check-metrics: $(STAMP)  ## compare the current pipeline's metrics with the committed baseline (MARKDOWN=file)
+	python -m stages.regression check $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
 history: $(STAMP)  ## draw the headline metrics over the revisions that changed them
 	python -m dgmbench history
