@@ -79,7 +79,7 @@ CLAIMS = (
         hypothesis="In the control overfit_underfit a model that repeats known images and has given up a "
         "class is nearer to the training set than unseen images are, and covers less.",
         judge=lambda evidence: of_controls(evidence, "overfit_underfit"),
-        decider="the control overfit_underfit (pipeline digits-controls)",
+        decider="the control overfit_underfit (pipeline digits)",
     ),
     Claim(
         name="evaluate_by_task",

@@ -72,6 +72,6 @@ CLAIMS = (
         hypothesis="Between known densities, in the control gan_theory, trained discriminators come to D* "
         "and to its value 2 JSD - log 4; too few draws, units or steps keep them away.",
         judge=lambda evidence: of_controls(evidence, "gan_theory"),
-        decider="the control gan_theory (pipeline digits-controls)",
+        decider="the control gan_theory (pipeline digits)",
     ),
 )
