@@ -15,8 +15,8 @@ from dgmbench.reporting.run_files import Run, first_finished, held_out_images, l
 
 SHOWN = 36
 _CAPTION = (
-    "The first images of each model's first finished seed, unselected and as they are scored; test images lie "
-    "evenly through their split. Compare strokes, gaps and noise with the test data."
+    "The first images of each model's first finished seed, unselected and as they are scored; test images "
+    "lie evenly through their split. Compare strokes, gaps and noise with the test data."
 )
 
 
