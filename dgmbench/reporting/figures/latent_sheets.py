@@ -20,7 +20,8 @@ from dgmbench.reporting.run_files import Run, first_files, named_arrays
 
 ROLE, COMPLETION_ROLE, CONDITIONAL_ROLE = "latents", "completions", "conditional"
 # Width of a sheet's images in pixels, and of the paper around them: labels on the left, the rest elsewhere.
-SHEET_WIDTH, LABEL_WIDTH, MARGIN = 700, 78, 14
+# Three sheets fit side by side into a page, with labels that can be read.
+SHEET_WIDTH, LABEL_WIDTH, MARGIN = 380, 78, 14
 
 
 def latent_sheets(runs: Sequence[Run], results_root: Path, folder: Path) -> list[Picture]:

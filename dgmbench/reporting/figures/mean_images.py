@@ -25,8 +25,11 @@ def mean_images(runs: Sequence[Run], results_root: Path, folder: Path) -> list[P
     for model, path in first_files(runs, results_root, "means", "json").items():
         words = read_json(path)
         arrays = named_arrays(path.with_suffix(".npz"), *(sheet["role"] for sheet in words))
+        # Names as short as the sheets are wide; the caption has the rest.
+        headings = {"draws": f"{model}: draws", "means": "their mean images"}
         sheets = {
-            sheet["title"]: pictures.sample_sheet(arrays[sheet["role"]], sheet["levels"]) for sheet in words
+            headings[sheet["role"]]: pictures.sample_sheet(arrays[sheet["role"]], sheet["levels"])
+            for sheet in words
         }
         target = folder / f"{dataset}-{view}-means-{model}.png"
         side_by_side(sheets, target)
