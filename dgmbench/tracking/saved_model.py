@@ -8,6 +8,7 @@ that a folder from a stranger is as dangerous as a program from one.
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,8 @@ def _add_sampler(description: Description, info: Mapping[str, Any]) -> None:
     shape = info["schema"]["target"].get("shape") or [-1]
     description.signature = ModelSignature(rows, Schema([TensorSpec(samples, (-1, *shape))]))
     # As mlflow.pyfunc.add_to_model writes it; importing mlflow.pyfunc takes seconds.
-    description.add_flavor("python_function", loader_module=__name__, data=DATA)
+    version = platform.python_version()
+    description.add_flavor("python_function", loader_module=__name__, data=DATA, python_version=version)
 
 
 def rebuilt(saved: Mapping[str, Any]) -> Model:
