@@ -38,7 +38,8 @@ def test_evaluation_depends_on_metrics_and_reports_on_templates() -> None:
         "stages.evaluate"
     )
     report = names("stages.report")
-    assert "dgmbench/reporting/page/report.html.j2" in report
+    parts = ("base.html.j2", "answer.html.j2", "page.css", "tables.js")
+    assert {f"dgmbench/reporting/page/{part}" for part in parts} <= report
     assert not [
         name for name in report if name.startswith(("dgmbench/training", "dgmbench/evaluation/suite"))
     ]

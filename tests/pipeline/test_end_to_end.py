@@ -59,7 +59,7 @@ def test_the_first_run_leaves_everything(project: Project) -> None:
     assert vae["elbo"] < vae["log_likelihood_is_10"] < vae["log_likelihood_is_50"] < 0
     page = project.path("reports", "tiny", "index.html").read_text(encoding="utf-8")
     assert "ppca" in page
-    assert "data:image/png;base64" in page
+    assert "data:image/webp;base64" in page
     assert "Controls" in page
     assert "copies shifted by a pixel" in page
     assert frame["model"].str.startswith("control/pixel_shift/").any()

@@ -32,7 +32,8 @@ from dgmbench.reporting.comparison.table import LABELS, Row, Table
 RULE = (
     "Each family is represented by its first entry of this view in the settings, which was settled before "
     "any result; its other entries are variants, found in the tables below. A number stands out where its "
-    "difference from that of every other family is clear of zero with its 95 % interval. Of timings, which "
+    "difference from that of every other family is clear of zero with its 95 % interval. Likelihoods are "
+    "compared by the tightest bound that both have; a lower bound may hide a better model. Of timings, which "
     f"depend on a machine's load, a factor of {LOAD:g} is added to the interval."
 )
 

@@ -26,7 +26,11 @@ def _ends(family: Family, aspects: Sequence[Aspect]) -> str:
     """Where it is clearly better or worse than every other."""
     own = family.standings
     best = [_with_value(aspect.best, family, aspect) for aspect in aspects if own[aspect.name].is_best]
-    worst = [_with_value(aspect.worst, family, aspect) for aspect in aspects if own[aspect.name].is_worst]
+    worst = [
+        _with_value(_as_bound(aspect.worst, family, aspect), family, aspect)
+        for aspect in aspects
+        if own[aspect.name].is_worst
+    ]
     both = ", but ".join(_listed(part) for part in (best, worst) if part)
     return f"has {both}" if both else ""
 
@@ -40,9 +44,13 @@ def _unbeaten(family: Family) -> str:
 
 def _between(family: Family) -> str:
     """Where it is at neither end: how many it clearly beats, or loses to, whichever are more."""
-    own = [(a.name, s) for a, s in _main(family) if not (s.is_best or s.is_worst or s.is_unbeaten)]
-    won = [f"{s.beaten} of {s.others} in {name}" for name, s in own if s.beaten > s.beaten_by]
-    lost = [f"{s.beaten_by} of {s.others} in {name}" for name, s in own if s.beaten < s.beaten_by]
+    own = [(a, s) for a, s in _main(family) if not (s.is_best or s.is_worst or s.is_unbeaten)]
+    won = [f"{s.beaten} of {s.others} in {a.name}" for a, s in own if s.beaten > s.beaten_by]
+    lost = [
+        f"{s.beaten_by} of {s.others} in {_as_bound(a.name, family, a)}"
+        for a, s in own
+        if s.beaten < s.beaten_by
+    ]
     said = {"clearly beats": _listed(won), "clearly loses to": _listed(lost)}
     return ", but ".join(f"{verb} {counts}" for verb, counts in said.items() if counts)
 
@@ -62,6 +70,12 @@ def _main(family: Family) -> list[tuple[Aspect, Standing]]:
         for aspect in (LIKELIHOOD, QUALITY, DOWNSTREAM)
         if aspect.name in family.standings
     ]
+
+
+def _as_bound(words: str, family: Family, aspect: Aspect) -> str:
+    """The likelihood of a model that has a bound alone may be higher: it is the bound that loses."""
+    is_bound = family.cells[aspect.name].kind == "lower_bound"
+    return words.replace("likelihood", "bound of the likelihood") if is_bound else words
 
 
 def _with_value(words: str, family: Family, aspect: Aspect) -> str:

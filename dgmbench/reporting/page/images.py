@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.page.grid import anchor
 from dgmbench.reporting.page.roles import Part, roles_of
+from dgmbench.reporting.words import of_examples
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,7 +35,7 @@ def groups(pictures: Sequence[Picture], part: Part, *where: str) -> list[dict[st
     found = []
     for role in roles_of(part, (picture.role for picture in pictures)):
         own = [picture for picture in pictures if picture.role == role.name]
-        captions = [picture.caption or role.caption for picture in own]
+        captions = [of_examples(picture.caption or role.caption, picture.view) for picture in own]
         shared = _shared(captions)
         images = [
             embedded(picture) | {"caption": "" if caption == shared else caption}

@@ -51,6 +51,13 @@ def test_sentences_say_what_is_clearly_best_and_worst() -> None:
     assert ", but the slowest sampling (10.0" in said(answer, "pixelcnn")
 
 
+def test_where_there_is_only_a_bound_it_is_the_bound_that_is_lowest() -> None:
+    frame = records()
+    own = (frame["model"] == "vae") & (frame["metric"] == "log_likelihood")
+    frame.loc[own, ["metric", "kind"]] = ["elbo", "lower_bound"]
+    assert said(answer_of(frame), "vae").startswith("has the lowest bound of the likelihood (≥ −90.0")
+
+
 def test_timings_need_a_factor_beyond_their_interval() -> None:
     standings = {name: family(answer_of(records()), name).standings for name in ("vae", "gan")}
     # 1,000 against 1,100 images a second, each known to a permille.
