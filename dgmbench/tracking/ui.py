@@ -16,7 +16,6 @@ from dgmbench.settings import PARAMS, read_params
 from dgmbench.tracking.views import address
 
 HOST, PORT = "127.0.0.1", 5000
-_STARTING_SECONDS = 60.0
 HELP = f"MLflow's pages of all runs, on {HOST}"
 
 
@@ -78,10 +77,8 @@ def _answers(port: int) -> bool:
 
 
 def _wait(server: subprocess.Popen[bytes], port: int) -> None:
-    limit = time.monotonic() + _STARTING_SECONDS
+    """Without a limit: starting takes seconds, but on a busy machine more than a minute."""
     while not _answers(port):
         if server.poll() is not None:
             raise TrackingError(f"MLflow did not start (exit code {server.returncode})")
-        if time.monotonic() > limit:
-            raise TrackingError(f"MLflow did not answer within {_STARTING_SECONDS:.0f} s")
         time.sleep(0.2)
