@@ -45,7 +45,7 @@ def signs(answer: Answer) -> str:
 
 
 def beside(reference: Reference, column: Column) -> str:
-    """A published figure in a column: without what the head says, its unit and, but for bounds, its metric."""
+    """A published figure in a column: without what the head says, its unit and (but for bounds) metric."""
     text, metric = reference_text(reference), declared(reference.metric)
     if not metric.likelihood:
         text = text.removeprefix(f"{metric.label} ")
