@@ -44,6 +44,14 @@ def signs(answer: Answer) -> str:
     return ", ".join(said)
 
 
+def beside(reference: Reference, column: Column) -> str:
+    """A published figure in a column: without what the head says, its unit and (but for bounds) metric."""
+    text, metric = reference_text(reference), declared(reference.metric)
+    if not metric.likelihood:
+        text = text.removeprefix(f"{metric.label} ")
+    return text.removesuffix(f" {UNITS[column.unit]}") if reference.unit == column.unit else text
+
+
 def published(reference: Reference) -> str:
     """A published figure and where it is from."""
     return f"{reference_text(reference)} ({reference.source})"

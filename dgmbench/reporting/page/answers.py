@@ -10,8 +10,7 @@ from dgmbench.metrics import declared
 from dgmbench.reporting.answer.answer import RULE, Answer, Family
 from dgmbench.reporting.answer.aspects import Aspect
 from dgmbench.reporting.answer.sentences import said_of
-from dgmbench.reporting.answer.words import heading, is_marked, published, signs, unit
-from dgmbench.reporting.comparison.published import reference_text
+from dgmbench.reporting.answer.words import beside, heading, is_marked, published, signs, unit
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.page.grid import GAP, Entry, Grid, Head, Line, anchor
 from dgmbench.reporting.page.images import groups
@@ -70,7 +69,7 @@ def _entry(answer: Answer, family: Family, aspect: Aspect) -> Entry:
     """A number, with what others report below it."""
     found = entry_of(family.cells.get(aspect.name), answer.columns[aspect.name])
     others = family.published.get(aspect.name, [])
-    said = "; ".join(reference_text(reference) for reference in others)
+    said = "; ".join(beside(reference, answer.columns[aspect.name]) for reference in others)
     sources = "; ".join(f"{published(reference)}, {reference.protocol}" for reference in others)
     return replace(
         found,

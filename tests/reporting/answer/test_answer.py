@@ -11,7 +11,10 @@ from fabricate import row
 from dgmbench.reporting.answer.answer import Answer, Family, answers
 from dgmbench.reporting.answer.markdown import to_markdown, write_answers
 from dgmbench.reporting.answer.sentences import said_of
+from dgmbench.reporting.answer.words import beside
+from dgmbench.reporting.comparison.cells import Column
 from dgmbench.reporting.comparison.from_records import comparisons
+from dgmbench.reporting.comparison.reference import Reference
 
 
 def family(answer: Answer, name: str) -> Family:
@@ -121,6 +124,14 @@ def test_published_figures_stand_beside_ours() -> None:
     table = to_markdown([answer]).split("\n\n")[1]
     assert table.splitlines()[0].endswith("| published |")
     assert "IS-5000 ≥ −86.76 nats (" in table
+
+
+def test_a_published_figure_in_its_column_leaves_out_what_the_head_says() -> None:
+    found = Reference("d", "gray", "m2", "ssl_error_100", 11.97, 1.71, "percent", "exact", "p", "s", "V")
+    assert beside(found, Column("probe_error_100", "percent")) == "11.97 ± 1.71"
+    bound = Reference("d", "binary", "vae", "log_likelihood_is_5000", -86.76, None, "nats", "lower_bound",
+                      "p", "s", "V")  # fmt: skip
+    assert beside(bound, Column("log_likelihood", "nats")) == "IS-5000 ≥ −86.76"
 
 
 def test_a_page_of_markdown_for_each_data_set(tmp_path: Path) -> None:
