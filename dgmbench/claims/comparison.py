@@ -103,7 +103,8 @@ def _differ(first: Score, second: Score) -> str:
 
 
 def _logs(score: Score) -> list[float]:
-    return [math.log(value) for value in score.cell.values]
+    # What a clock cannot tell from nothing takes a nanosecond.
+    return [math.log(max(value, 1e-9)) for value in score.cell.values]
 
 
 def _label(score: Score) -> str:

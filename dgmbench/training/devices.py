@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import torch
 
@@ -59,6 +62,21 @@ def choose_device(name: str, option: str = "training.device") -> torch.device:
 def device_name(device: torch.device) -> str:
     """``cpu``, or the GPU's product name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def machine_name() -> str:
+    """This machine's processor, cores and instruction set: ``AMD EPYC (2 cores, AVX512)``."""
+    return f"{_processor()} ({os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()})"
+
+
+def _processor() -> str:
+    """As Linux names it; elsewhere by what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.processor() or platform.machine())
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -30,7 +30,7 @@ from dgmbench.provenance import code_hash, git_commit, versions
 from dgmbench.settings import Params, model_settings
 from dgmbench.training.alone import CHECKPOINTS
 from dgmbench.training.closed_form import train
-from dgmbench.training.devices import device_name, set_up
+from dgmbench.training.devices import device_name, machine_name, set_up
 from dgmbench.training.examples import Examples, examples_by_set
 from dgmbench.training.loading import build
 from dgmbench.training.outcome import HISTORY_COLUMNS, UNAVAILABLE, How, Outcome
@@ -177,6 +177,7 @@ def _describe(
         "sampling_seconds": sampled[1],
         "n_samples": sampled[0],
         "device": device_name(job.device),
+        "machine": machine_name(),
         "versions": versions() | {"torch": torch.__version__, "dgmbench": dgmbench.__version__},
     }
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.settings import Params, SamplingSettings, TrainingSettings
 from dgmbench.training import entry
 from dgmbench.training.alone import training_alone
-from dgmbench.training.devices import choose_device, set_up
+from dgmbench.training.devices import choose_device, machine_name, set_up
 from dgmbench.training.entry import train_entry
 from dgmbench.training.loading import build, open_run
 from dgmbench.training.runs import Job, write_weights
@@ -188,6 +189,12 @@ def test_auto_finds_a_device_and_a_missing_gpu_is_named() -> None:
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(SettingsError, match=r"training.device is 'cuda:99', but this machine has"):
         choose_device("cuda:99")
+
+
+def test_the_machine_has_a_processor_cores_and_an_instruction_set() -> None:
+    name = machine_name()
+    assert re.fullmatch(r"\S.* \(\d+ cores, \S+\)", name)
+    assert f"({os.cpu_count()} cores" in name and torch.backends.cpu.get_cpu_capability() in name
 
 
 @pytest.mark.parametrize("name", ["foo", "cuda:x", "cuda:-1", "mps", "meta", "CPU", "cpu:0", ""])

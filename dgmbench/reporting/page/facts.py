@@ -27,6 +27,7 @@ def pipeline_facts(params: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple
         ("Seeds", ", ".join(str(seed) for seed in params["seeds"])),
         ("Other seeds", _other_seeds(params)),
         ("Device", _joined(run.info.get("device") for run in runs)),
+        ("Machine", _joined(run.info.get("machine") for run in runs)),
         ("Processes", _processes(params)),
         ("Versions", ", ".join(sorted(versions)) or "unknown"),
         ("Commit", ", ".join(sorted(commits)) or "unknown"),
