@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,8 @@ def ui_command(arguments: argparse.Namespace) -> None:
     page = address(arguments.port, _experiment(arguments.store, dataset))
     if _answers(arguments.port):
         raise TrackingError(f"something listens on {HOST}:{arguments.port} already; choose another --port")
+    # By default it would end this process without the `finally` that ends the server.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     server = subprocess.Popen(_command(arguments.store, arguments.port))
     try:
         _wait(server, arguments.port)

@@ -56,7 +56,8 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_it_serves_on_this_machine_alone_until_it_is_interrupted(folder: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_on_this_machine_alone_until_it_is_ended(folder: Path, how: signal.Signals) -> None:
     port = free_port()
     server = started(folder, "--port", str(port))
     assert server.stdout is not None
@@ -70,8 +71,8 @@ def test_it_serves_on_this_machine_alone_until_it_is_interrupted(folder: Path) -
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=30) as answer:
             assert answer.status == 200
     finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
+        server.send_signal(how)
+        server.wait(60)
     until = time.monotonic() + 20
     with socket.socket() as probe:
         while probe.connect_ex(("127.0.0.1", port)) == 0:
