@@ -16,10 +16,17 @@ def said_of(family: Family, answer: Answer) -> str:
     if not family.cells:
         return f"left no numbers: {family.row.note or 'nothing was measured'}."
     if all(cell.n < 2 for cell in family.cells.values()):
-        return "has one seed, which separates it from no other family."
+        return f"has one seed, so that no difference is clear: {_values(family)}."
     there = [aspect for aspect in answer.aspects if aspect.name in family.standings]
     parts = [_ends(family, there), _unbeaten(family), _between(family), _copies(family)]
     return f"{'; '.join(part for part in parts if part) or 'is clearly separated from no other family'}."
+
+
+def _values(family: Family) -> str:
+    """What it has, for a reader to see where nothing can be told apart."""
+    aspects = (LIKELIHOOD, QUALITY, DOWNSTREAM)
+    there = [aspect for aspect in aspects if aspect.name in family.cells]
+    return _listed([_with_value(aspect.name, family, aspect) for aspect in there])
 
 
 def _ends(family: Family, aspects: Sequence[Aspect]) -> str:

@@ -74,7 +74,7 @@ def _entry(answer: Answer, family: Family, aspect: Aspect) -> Entry:
     return replace(
         found,
         css=" ".join(part for part in (found.css if found is GAP else "", _best(family, aspect)) if part),
-        note=" ".join(part for part in (found.note, f"published {said}" if said else "") if part),
+        below=f"published {said}" if said else "",
         title=". Published: ".join(part for part in (found.title, sources) if part),
     )
 

@@ -27,8 +27,8 @@ class Entry:
     """What stands in a cell.
 
     text: as shown. spread: half an interval, after it. value, half: both in full, for sorting and CSV. title:
-    shown on hovering. note: small, below. css: its class. href: what the text leads to. metric: of the number
-    where it is not its column's. is_code: a hash or name of a file.
+    shown on hovering. note: small, after it. below: small, on a line of its own. css: its class. href: what
+    the text leads to. metric: of the number where it is not its column's. is_code: a hash or name of a file.
     """
 
     text: str
@@ -37,6 +37,7 @@ class Entry:
     half: float | None = None
     title: str = ""
     note: str = ""
+    below: str = ""
     css: str = ""
     href: str = ""
     metric: str = ""
