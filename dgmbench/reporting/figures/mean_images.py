@@ -25,8 +25,8 @@ def mean_images(runs: Sequence[Run], results_root: Path, folder: Path) -> list[P
     for model, path in first_files(runs, results_root, "means", "json").items():
         words = read_json(path)
         arrays = named_arrays(path.with_suffix(".npz"), *(sheet["role"] for sheet in words))
-        # Names as short as the sheets are wide; the caption has the rest.
-        headings = {"draws": f"{model}: draws", "means": "their mean images"}
+        # Names as short as the sheets are wide; the heading of the page and the caption have the rest.
+        headings = {"draws": model, "means": "mean images"}
         sheets = {
             headings[sheet["role"]]: pictures.sample_sheet(arrays[sheet["role"]], sheet["levels"])
             for sheet in words
