@@ -2,8 +2,8 @@
 
 A document holds `<!-- table PATH -->` or `<!-- cells PATH -->`, a table and `<!-- end -->`. PATH is a file of
 a report's `tables/`, from the root of the repository. `table` shows the first table of the file, `cells` the
-rows and columns that the document's own table has, from all tables of the file. `make documents` copies them
-anew.
+rows and columns that the document's own table has, from all tables of the file. In the place of a PATH,
+`metrics` and `controls` are what the code declares. `make documents` copies them anew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 from dgmbench.commands import guarded
 from dgmbench.errors import DgmbenchError
 from dgmbench.files import write_text
+from dgmbench.reporting.catalogues import controls_table, metrics_table
 
+CATALOGUES = {"metrics": metrics_table, "controls": controls_table}
 MARKED = re.compile(
     r"(?P<start><!-- (?P<what>table|cells) (?P<path>\S+) -->\n)(?P<table>.*?)(?P<end><!-- end -->)", re.DOTALL
 )
@@ -29,8 +31,11 @@ def with_tables(text: str, root: Path) -> str:
     """
 
     def copied(found: re.Match[str]) -> str:
-        path = root / found["path"]
-        new = first_table(path) if found["what"] == "table" else with_cells(found["table"], path)
+        name, path = found["path"], root / found["path"]
+        if name in CATALOGUES:
+            new = CATALOGUES[name]()
+        else:
+            new = first_table(path) if found["what"] == "table" else with_cells(found["table"], path)
         return f"{found['start']}\n{new}\n\n{found['end']}"
 
     return MARKED.sub(copied, text)

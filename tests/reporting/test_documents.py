@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+from dgmbench.controls.registry import CONTROLS
 from dgmbench.errors import DgmbenchError
+from dgmbench.metrics.catalogue import all_metrics
+from dgmbench.reporting.catalogues import controls_table, metrics_table
 from dgmbench.reporting.documents import with_tables
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,3 +89,10 @@ def test_a_missing_table_is_named(text: str | None, message: str, tmp_path: Path
         (tmp_path / "t.md").write_text(text, encoding="utf-8")
     with pytest.raises(DgmbenchError, match=f"t.md.*{message}"):
         with_tables("<!-- table t.md --><!-- end -->".replace("--><", "-->\n<"), tmp_path)
+
+
+def test_catalogues_name_every_metric_and_every_control() -> None:
+    metrics, controls = metrics_table(), controls_table()
+    assert all(f"| `{metric.name}` |" in metrics for metric in all_metrics())
+    assert "| `fid_domain` | FID (domain): Fréchet distance" in metrics
+    assert [line.split("`")[1] for line in controls.splitlines()[2:]] == list(CONTROLS)
