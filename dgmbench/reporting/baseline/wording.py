@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dgmbench.reporting.baseline.regression import NEW, Finding, regressions
 
 _HEAD = ("", "data set", "model", "metric", "before", "now", "allowed", "intervals", "what")
-INTERVALS = "intervals: the change over what seeds, the classifier and rounding explain; beyond ±1 it counts"
+INTERVALS = (
+    "intervals: the change over what seeds, the classifier and rounding explain; beyond ±1 it counts; "
+    "where 1 is best, of the distance to 1"
+)
 NOTHING = "No metric differs from the baseline beyond its tolerance."
 # A comment of a pull request may have 65,536 characters.
 _MOST_ROWS = 200
