@@ -95,4 +95,5 @@ def test_what_is_missing_is_said(folder: Path) -> None:
 def test_the_view_has_the_headlines_as_columns_and_entries_as_rows() -> None:
     (view,) = (json.loads(text) for text in VIEW_TAGS.values())
     assert {f"metrics.`{headline.key}`" for headline in HEADLINES} <= set(view["selectedColumns"])
+    assert "tags.`pipeline`" in view["selectedColumns"]
     assert "tags.level = 'model'" in view["searchFilter"]
