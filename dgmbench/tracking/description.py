@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dgmbench.metrics import WAYS
 from dgmbench.reporting.headlines import HEADLINES
 
-_ARROWS = {"higher": "larger is better", "lower": "smaller is better", "one": "1 is best", "none": ""}
 HOW_TO = """\
 **How to compare.** A run whose tag `level` is `model` is an entry of the pipeline. Its metrics are means over
 its seeds; `half_width/<name>` is half of the 95 % interval over trainings. Its children, `level` `seed`, are
@@ -45,5 +45,5 @@ def _tables(answer: str) -> Iterator[str]:
 
 
 def _columns() -> str:
-    lines = [f"- `{h.key}`: {h.label} ({_ARROWS[h.better]})" for h in HEADLINES]
+    lines = [f"- `{h.key}`: {h.label} ({WAYS[h.better]})" for h in HEADLINES]
     return "\n".join(["Headline metrics have names without a slash:", "", *lines, ""])

@@ -15,7 +15,7 @@ from dgmbench.__main__ import main
 from dgmbench.commands import guarded
 from dgmbench.errors import SettingsError
 from dgmbench.reporting.baseline.revisions import difference, history, only_headlines, results_at
-from dgmbench.reporting.figures.history import lines_of
+from dgmbench.reporting.figures.history import lines_of, segments
 from dgmbench.reporting.headlines import headlines
 
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -143,6 +143,24 @@ def test_lines_have_a_gap_where_a_revision_lacks_the_model() -> None:
     means = {model: {x: round(cell.mean, 6) for x, cell in line.items()} for model, line in panel.items()}
     assert means == {"vae": {0: 1.1, 2: 3.1}, "ae": {1: 5.1}}
     assert set(lines_of(found, ["ae"])["d, binary", "fid"]) == {"ae"}
+
+
+def test_a_line_is_not_joined_across_another_metric_or_a_gap() -> None:
+    other = frame(3.0)
+    other["metric"] = other["metric"].replace("fid_domain", "fid_inception")
+    absent = frame(4.0).assign(model="ae")
+    found = [frame(1.0), frame(2.0), other, other, frame(4.0), absent, frame(5.0)]
+    panel = lines_of([list(headlines(each)) for each in found], ["vae"])["d, binary", "fid"]
+    assert segments(panel["vae"]) == [[0, 1], [2, 3], [4], [6]]
+
+
+def test_a_model_that_no_revision_has_is_an_error_with_the_nearest(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("history", "--pipeline", "p", "--out", "h.png", "--models", "vae", "vea")
+    assert ended(monkeypatch, *command) == 2
+    assert "no revision has a model 'vea': did you mean 'vae'?" in capsys.readouterr().err
+    assert not Path("h.png").exists()
 
 
 def test_the_figure_is_drawn_and_what_cannot_be_read_is_said(
