@@ -36,7 +36,8 @@ def main() -> None:
     print(format_findings(findings))
     if arguments.markdown is not None:
         title = f"{pipeline}: against the committed baseline"
-        write_text(arguments.markdown, markdown(only_headlines(everything, frame), title))
+        shown = only_headlines(everything, frame)
+        write_text(arguments.markdown, markdown(shown, title, len(everything) - len(shown)))
     sys.exit(1 if regressions(findings) else 0)
 
 

@@ -7,10 +7,12 @@ into a new file: all files are found. Nothing here imports torch.
 
 from dgmbench.metrics.allowance import Allowance, Size
 from dgmbench.metrics.catalogue import UndeclaredMetricError, all_metrics, check, declared, order
-from dgmbench.metrics.metric import UNITS, Direction, Metric, Topic
+from dgmbench.metrics.metric import ARROWS, UNITS, WAYS, Direction, Metric, Topic
 
 __all__ = [
+    "ARROWS",
     "UNITS",
+    "WAYS",
     "Allowance",
     "Direction",
     "Metric",

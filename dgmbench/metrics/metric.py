@@ -12,6 +12,14 @@ from dgmbench.metrics.allowance import UNMEASURED, Allowance
 
 # Which way is better: larger, smaller, nearer to 1, or no way is.
 Direction = Literal["higher", "lower", "one", "none"]
+# What readers see of it: beside a name, and in words.
+ARROWS: Mapping[Direction, str] = {"higher": "↑", "lower": "↓", "one": "→ 1", "none": ""}
+WAYS: Mapping[Direction, str] = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "one": "1 is ideal",
+    "none": "",
+}
 # Every unit and its words.
 UNITS: Mapping[str, str] = {
     "nats": "nats",

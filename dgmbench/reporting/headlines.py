@@ -1,5 +1,6 @@
-"""The few numbers that a model is judged by at a glance, chosen once for everything that shows only a few.
+"""The few numbers that a model is judged by at a glance: of each aspect of the answer, one.
 
+Which metric stands for an aspect is chosen in `dgmbench.reporting.answer.aspects` for both.
 `dvc metrics show` and `diff`, the bars of `dvc plots`, the first columns of MLflow and the figure over
 revisions all take them from here. The whole of what was measured is in results.csv.
 """
@@ -9,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
 
+from dgmbench.claims.evidence import TASK
 from dgmbench.files import replacing, write_json
 from dgmbench.metrics import Direction
+from dgmbench.reporting.answer.aspects import MEMORISATION, QUALITY, SAMPLING, TRAINING, Aspect
+from dgmbench.reporting.comparison.by_labels import CLASSIFIER
 from dgmbench.reporting.comparison.cells import Cell, headline_metric, summarised
 from dgmbench.reporting.comparison.failed import finished
 from dgmbench.reporting.records import headline_records, is_compared
@@ -32,8 +35,7 @@ class Headline:
     Args:
         key: its short name, a column of a terminal (not `error`, which DVC takes for a failure to load).
         label: its name for readers, with its unit.
-        metrics: patterns of metric names; the first that a model has is taken. None where the model's
-            tightest log-likelihood is, whatever its kind.
+        metrics: the first that a model has is taken; none for its tightest log-likelihood, whatever its kind.
         unit: of these metrics.
         better: which way is better.
     """
@@ -50,18 +52,23 @@ class Headline:
         if not self.metrics:
             return headline_metric(own)
         names = [str(name) for name in own["metric"].unique()]
-        fitting = (name for pattern in self.metrics for name in names if fnmatchcase(name, pattern))
-        return next(fitting, None)
+        return next((name for name in self.metrics if name in names), None)
 
 
+def _metrics(aspect: Aspect) -> tuple[str, ...]:
+    """The metrics behind an aspect's columns."""
+    return tuple(key.partition(" [")[0] for key in aspect.keys)
+
+
+# A classifier's own error, of other models that of a linear probe; with other numbers of labels it is a gap.
+_ERRORS = (f"{CLASSIFIER}_{TASK}", f"probe_error_{TASK}")
 HEADLINES = (
     Headline("nats", "log-likelihood, nats", (), "nats", "higher"),
-    Headline("fid", "FID", ("fid_domain", "fid_inception"), "1", "lower"),
-    Headline("nn_ratio", "NN distance ratio", ("nn_distance_ratio",), "1", "one"),
-    # A classifier's own error with the labels that its entry has; of other models, of a linear probe.
-    Headline("err_pct", "test error, %", ("ssl_error_*", "probe_error_100"), "percent", "lower"),
-    Headline("rate", "sampling, images/s", ("sampling_rate",), "images_per_second", "higher"),
-    Headline("seconds", "training, s", ("training_seconds",), "seconds", "lower"),
+    Headline("fid", "FID", _metrics(QUALITY), "1", "lower"),
+    Headline("nn_ratio", "NN distance ratio", _metrics(MEMORISATION), "1", "one"),
+    Headline("err_pct", f"test error ({TASK} labels), %", _ERRORS, "percent", "lower"),
+    Headline("rate", "sampling, images/s", _metrics(SAMPLING), "images_per_second", "higher"),
+    Headline("seconds", "training, s", _metrics(TRAINING), "seconds", "lower"),
 )
 
 

@@ -20,6 +20,16 @@ from dgmbench.reporting.run_files import Run, load_manifests, load_runs
 _FORMAT = 2
 
 
+def entry_key(pipeline: str, dataset: str, model: str) -> str:
+    """Of an entry, which belongs to a pipeline: its means are over that pipeline's seeds."""
+    return f"{pipeline}/{dataset}/{model}"
+
+
+def seed_key(dataset: str, model: str, seed: int) -> str:
+    """Of a training, which pipelines may share."""
+    return f"{dataset}/{model}/{seed}"
+
+
 @dataclass(frozen=True)
 class SeedEntry:
     """One run with its own results."""
@@ -31,7 +41,7 @@ class SeedEntry:
     @property
     def key(self) -> str:
         """Data set, model and seed."""
-        return f"{self.run.dataset}/{self.run.model}/{self.run.seed}"
+        return seed_key(self.run.dataset, self.run.model, self.run.seed)
 
     @property
     def seconds(self) -> float:
@@ -69,8 +79,8 @@ class ModelEntry:
 
     @property
     def key(self) -> str:
-        """Data set and model."""
-        return f"{self.dataset}/{self.model}"
+        """Pipeline, data set and model."""
+        return entry_key(self.pipeline, self.dataset, self.model)
 
     @property
     def results(self) -> pd.DataFrame:

@@ -4,7 +4,8 @@ A sync, not a log: it reads what is on disk and adds what a store lacks, so it c
 after an interruption, after `mlflow.db` was deleted, or when every stage came from DVC's cache. An MLflow
 run is found again by its tags:
 
-- `dgmbench.run` (data set/model/seed, data set/model of a parent, report/pipeline) says what it is of;
+- `dgmbench.run` (data set/model/seed, pipeline/data set/model of a parent, report/pipeline) says what it is
+  of;
 - `dgmbench.fingerprint` (settings, data, code) and `dgmbench.history` (the hash of its learning curves) say
   of which training; of a parent `dgmbench.trainings` says of which ones;
 - `dgmbench.content` is the hash of all that is logged, set last: without it the run is half-logged.
@@ -36,6 +37,7 @@ from dgmbench.tracking.stores import (
     store_errors,
     without_password,
 )
+from dgmbench.tracking.superseded import Scope, scope_of, supersede
 from dgmbench.tracking.views import VIEW_TAGS
 from dgmbench.tracking.wanted import Wanted, of_entry, of_report, of_seed
 
@@ -108,7 +110,7 @@ def sync(
     ordered = sorted(uris or tracking_uris(), key=lambda uri: uri.startswith(("http:", "https:")))
     for uri in dict.fromkeys(ordered):
         try:
-            report.stores.append(_sync_store(uri, wanted, notes))
+            report.stores.append(_sync_store(uri, wanted, notes, scope_of(params)))
         except store_errors() as error:
             failures.append(f"{without_password(uri)}: {explained(uri, error)}")
     if failures:
@@ -134,7 +136,7 @@ def _wanted(
 # One store
 
 
-def _sync_store(uri: str, wanted: Sequence[Wanted], notes: Mapping[str, str]) -> StoreReport:
+def _sync_store(uri: str, wanted: Sequence[Wanted], notes: Mapping[str, str], scope: Scope) -> StoreReport:
     from mlflow.tracking import MlflowClient
 
     began = time.monotonic()
@@ -148,13 +150,16 @@ def _sync_store(uri: str, wanted: Sequence[Wanted], notes: Mapping[str, str]) ->
         for dataset, note in notes.items():
             experiment = _experiment(client, uri, dataset, note)
             own = [each for each in wanted if each.dataset == dataset]
-            _sync_runs(client, experiment, own, report)
+            _sync_runs(client, experiment, own, report, scope)
     report.seconds = time.monotonic() - began
     return report
 
 
-def _sync_runs(client: MlflowClient, experiment: str, wanted: Sequence[Wanted], report: StoreReport) -> None:
+def _sync_runs(
+    client: MlflowClient, experiment: str, wanted: Sequence[Wanted], report: StoreReport, scope: Scope
+) -> None:
     stored = _stored_runs(client, experiment)
+    report.superseded += supersede(client, scope.departed(stored))
     identities: dict[str, str] = {}
     for each in wanted:
         parent = identities.get(each.parent, "")
@@ -168,18 +173,17 @@ def _experiment(client: MlflowClient, uri: str, dataset: str, note: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         identity = str(client.create_experiment(name, artifacts_of(uri, name)))
-        # Without it the UI takes the experiment for one of language-model traces and hides the metrics.
-        client.set_experiment_tag(identity, "mlflow.experimentKind", "custom_model_development")
-        for tag, value in VIEW_TAGS.items():
-            client.set_experiment_tag(identity, tag, value)
     else:
         identity = str(found.experiment_id)
         if artifacts_follow(uri, name, found.artifact_location):
             print(f"{without_password(uri)} has moved: artifacts of {name} are beside it", file=sys.stderr)
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(identity)
-    if note and (found is None or found.tags.get("mlflow.note.content") != note):
-        client.set_experiment_tag(identity, "mlflow.note.content", note)
+    # Without the kind the UI takes the experiment for one of language-model traces and hides the metrics.
+    tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": note} | VIEW_TAGS
+    for tag, value in tags.items():
+        if found is None or found.tags.get(tag) != value:
+            client.set_experiment_tag(identity, tag, value)
     return identity
 
 

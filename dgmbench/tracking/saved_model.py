@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dgmbench.errors import SettingsError
+
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import Model as Description
@@ -90,11 +92,16 @@ class Sampler:
 
         Returns:
             uint8 levels ``[n, C, H, W]``, or token ids ``[n, T]``, as in ``samples-<seed>.npy``.
+
+        Raises:
+            SettingsError: if there are no rows, or they have no column `n`.
         """
         import pandas as pd
         import torch
 
         rows = pd.DataFrame(data)
+        if not len(rows) or "n" not in rows:
+            raise SettingsError("nothing to draw: give rows of `n`, how many samples, and `seed`")
         seeds = rows["seed"].fillna(0) if "seed" in rows else [0] * len(rows)
         with torch.no_grad():
             parts = [self._draw(int(n), int(seed)) for n, seed in zip(rows["n"], seeds, strict=True)]

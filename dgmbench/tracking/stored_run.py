@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgmbench.reporting.run_files import Run
 from dgmbench.tracking.logged_model import log_model
 from dgmbench.tracking.names import is_final
+from dgmbench.tracking.superseded import TAG as SUPERSEDED
+from dgmbench.tracking.superseded import is_superseded, supersede
 from dgmbench.tracking.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _METRICS_PER_BATCH, _PARAMS_PER_BATCH = 1000, 100
 _PARENT = "mlflow.parentRunId"
+# With a pipeline's name: the run's parent in that pipeline, where it is the child of another's.
+_SHARED = "dgmbench.parent."
 
 
 def sync_run(
@@ -50,17 +54,15 @@ def sync_run(
     else:
         _log(client, chosen, wanted, at=int(time.time() * 1000))
         report.updated += 1
-    identity = chosen.info.run_id
-    now = {"dgmbench.superseded": "false"} | ({_PARENT: parent} if parent else {})
-    for name, value in now.items():
-        if chosen.data.tags.get(name) != value:
-            client.set_tag(identity, name, value)
-    report.superseded += _supersede(client, [r for r in stored if r.info.run_id != identity])
-    return str(identity)
+    identity = str(chosen.info.run_id)
+    _set_tags(client, chosen, _standing(wanted, chosen, parent))
+    others = [run for run in stored if run.info.run_id != identity and _pipeline(run) == wanted.pipeline]
+    report.superseded += supersede(client, others)
+    return identity
 
 
 def _matching(wanted: Wanted, stored: Sequence[StoredRun]) -> StoredRun | None:
-    """The stored run of the same training, or None.
+    """The stored run of the same training, or None; that of another pipeline only if it has these results.
 
     A finished run that holds a metric which the results no longer have does not match: MLflow cannot
     take a metric back, and a number that nothing stands behind must not stay in the current run.
@@ -68,7 +70,27 @@ def _matching(wanted: Wanted, stored: Sequence[StoredRun]) -> StoredRun | None:
     same = [run for run in stored if wanted.identity.items() <= run.data.tags.items()]
     same = [run for run in same if not {n for n in run.data.metrics if is_final(n)} - wanted.metrics.keys()]
     exact = [run for run in same if run.data.tags.get("dgmbench.content") == wanted.content]
-    return next(iter(exact or same), None)
+    exact.sort(key=lambda run: (_pipeline(run) != wanted.pipeline, is_superseded(run)))
+    own = [run for run in same if _pipeline(run) == wanted.pipeline]
+    return next(iter(exact or own), None)
+
+
+def _standing(wanted: Wanted, stored: StoredRun, parent: str) -> dict[str, str]:
+    """Tags that say whose a run is now: a current run of another pipeline stays there and names us too."""
+    if _pipeline(stored) != wanted.pipeline and not is_superseded(stored):
+        return {f"{_SHARED}{wanted.pipeline}": parent}
+    return {SUPERSEDED: "false", "pipeline": wanted.pipeline} | ({_PARENT: parent} if parent else {})
+
+
+def _pipeline(stored: StoredRun) -> str:
+    return str(stored.data.tags.get("pipeline", ""))
+
+
+def _set_tags(client: MlflowClient, stored: StoredRun, tags: Mapping[str, str]) -> None:
+    """Those that differ, so that a run which is as it should be is not touched."""
+    for name, value in tags.items():
+        if stored.data.tags.get(name) != value:
+            client.set_tag(stored.info.run_id, name, value)
 
 
 def _create(client: MlflowClient, experiment: str, wanted: Wanted, parent: str) -> StoredRun:
@@ -138,13 +160,3 @@ def _curve_points(run: Run, start: int, end: int) -> list[Metric]:
         for step, split, name, value in rows
         if math.isfinite(value)
     ]
-
-
-def _supersede(client: MlflowClient, others: Sequence[StoredRun]) -> int:
-    """Tag runs of the same key that are no longer current; they are kept."""
-    stale = [run for run in others if run.data.tags.get("dgmbench.superseded") != "true"]
-    for run in stale:
-        client.set_tag(run.info.run_id, "dgmbench.superseded", "true")
-        if run.info.status == "RUNNING":
-            client.set_terminated(run.info.run_id, "KILLED", run.info.start_time)
-    return len(stale)

@@ -32,15 +32,18 @@ def ui_command(arguments: argparse.Namespace) -> None:
     """Serve until interrupted.
 
     Raises:
-        TrackingError: if there is no store or experiment yet, the port is taken, or MLflow ends by itself.
+        TrackingError: if there is no such port, no store or experiment yet, the store is no database of
+            MLflow, the port is taken, or MLflow ends by itself.
     """
+    if not 0 < arguments.port < 65536:
+        raise TrackingError(f"there is no port {arguments.port}; choose a --port from 1 to 65535")
     dataset = next(iter(read_params(PARAMS).datasets))
     page = address(arguments.port, _experiment(arguments.store, dataset))
     if _answers(arguments.port):
         raise TrackingError(f"something listens on {HOST}:{arguments.port} already; choose another --port")
     # By default it would end this process without the `finally` that ends the server.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    server = subprocess.Popen(_command(arguments.store, arguments.port))
+    server = subprocess.Popen(command(arguments.store, arguments.port))
     try:
         _wait(server, arguments.port)
         print(f"open {page}", flush=True)
@@ -53,7 +56,8 @@ def ui_command(arguments: argparse.Namespace) -> None:
         server.wait()
 
 
-def _command(store: Path, port: int) -> list[str]:
+def command(store: Path, port: int) -> list[str]:
+    """What starts MLflow's server."""
     uri = f"sqlite:///{store}"
     return [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port),
             "--workers", "1", "--backend-store-uri", uri]  # fmt: skip
@@ -67,8 +71,13 @@ def _experiment(store: Path, dataset: str) -> str:
     if not store.exists():
         raise TrackingError(f"there is no {store} yet; `python -m stages.track` writes it")
     query = "select experiment_id from experiments where name = ? and lifecycle_stage = 'active'"
-    with closing(sqlite3.connect(store)) as database:
-        found = database.execute(query, (f"dgmbench-{dataset}",)).fetchone()
+    try:
+        with closing(sqlite3.connect(store)) as database:
+            found = database.execute(query, (f"dgmbench-{dataset}",)).fetchone()
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"{store} is no store of MLflow ({error}); --store wants its SQLite file"
+        ) from error
     if found is None:
         raise TrackingError(f"{store} has no runs on {dataset} yet; `python -m stages.track` brings them in")
     return str(found[0])

@@ -21,6 +21,7 @@ _VIEW = {
     "modelVersionFilter": "All Runs",
     "selectedColumns": [
         *(f"metrics.`{name}`" for name in [*_METRICS, FAILED]),
+        "tags.`pipeline`",
         "tags.`view`",
         "tags.`seeds`",
     ],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Wanted:
         name: for readers.
         dataset: whose experiment it is in.
         identity: tags that a stored run must have to be this one.
-        tags: further ones.
+        tags: further ones, `pipeline` among them.
         content: hash of all that is logged; the tag is set last.
         end, seconds: when it ended (since 1970), and how long it took.
         run: whose learning curves are logged, or None.
@@ -55,6 +56,11 @@ class Wanted:
     trained: Run | None = None
 
     @property
+    def pipeline(self) -> str:
+        """Whose run it is."""
+        return self.tags["pipeline"]
+
+    @property
     def all_tags(self) -> dict[str, str]:
         """What identifies it, and what a reader filters by."""
         fixed = {"mlflow.source.name": "dvc repro", "mlflow.source.type": "PROJECT"}
@@ -73,7 +79,7 @@ def of_seed(entry: ModelEntry, seed: SeedEntry) -> Wanted:
             "dgmbench.fingerprint": str(info.get("fingerprint")),
             "dgmbench.history": seed.history_hash,
         },
-        tags=_tags(entry, run) | {"level": "seed", "seed": str(run.seed)} | _failure(run),
+        tags=_tags(entry, [run]) | {"level": "seed", "seed": str(run.seed)} | _failure(run),
         content=seed.content_hash,
         end=seed.ended,
         seconds=seed.seconds,
@@ -89,8 +95,11 @@ def of_seed(entry: ModelEntry, seed: SeedEntry) -> Wanted:
 
 
 def of_entry(entry: ModelEntry) -> Wanted:
-    """The run of a model entry: means over its seeds, with half of each 95 % interval."""
-    first = entry.seeds[0].run
+    """The run of a model entry: means over its seeds, with half of each 95 % interval.
+
+    Settings are those of its first seed: all seeds have the same.
+    """
+    runs = [seed.run for seed in entry.seeds]
     trainings = [[s.run.seed, s.run.info.get("fingerprint"), s.history_hash] for s in entry.seeds]
     counts = {"level": "model", "seeds": ", ".join(str(seed.run.seed) for seed in entry.seeds)}
     return Wanted(
@@ -98,14 +107,14 @@ def of_entry(entry: ModelEntry) -> Wanted:
         name=entry.model,
         dataset=entry.dataset,
         identity={"dgmbench.trainings": sha256_json(trainings)},
-        tags=_tags(entry, first) | counts,
+        tags=_tags(entry, runs) | counts | _failures(runs),
         content=sha256_json([seed.content_hash for seed in entry.seeds]),
         end=max(seed.ended for seed in entry.seeds),
         seconds=sum(seed.seconds for seed in entry.seeds),
         files=lambda folder: None,
         manifest=entry.manifest,
         metrics=mean_metrics(entry.results, entry.points),
-        params=_params(first),
+        params=_params(runs[0]),
         failed=entry.first is None,
     )
 
@@ -133,19 +142,49 @@ def of_report(pipeline: str, dataset: str, reports_dir: Path) -> Wanted | None:
     )
 
 
-def _tags(entry: ModelEntry, run: Run) -> dict[str, str]:
-    info = run.info
-    names = ("status", "device", "data_sha256", "code_sha256")
-    found = {name: str(info.get(name)) for name in names}
-    found |= {"pipeline": entry.pipeline, "model": run.model, "view": run.view}
-    found |= {f"version.{name}": str(version) for name, version in info.get("versions", {}).items()}
-    commit = str(info.get("commit") or "")
-    return found | ({"commit": commit, "mlflow.source.git.commit": commit} if commit else {})
+def _tags(entry: ModelEntry, runs: Sequence[Run]) -> dict[str, str]:
+    """What runs are of and were made with; where they differ, each value."""
+    infos = [run.info for run in runs]
+    found = {
+        name: _each(info.get(name) for info in infos) for name in ("device", "data_sha256", "code_sha256")
+    }
+    found |= {
+        "status": _statuses(infos),
+        "pipeline": entry.pipeline,
+        "model": entry.model,
+        "view": runs[0].view,
+    }
+    versions = [info.get("versions", {}) for info in infos]
+    for name in dict.fromkeys(name for own in versions for name in own):
+        found[f"version.{name}"] = _each(own.get(name) for own in versions)
+    commit = _each(info.get("commit") or "" for info in infos)
+    source = {} if ", " in commit else {"mlflow.source.git.commit": commit}
+    return found | ({"commit": commit} | source if commit else {})
+
+
+def _each(values: Iterable[Any]) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values))
+
+
+def _statuses(infos: Sequence[Mapping[str, Any]]) -> str:
+    """The status of all; where they differ, how many have which: `2 completed, 1 diverged`."""
+    counted = Counter(str(info.get("status")) for info in infos)
+    return next(iter(counted)) if len(counted) == 1 else ", ".join(f"{n} {s}" for s, n in counted.items())
 
 
 def _failure(run: Run) -> dict[str, str]:
     reason = run.info.get("reason")
     return {"mlflow.note.content": f"{str(run.info['status']).capitalize()}: {reason}"} if reason else {}
+
+
+def _failures(runs: Sequence[Run]) -> dict[str, str]:
+    """Which seeds failed, and why."""
+    failed = [run for run in runs if run.failed]
+    lines = [
+        f"- Seed {run.seed} {run.info['status']}: {run.info.get('reason') or 'no reason'}" for run in failed
+    ]
+    said = f"{len(failed)} of {len(runs)} seeds failed:\n\n" + "\n".join(lines)
+    return {"mlflow.note.content": said} if failed else {}
 
 
 def _params(run: Run) -> dict[str, str]:

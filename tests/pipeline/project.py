@@ -15,6 +15,9 @@ from places import ROOT
 
 from dgmbench.metrics import declared
 
+# Seconds after which a command has hung: far beyond what a pipeline takes, also on a machine that is busy.
+_HUNG = 3600
+
 
 class Project:
     """The copy, and commands run in it; its pipeline is called `name`."""
@@ -32,7 +35,7 @@ class Project:
 
     def run(self, *command: str, expect: int = 0) -> str:
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=400
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=_HUNG
         )
         output = done.stdout + done.stderr
         assert done.returncode == expect, output[-5000:]

@@ -39,9 +39,30 @@ def test_there_are_at_most_seven() -> None:
 
 @pytest.mark.parametrize("headline", [h for h in HEADLINES if h.metrics], ids=lambda h: h.key)
 def test_a_headline_has_the_unit_and_direction_that_its_metrics_are_declared_with(headline: Any) -> None:
-    for pattern in headline.metrics:
-        metric = declared(pattern.replace("*", "100"))
+    for name in headline.metrics:
+        metric = declared(name)
         assert metric.units[0] == headline.unit and metric.direction(headline.unit) == headline.better
+
+
+def test_memorisation_is_what_the_answer_shows() -> None:
+    """Moved copies are found over shifts alone."""
+    plain = row("m", 0, "nn_distance_ratio", 1.2, unit="1")
+    assert of(plain) == {"nn_ratio": 1.2}
+    assert of(plain, row("m", 0, "nn_distance_ratio_shifts", 0.3, unit="1")) == {"nn_ratio": 0.3}
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
+def test_a_headline_is_one_metric_but_for_the_likelihood(path: Path) -> None:
+    """Errors with different numbers of labels do not stand in one column; two readers of 100 labels do."""
+    metrics: dict[str, set[str]] = {}
+    for own in headlines(read_records(path)):
+        for key, cell in own.cells.items():
+            metrics.setdefault(f"{own.dataset} {key}", set()).add(cell.metric)
+    for name, found in metrics.items():
+        if name.endswith(" err_pct"):
+            assert found <= {"ssl_error_100", "probe_error_100"}
+        elif not name.endswith(" nats"):
+            assert len(found) == 1, (name, found)
 
 
 def test_the_likelihood_is_the_tightest_as_the_tables_have_it() -> None:
@@ -56,9 +77,14 @@ def test_the_likelihood_is_the_tightest_as_the_tables_have_it() -> None:
 def test_a_classifier_s_own_error_goes_before_that_of_a_probe() -> None:
     probe = row("m", 0, "probe_error_100", 30.0, unit="percent")
     assert of(probe) == {"err_pct": 30}
-    assert of(probe, row("m", 0, "ssl_error_20", 12.5, unit="percent")) == {"err_pct": 12.5}
-    # Of other numbers of labels a probe says nothing that other models' probes can be compared with.
-    assert of(row("m", 0, "probe_error_1000", 9.0, unit="percent")) == {}
+    assert of(probe, row("m", 0, "ssl_error_100", 12.5, unit="percent")) == {"err_pct": 12.5}
+
+
+@pytest.mark.parametrize("metric", ["probe_error_1000", "ssl_error_20", "ssl_error_all"])
+def test_an_error_with_other_labels_is_a_gap(metric: str) -> None:
+    other = row("m", 0, metric, 9.0, unit="percent")
+    assert of(other) == {}
+    assert of(other, row("m", 0, "probe_error_100", 30.0, unit="percent")) == {"err_pct": 30}
 
 
 def test_failed_seeds_are_counted_and_left_out_of_means() -> None:

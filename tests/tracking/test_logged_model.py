@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fabricate import fabricate
 from places import ROOT
 
 from dgmbench.data.schema import image_schema
+from dgmbench.errors import SettingsError
 from dgmbench.files import read_json, sha256_file, write_json
 from dgmbench.models.latent.vae import VAE, VAESettings
 from dgmbench.tracking import logged_model, plain_pickle
 from dgmbench.tracking.mlflow_store import sync
+from dgmbench.tracking.saved_model import Sampler
 from dgmbench.training.loading import load_run
 from dgmbench.training.runs import write_weights
 
@@ -125,6 +128,13 @@ def test_its_weights_are_those_of_the_run(trained: Trained) -> None:
 def data_of(trained: Trained) -> Path:
     (model,) = trained.models()
     return Path(model.artifact_location.removeprefix("file://")) / "data" / "model.pth"
+
+
+@pytest.mark.parametrize("rows", [{"n": [], "seed": []}, {}, {"seed": [1]}])
+def test_nothing_to_draw_is_said(rows: dict[str, list[int]]) -> None:
+    model = VAE(VAESettings.model_validate(SETTINGS), image_schema((1, 8, 8), 17))
+    with pytest.raises(SettingsError, match="give rows of `n`"):
+        Sampler(model).predict(pd.DataFrame(rows))
 
 
 class Foreign:

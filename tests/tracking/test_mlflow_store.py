@@ -21,6 +21,7 @@ from dgmbench.tracking.entries import flatten
 from dgmbench.tracking.mlflow_store import StoreReport, sync, tracking_uris
 from dgmbench.tracking.names import final_metrics
 from dgmbench.tracking.stores import without_password
+from dgmbench.tracking.views import VIEW_TAGS
 
 
 class Project:
@@ -163,6 +164,99 @@ def test_a_further_seed_makes_a_new_parent_of_all(project: Project) -> None:
     assert parents == {parent}
 
 
+def test_a_parent_has_the_status_of_all_its_seeds_and_says_which_failed_and_why(project: Project) -> None:
+    """The first seed completed, the second diverged."""
+    project.sync()
+    tags = project.run("gan").data.tags
+    assert tags["status"] == "1 completed, 1 diverged"
+    assert "1 of 2 seeds failed" in tags["mlflow.note.content"]
+    assert "Seed 1 diverged: " in tags["mlflow.note.content"]
+    assert "not a number" in tags["mlflow.note.content"] and "Seed 0" not in tags["mlflow.note.content"]
+    whole = project.run("vae").data.tags
+    assert whole["status"] == "completed" and "mlflow.note.content" not in whole
+
+
+def test_seeds_made_with_different_code_show_both_in_their_parent(project: Project) -> None:
+    path = project.root / "runs" / "digits" / "vae" / "run-1.json"
+    info = json.loads(path.read_text())
+    write_json(path, info | {"commit": "b" * 40, "device": "cuda"})
+    project.sync()
+    tags, first = project.run("vae").data.tags, project.run("vae seed 0").data.tags
+    assert tags["device"] == "cpu, cuda"
+    assert tags["commit"] == f"{first['commit']}, {'b' * 40}"
+    assert "mlflow.source.git.commit" not in tags
+
+
+def test_a_store_that_exists_gets_the_view_that_opens(project: Project) -> None:
+    project.sync()
+    experiment = project.client.get_experiment_by_name("dgmbench-digits")
+    (tag,) = VIEW_TAGS
+    project.client.set_experiment_tag(experiment.experiment_id, tag, "{}")
+    project.sync()
+    assert project.client.get_experiment_by_name("dgmbench-digits").tags[tag] == VIEW_TAGS[tag]
+
+
+def test_an_entry_belongs_to_a_pipeline_and_pipelines_share_a_training(project: Project) -> None:
+    project.sync()
+    children = {name: project.run(name).info.run_id for name in ("vae seed 0", "vae seed 1")}
+    first = project.run("vae").info.run_id
+    project.settings["pipeline"] = "other"
+    # Parents of its own; the trainings are there and stay where they are.
+    assert counts(project.sync()) == (3, 0, 0, 6, 0)
+    parents = [r for r in project.runs() if r.info.run_name == "vae"]
+    assert {(r.data.tags["pipeline"], r.data.tags["dgmbench.superseded"]) for r in parents} == {
+        ("digits", "false"),
+        ("other", "false"),
+    }
+    (second,) = (r.info.run_id for r in parents if r.info.run_id != first)
+    for name, identity in children.items():
+        run = project.run(name)
+        assert (run.info.run_id, run.data.tags["mlflow.parentRunId"]) == (identity, first)
+        assert run.data.tags["dgmbench.parent.other"] == second
+    assert counts(project.sync()) == (0, 0, 0, 9, 0)
+
+
+def test_a_pipeline_neither_supersedes_nor_changes_another_s_trainings(project: Project) -> None:
+    project.sync()
+    before = {r.info.run_id: r.to_dictionary() for r in project.runs()}
+    path = project.root / "runs" / "digits" / "vae" / "run-0.json"
+    write_json(path, json.loads(path.read_text()) | {"fingerprint": "f" * 64})
+    # The same training with other results is no shared run either.
+    project.edit_results("ppca", lambda f: f.assign(value=f["value"].where(f["metric"] != "fid_domain", 7.0)))
+    project.settings["pipeline"] = "other"
+    assert counts(project.sync()) == (6, 0, 0, 3, 0)
+    now = {r.info.run_id: r.to_dictionary() for r in project.runs() if r.info.run_id in before}
+    shared = {"vae seed 1", "gan seed 0", "gan seed 1"}
+    changed = {run["info"]["run_name"] for identity, run in now.items() if run != before[identity]}
+    assert changed == shared
+
+
+def test_an_entry_that_left_the_pipeline_is_superseded_with_its_seeds_and_comes_back(
+    project: Project,
+) -> None:
+    project.sync()
+    models = project.settings["models"]
+    project.settings["models"] = {name: own for name, own in models.items() if name != "vae"}
+    assert counts(project.sync()) == (0, 0, 0, 6, 3)
+    gone = [r for r in project.runs() if r.data.tags["dgmbench.superseded"] == "true"]
+    assert {r.info.run_name for r in gone} == {"vae", "vae seed 0", "vae seed 1"}
+    # Another pipeline that has these trainings takes what nobody holds.
+    project.settings |= {"models": models, "pipeline": "other"}
+    assert counts(project.sync()) == (3, 0, 0, 6, 0)
+    seed, parent = project.run("vae seed 0").data.tags, project.run("vae")
+    assert parent.data.tags["pipeline"] == seed["pipeline"] == "other"
+    assert seed["mlflow.parentRunId"] == parent.info.run_id
+    project.settings["pipeline"] = "digits"
+    assert counts(project.sync()) == (0, 0, 0, 9, 0)
+    assert project.run("vae seed 0").data.tags["pipeline"] == "other"
+
+
+def test_what_has_not_run_yet_has_not_left(project: Project) -> None:
+    project.sync()
+    shutil.rmtree(project.root / "runs" / "digits" / "vae")
+    assert counts(project.sync()) == (0, 0, 0, 6, 0)
+
+
 def test_the_data_set_is_an_input_of_every_run(project: Project) -> None:
     project.sync()
     for name in ("vae", "vae seed 0"):
@@ -273,15 +367,6 @@ def test_long_curves_and_many_settings_are_batched(project: Project) -> None:
     run = project.run("ppca seed 0")
     assert len(project.client.get_metric_history(run.info.run_id, "train/loss")) == 2500
     assert len(run.data.params) >= 150
-
-
-def test_the_report_is_the_experiments_description(project: Project) -> None:
-    (project.root / "reports" / "tables").mkdir(parents=True)
-    (project.root / "reports" / "tables" / "digits-gray.md").write_text("| model |\n")
-    project.sync()
-    experiment = project.client.get_experiment_by_name("dgmbench-digits")
-    description = experiment.tags["mlflow.note.content"]
-    assert "How to compare" in description and "| model |" in description
 
 
 def test_limits_give_way_to_the_users(monkeypatch: pytest.MonkeyPatch) -> None:

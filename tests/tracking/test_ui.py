@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -11,15 +12,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from places import ROOT
 
+from dgmbench.errors import TrackingError
 from dgmbench.reporting.headlines import HEADLINES
 from dgmbench.settings import PARAMS, compose, render_params
+from dgmbench.tracking.ui import add_parser, command, ui_command
 from dgmbench.tracking.views import VIEW_TAGS, address
 
 
@@ -48,36 +50,88 @@ def folder(tmp_path: Path, empty_store: Path) -> Path:
     return tmp_path
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dgmbench", "ui", "--no-browser", *arguments],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def said(folder: Path, *arguments: str) -> str:
+    """What the command ends with, which is an error."""
+    with contextlib.chdir(folder), pytest.raises(TrackingError) as caught:
+        ui_command(parsed(*arguments))
+    return str(caught.value)
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    return parser.parse_args(["ui", "--no-browser", *arguments])
+
+
+# A server in the place of MLflow's, which takes from seconds to minutes to start: its last line of output
+# is the arguments that it was given.
+SERVER = """
+import http.server, json, sys
+print(json.dumps(sys.argv[1:]), flush=True)
+place = sys.argv[sys.argv.index("--host") + 1], int(sys.argv[sys.argv.index("--port") + 1])
+http.server.HTTPServer(place, http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+# The command as a process of its own, with that server.
+COMMAND = """
+import sys
+from dgmbench.tracking import ui
+from dgmbench.__main__ import main
+from dgmbench.commands import guarded
+real, server = ui.command, sys.argv.pop(1)
+ui.command = lambda *given: [sys.executable, "-c", server, *real(*given)[3:]]
+guarded(main)
+"""
+
+
+@pytest.fixture
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int, list[str]]]:
+    """The command while it serves, its port, and what it printed up to the address that it opens."""
+    port = free_port()
+    arguments = [sys.executable, "-c", COMMAND, SERVER, "ui", "--no-browser", "--port", str(port)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        arguments, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        lines = []
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if line.startswith("open "):
+                    break
+            else:
+                pytest.fail(process.stderr.read()[-2000:])
+            yield process, port, lines
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_on_this_machine_alone_until_it_is_ended(folder: Path, how: signal.Signals) -> None:
-    port = free_port()
-    server = started(folder, "--port", str(port))
-    assert server.stdout is not None
-    try:
-        for line in server.stdout:
-            if line.startswith("open "):
-                break
-        else:
-            pytest.fail(server.stderr.read()[-2000:] if server.stderr else "")
-        assert line.split()[1] == address(port, "7")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=30) as answer:
-            assert answer.status == 200
-    finally:
-        server.send_signal(how)
-        server.wait(60)
-    until = time.monotonic() + 20
+def test_it_serves_on_this_machine_alone_until_it_is_ended(
+    serving: tuple[subprocess.Popen[str], int, list[str]], how: signal.Signals
+) -> None:
+    process, port, lines = serving
+    given = json.loads(lines[0])
+    assert given[given.index("--host") + 1] == "127.0.0.1"
+    assert given[given.index("--backend-store-uri") + 1] == "sqlite:///mlflow.db"
+    assert lines[-1].split()[1] == address(port, "7")
+    with socket.create_connection(("127.0.0.1", port)):
+        pass
+    process.send_signal(how)
+    process.wait()
+    # The command waits for its server, so that nothing listens once it has ended.
     with socket.socket() as probe:
-        while probe.connect_ex(("127.0.0.1", port)) == 0:
-            assert time.monotonic() < until, "the server outlived the command"
-            time.sleep(0.2)
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_the_server_is_the_one_of_mlflow() -> None:
+    """Its own parser takes what we give it."""
+    from click.testing import CliRunner
+    from mlflow.cli import cli
+
+    program, flag, module, *arguments = command(Path("mlflow.db"), 5000)
+    assert (program, flag, module) == (sys.executable, "-m", "mlflow")
+    assert CliRunner().invoke(cli, [*arguments, "--help"]).exit_code == 0
 
 
 def test_what_is_missing_is_said(folder: Path) -> None:
@@ -85,14 +139,28 @@ def test_what_is_missing_is_said(folder: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert "listens on 127.0.0.1" in started(folder, "--port", port).communicate()[1]
+        assert f"listens on 127.0.0.1:{port} already" in said(folder, "--port", port)
     (folder / "mlflow.db").rename(folder / "other.db")
-    server = started(folder)
-    assert "there is no mlflow.db yet" in server.communicate()[1]
-    assert server.returncode == 2
+    assert "there is no mlflow.db yet" in said(folder)
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "99999"])
+def test_a_port_that_no_machine_has_is_refused_in_words(folder: Path, port: str) -> None:
+    assert f"there is no port {port}; choose a --port from 1 to 65535" in said(folder, "--port", port)
+
+
+def test_a_file_that_is_no_store_is_refused_in_words(folder: Path) -> None:
+    (folder / "README.md").write_text("# Not a database, and longer than the header of one.\n" * 40)
+    assert "README.md is no store of MLflow" in said(folder, "--store", "README.md")
+    (folder / "inner").mkdir()
+    assert "inner is no store of MLflow" in said(folder, "--store", "inner")
+    sqlite3.connect(folder / "empty.db").close()
+    (folder / "empty.db").touch()
+    assert "empty.db is no store of MLflow" in said(folder, "--store", "empty.db")
 
 
 def test_the_view_has_the_headlines_as_columns_and_entries_as_rows() -> None:
     (view,) = (json.loads(text) for text in VIEW_TAGS.values())
     assert {f"metrics.`{headline.key}`" for headline in HEADLINES} <= set(view["selectedColumns"])
+    assert "tags.`pipeline`" in view["selectedColumns"]
     assert "tags.level = 'model'" in view["searchFilter"]

@@ -11,13 +11,12 @@ from dgmbench.errors import SettingsError
 from dgmbench.evaluation.score.measures import Scored
 from dgmbench.evaluation.score.reference import Reference
 from dgmbench.files import text_output
-from dgmbench.metrics import declared
+from dgmbench.metrics import WAYS, declared
 from dgmbench.metrics.metric import FLOOR
 from dgmbench.results import COLUMNS, Record
 
 # What each value was measured against, and what is to be said of it.
 MORE_COLUMNS = ("data_sha256", "classifier_sha256", "classifier_accuracy", "note")
-SIGNS = {"higher": "higher is better", "lower": "lower is better", "one": "1 is ideal", "none": ""}
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def table(found: Sequence[Row]) -> list[str]:
         error = "" if record.std_error is None else f"{record.std_error:.2g}"
         words = [
             "percent" if record.unit == "percent" else "",
-            "what real images score" if floor else SIGNS[metric.direction(record.unit)],
+            "what real images score" if floor else WAYS[metric.direction(record.unit)],
             "heuristic" if record.kind == "heuristic" else "",
             row.judged_by,
         ]

@@ -31,16 +31,23 @@ def add_parsers(commands: Any) -> None:
 def diff_command(arguments: argparse.Namespace) -> None:
     """Print what changed; nothing fails, however much it is."""
     from dgmbench.files import write_text
-    from dgmbench.reporting.baseline.revisions import difference
-    from dgmbench.reporting.baseline.wording import format_findings, markdown
+    from dgmbench.reporting.baseline.revisions import difference, only_headlines, results_at
+    from dgmbench.reporting.baseline.wording import format_findings, hidden_words, markdown
 
     pipeline = _pipeline(arguments)
     before, after = arguments.before, arguments.after
-    findings = difference(pipeline, before, after, everything=arguments.everything)
-    between = f"{before} to {after or 'the working tree'}"
-    print(format_findings(findings) if findings else f"{pipeline}: no number differs from {between}")
+    found = difference(pipeline, before, after)
+    shown = found if arguments.everything else only_headlines(found, results_at(after, pipeline))
+    hidden = len(found) - len(shown)
+    title = f"{pipeline}: from {before} to {after or 'the working tree'}"
+    if shown:
+        print(format_findings(shown))
+    elif not hidden:
+        print(f"{title}: no number differs")
+    if hidden:
+        print(f"{title}: {hidden_words(shown, hidden)} (`--everything`)")
     if arguments.markdown is not None:
-        write_text(arguments.markdown, markdown(findings, f"{pipeline}: from {between}"))
+        write_text(arguments.markdown, markdown(shown, title, hidden))
 
 
 def history_command(arguments: argparse.Namespace) -> None:

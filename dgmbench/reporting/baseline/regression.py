@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -33,7 +33,10 @@ Baseline = dict[str, Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference that the check reports; only `regression` fails it, and `within` is within tolerance."""
+    """One difference that the check reports; only `regression` fails it, and `within` is within tolerance.
+
+    change: what was held against the tolerance, where that is not `current - baseline`.
+    """
 
     severity: Severity
     dataset: str
@@ -43,13 +46,15 @@ class Finding:
     baseline: float | None = None
     current: float | None = None
     tolerance: float | None = None
+    change: float | None = None
 
     @property
     def intervals(self) -> float | None:
         """The change over what is allowed for machine and seeds, so that 1 is the limit; None without."""
         if self.baseline is None or self.current is None or not self.tolerance:
             return None
-        return (self.current - self.baseline) / self.tolerance
+        change = self.current - self.baseline if self.change is None else self.change
+        return change / self.tolerance
 
 
 def make_baseline(frame: pd.DataFrame) -> Baseline:
@@ -153,21 +158,26 @@ def compare_metric(
     """
     named, unit = metric_of(metric, model)
     allowed, basis = tolerance(named.allowance(unit), before, now, level, trained=is_trained(model))
-    loss = _loss(before["direction"], before["mean"], now["mean"])
     numbers = (before["mean"], now["mean"], allowed)
+    change, way = now["mean"] - before["mean"], before["direction"]
     if not math.isfinite(now["mean"]):
         return [Finding("regression", dataset, model, metric, "not a finite number", *numbers)]
-    if abs(loss) <= allowed:
-        found = _fewer_seeds(dataset, model, metric, before, now)
-        if loss:
-            found.append(Finding("within", dataset, model, metric, f"{basis} can do that", *numbers))
-        return found
-    if before["direction"] == "none":
-        return [Finding("note", dataset, model, metric, f"changed (more than {basis})", *numbers)]
-    if loss > 0:
-        return [Finding("regression", dataset, model, metric, f"worse than {basis} can make it", *numbers)]
-    message = f"better than {basis} can make it: look why"
-    return [Finding("better", dataset, model, metric, message, *numbers)]
+    if way == "one":
+        to_one = abs(now["mean"] - 1) - abs(before["mean"] - 1)
+        # Too much and too little can be equally far from 1, yet one of them may be copying.
+        if abs(to_one) <= allowed < abs(change):
+            message = f"from one side of 1 to the other (more than {basis})"
+            return [Finding("note", dataset, model, metric, message, *numbers)]
+        change = to_one
+    found = Finding("within", dataset, model, metric, f"{basis} can do that", *numbers, change)
+    if abs(change) <= allowed:
+        fewer = _fewer_seeds(dataset, model, metric, before, now)
+        return [*fewer, found] if now["mean"] != before["mean"] else fewer
+    if way == "none":
+        return [replace(found, severity="note", message=f"changed (more than {basis})")]
+    if (change < 0) == (way == "higher"):
+        return [replace(found, severity="regression", message=f"worse than {basis} can make it")]
+    return [replace(found, severity="better", message=f"better than {basis} can make it: look why")]
 
 
 def _fewer_seeds(
@@ -177,13 +187,6 @@ def _fewer_seeds(
         return []
     message = f"{now['n']} seeds instead of {before['n']}"
     return [Finding("note", dataset, model, metric, message, before["mean"], now["mean"])]
-
-
-def _loss(way: str, before: float, now: float) -> float:
-    """How much worse `now` is, negative when better; the plain difference where no way is better."""
-    if way == "one":
-        return abs(now - 1) - abs(before - 1)
-    return before - now if way == "higher" else now - before
 
 
 def _unknown_models(expected: dict[str, Any], current: dict[str, Any]) -> list[Finding]:

@@ -57,16 +57,9 @@ def results_at(revision: str | None, pipeline: str) -> pd.DataFrame:
             raise SettingsError(f"{path} at {revision} cannot be read: {said}") from error
 
 
-def difference(
-    pipeline: str, before: str, after: str | None = None, *, everything: bool = False
-) -> list[Finding]:
-    """What changed in a report between two revisions (default: to the working tree), largest kinds first.
-
-    Within tolerance only headline metrics are listed, unless everything is asked for.
-    """
-    now = results_at(after, pipeline)
-    findings = compare(now, make_baseline(results_at(before, pipeline)), within=True)
-    return findings if everything else only_headlines(findings, now)
+def difference(pipeline: str, before: str, after: str | None = None) -> list[Finding]:
+    """What changed in a report between two revisions (default: to the working tree), worst kinds first."""
+    return compare(results_at(after, pipeline), make_baseline(results_at(before, pipeline)), within=True)
 
 
 def only_headlines(findings: Sequence[Finding], frame: pd.DataFrame) -> list[Finding]:

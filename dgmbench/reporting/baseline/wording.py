@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dgmbench.reporting.baseline.regression import NEW, Finding, regressions
 
 _HEAD = ("", "data set", "model", "metric", "before", "now", "allowed", "intervals", "what")
-INTERVALS = "intervals: the change over what seeds, the classifier and rounding explain; beyond ±1 it counts"
+INTERVALS = (
+    "intervals: the change over what seeds, the classifier and rounding explain; beyond ±1 it counts; "
+    "where 1 is best, of the distance to 1"
+)
 NOTHING = "No metric differs from the baseline beyond its tolerance."
 # A comment of a pull request may have 65,536 characters.
 _MOST_ROWS = 200
@@ -26,18 +29,32 @@ def format_findings(findings: Sequence[Finding], unit: str = "regression") -> st
     return "\n".join([*lines, INTERVALS, f"{_count(regressions(findings), unit)}."])
 
 
-def markdown(findings: Sequence[Finding], title: str) -> str:
-    """The same for a pull request: what counts in a table, what is within tolerance folded away."""
+def hidden_words(shown: Sequence[Finding], hidden: int) -> str:
+    """What to say of changes within tolerance that are not shown."""
+    beyond = any(finding.severity != "within" for finding in shown)
+    more = "more " if any(finding.severity == "within" for finding in shown) else ""
+    changes = f"{hidden} {more}change{'' if hidden == 1 else 's'} within"
+    return changes if beyond else f"nothing beyond tolerance; {changes}"
+
+
+def markdown(findings: Sequence[Finding], title: str, hidden: int = 0) -> str:
+    """The same for a pull request: what counts in a table, what is within tolerance folded away.
+
+    hidden: how many more changes within tolerance there are, which are counted but not listed.
+    """
     counting = [finding for finding in findings if finding.severity != "within"]
     within = [finding for finding in findings if finding.severity == "within"]
     worse = regressions(findings)
     better = [finding for finding in findings if finding.severity == "better"]
     verdict = f"**{_count(worse, 'regression')}**, {_count(better, 'improvement')} beyond tolerance"
-    parts = [f"### {title}", verdict + f", {_count(within, 'change')} within."]
+    count = len(within) + hidden
+    parts = [f"### {title}", verdict + f", {count} change{'' if count == 1 else 's'} within."]
     if counting:
         parts.append(_table(counting))
     if within:
-        parts.append(f"<details><summary>Within tolerance</summary>\n\n{_table(within)}\n\n</details>")
+        rest = f": headlines, {hidden} more are not listed" if hidden else ""
+        summary = f"<summary>Within tolerance{rest}</summary>"
+        parts.append(f"<details>{summary}\n\n{_table(within)}\n\n</details>")
     return "\n\n".join([*parts, f"{INTERVALS[0].upper()}{INTERVALS[1:]}.\n"])
 
 

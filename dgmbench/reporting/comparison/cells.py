@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dgmbench.claims.claim import Verdict
-from dgmbench.metrics import UNITS, Direction, declared
+from dgmbench.metrics import ARROWS, UNITS, Direction, declared
 from dgmbench.metrics.likelihood import with_most_draws
 from dgmbench.points import Points
 from dgmbench.reporting.words import kind_mark
@@ -68,8 +68,8 @@ class Column:
     @property
     def title(self) -> str:
         """Name for readers with an arrow towards better, without unit."""
-        arrow = {"higher": " ↑", "lower": " ↓", "one": " → 1", "none": ""}[self.direction]
-        return self.label + arrow + (f" {FAILING}" if self.failing else "")
+        parts = (self.label, ARROWS[self.direction], FAILING if self.failing else "")
+        return " ".join(part for part in parts if part)
 
     @property
     def unit_words(self) -> str:

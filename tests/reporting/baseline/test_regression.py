@@ -67,6 +67,36 @@ def test_a_planted_regression_is_found(frame: pd.DataFrame, model: str, metric: 
     assert any(f.severity == "better" and "look why" in f.message for f in better if f.metric == metric)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "severity"),
+    [
+        (1.31, 0.707, "note"),  # from none to copying, as far from 1 as before
+        (1.1, 0.9, "note"),
+        (1.31, 1.3, "within"),
+        (1.001, 0.999, "within"),
+        (1.02, 0.5, "regression"),
+        (1.02, 1.6, "regression"),
+        (0.5, 0.98, "better"),
+    ],
+)
+def test_where_1_is_best_intervals_are_of_what_was_judged(before: float, now: float, severity: str) -> None:
+    metric = "nn_distance_ratio"
+    sides = (summary(mean, 0.001, direction="one") for mean in (before, now))
+    (found,) = compare_metric("d", "gan", metric, *sides, LEVEL)
+    assert found.severity == severity
+    assert found.intervals is not None and found.tolerance is not None
+    assert (abs(found.intervals) > 1) == (severity != "within")
+    crossed = now - before
+    nearer = abs(now - 1) - abs(before - 1)
+    judged = crossed if severity == "note" else nearer
+    assert found.intervals == pytest.approx(judged / found.tolerance)
+
+
+def test_what_did_not_change_is_not_reported() -> None:
+    side = summary(1.2, 0.001, direction="one")
+    assert compare_metric("d", "gan", "nn_distance_ratio", side, side, LEVEL) == []
+
+
 def committed() -> pd.DataFrame:
     """The results of the default benchmark, of every family."""
     return read_records(ROOT / "reports" / "digits" / "results.csv")

@@ -14,8 +14,8 @@ from PIL import Image
 from dgmbench.__main__ import main
 from dgmbench.commands import guarded
 from dgmbench.errors import SettingsError
-from dgmbench.reporting.baseline.revisions import difference, history, results_at
-from dgmbench.reporting.figures.history import lines_of
+from dgmbench.reporting.baseline.revisions import difference, history, only_headlines, results_at
+from dgmbench.reporting.figures.history import lines_of, segments
 from dgmbench.reporting.headlines import headlines
 
 GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -58,15 +58,34 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
 
 
 def test_what_changed_between_two_revisions(repository: Path) -> None:
-    (small,) = difference("p", "HEAD~2", "HEAD~1")
-    assert (small.severity, small.metric, small.current) == ("within", "fid_domain", pytest.approx(2.11))
+    small = {found.metric: found for found in difference("p", "HEAD~2", "HEAD~1")}
+    assert {found.severity for found in small.values()} == {"within"}
+    assert small["fid_domain"].current == pytest.approx(2.11)
     large = {found.metric: found.severity for found in difference("p", "HEAD~2", "HEAD")}
     assert large["fid_domain"] == "regression" and "elbo" not in large
 
 
-def test_within_tolerance_only_headlines_unless_all_is_asked_for(repository: Path) -> None:
-    found = difference("p", "HEAD~2", "HEAD~1", everything=True)
+def test_within_tolerance_only_headlines_are_kept(repository: Path) -> None:
+    found = difference("p", "HEAD~2", "HEAD~1")
     assert {finding.metric for finding in found} == {"fid_domain", "precision"}
+    kept = only_headlines(found, results_at("HEAD~1", "p"))
+    assert [finding.metric for finding in kept] == ["fid_domain"]
+
+
+def test_what_is_not_listed_is_counted(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = frame(90.0)
+    other.loc[other["metric"] == "precision", "value"] += 0.001
+    other.to_csv("reports/p/results.csv", index=False)
+    command = ("diff", "HEAD", "--pipeline", "p", "--markdown", "d.md")
+    assert ended(monkeypatch, *command) == 0
+    said = capsys.readouterr().out
+    assert "nothing beyond tolerance; 1 change within (`--everything`)" in said
+    assert "no number differs" not in said
+    assert "1 change within." in Path("d.md").read_text(encoding="utf-8")
+    assert ended(monkeypatch, *command, "--everything") == 0
+    assert "WITHIN" in capsys.readouterr().out
 
 
 def test_without_a_second_revision_it_is_the_working_tree(repository: Path) -> None:
@@ -107,7 +126,7 @@ def test_the_command_prints_a_table_and_writes_markdown(
     assert "REGRESSION" in capsys.readouterr().out
     assert "### p: from HEAD~1 to HEAD" in Path("d.md").read_text(encoding="utf-8")
     assert ended(monkeypatch, "diff", "HEAD", "--pipeline", "p") == 0
-    assert "no number differs from HEAD to the working tree" in capsys.readouterr().out
+    assert "from HEAD to the working tree: no number differs" in capsys.readouterr().out
 
 
 def test_history_is_the_revisions_that_changed_the_report(repository: Path) -> None:
@@ -124,6 +143,24 @@ def test_lines_have_a_gap_where_a_revision_lacks_the_model() -> None:
     means = {model: {x: round(cell.mean, 6) for x, cell in line.items()} for model, line in panel.items()}
     assert means == {"vae": {0: 1.1, 2: 3.1}, "ae": {1: 5.1}}
     assert set(lines_of(found, ["ae"])["d, binary", "fid"]) == {"ae"}
+
+
+def test_a_line_is_not_joined_across_another_metric_or_a_gap() -> None:
+    other = frame(3.0)
+    other["metric"] = other["metric"].replace("fid_domain", "fid_inception")
+    absent = frame(4.0).assign(model="ae")
+    found = [frame(1.0), frame(2.0), other, other, frame(4.0), absent, frame(5.0)]
+    panel = lines_of([list(headlines(each)) for each in found], ["vae"])["d, binary", "fid"]
+    assert segments(panel["vae"]) == [[0, 1], [2, 3], [4], [6]]
+
+
+def test_a_model_that_no_revision_has_is_an_error_with_the_nearest(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("history", "--pipeline", "p", "--out", "h.png", "--models", "vae", "vea")
+    assert ended(monkeypatch, *command) == 2
+    assert "no revision has a model 'vea': did you mean 'vae'?" in capsys.readouterr().err
+    assert not Path("h.png").exists()
 
 
 def test_the_figure_is_drawn_and_what_cannot_be_read_is_said(

@@ -33,6 +33,7 @@ def test_markdown_folds_away_what_is_within_tolerance() -> None:
     assert "| REGRESSION | d | vae | fid_domain | 2 | 5 | 1.5 | +2.00 | worse |" in shown
     assert "| ppca |" in folded and "| ppca |" not in shown
     assert "<details>" not in markdown([], "digits")
+    assert "5 changes within." in markdown([WITHIN], "digits", hidden=4)
 
 
 def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head() -> None:

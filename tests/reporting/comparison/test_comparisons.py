@@ -54,7 +54,7 @@ def rows_of(found: Table) -> dict[str, Row]:
 
 
 def test_a_cell_gives_trainings_and_test_images_and_trainings_alone() -> None:
-    """0.05 over trainings, 1.96 x 5 / sqrt(300) = 0.57 over images: the issue's 0.06 against 0.39."""
+    """0.05 over trainings, 1.96 x 5 / sqrt(300) = 0.57 over images: the latter is ten times as wide."""
     cell = table(model("vae", -22.0)).rows[0].cells["elbo [nats]"]
     assert cell.half_width == pytest.approx(0.05, abs=0.03)
     assert cell.combined == pytest.approx(0.57, abs=0.05)
