@@ -13,6 +13,8 @@ from dgmbench.reporting.comparison.cells import PARTIAL, Cell, decimals, number
 from dgmbench.reporting.words import kind_mark
 
 DIGITS = 3
+# After the error of a probe, where others are of classifiers.
+PROBE = "probe"
 
 
 def short(cell: Cell) -> str:
@@ -41,9 +43,15 @@ def short_half(cell: Cell) -> str:
 
 
 def remarks(cell: Cell) -> str:
-    """What goes with the number: that it is of one seed, which bound it is, that it is of fewer images."""
+    """What goes with the number: that it is of one seed, which bound, of fewer images, of a probe."""
     alone = "1 seed" if cell.n < 2 and not _is_count(cell) else ""
-    return " ".join(part for part in (alone, cell.bound, PARTIAL * cell.partial) if part)
+    said = (alone, cell.bound, PARTIAL * cell.partial, PROBE * is_probe(cell))
+    return " ".join(part for part in said if part)
+
+
+def is_probe(cell: Cell) -> bool:
+    """Whether it is the error of a linear probe of a model's features."""
+    return cell.metric.startswith("probe_error_")
 
 
 def places(mean: float, half: float | None, unit: str) -> int:
