@@ -29,6 +29,7 @@ class Entry:
     text: as shown. spread: half an interval, after it. value, half: both in full, for sorting and CSV. title:
     shown on hovering. note: small, after it. below: small, on a line of its own. css: its class. href: what
     the text leads to. metric: of the number where it is not its column's. is_code: a hash or name of a file.
+    facts: names and values that are not shown, columns of their own in CSV.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Entry:
     href: str = ""
     metric: str = ""
     is_code: bool = False
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 GAP = Entry("–", css="gap")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgmbench.metrics import UNITS, declared
+from dgmbench.metrics.likelihood import EXACT
 from dgmbench.reporting.comparison.cells import Cell, Column, spread
 from dgmbench.reporting.comparison.short import remarks, short_half, short_mean
 from dgmbench.reporting.page.grid import GAP, Entry
@@ -21,7 +22,16 @@ def entry_of(cell: Cell | None, column: Column | None = None) -> Entry:
         note=remarks(cell),
         css="best" if cell.best else "",
         metric=cell.metric if column is None or cell.metric != column.metric else "",
+        facts=facts_of(cell),
     )
+
+
+def facts_of(cell: Cell) -> tuple[tuple[str, str], ...]:
+    """What sort of number it is, so that a CSV file mixes none silently."""
+    metric, images = declared(cell.metric), str(cell.images) if cell.images and cell.images > 1 else ""
+    bound = "" if metric.tightness is None or metric == EXACT else metric.label
+    found = {"kind": cell.kind, "bound": bound, "seeds": str(cell.n), "images": images}
+    return tuple((name, value) for name, value in found.items() if value)
 
 
 def in_full(cell: Cell) -> str:

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 from browser import dom_after, executable, saved_by
-from fabricate import fabricate
+from fabricate import ANNEALED, TEST, fabricate
 from reading import bare
 
+from dgmbench.reporting.page.relations import relations_grid
+from dgmbench.reporting.relations.ranks import Correlation
+from dgmbench.reporting.relations.relations import Relation, Relations
 from dgmbench.results import read_records
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium is installed")
@@ -82,12 +85,54 @@ def test_csv_is_the_table_as_shown_with_numbers_in_full(made: tuple[Path, str], 
     steps = 'sort(1); filter("gray"); box.querySelector(".csv").click();'
     text = saved_by(made[1], READER + steps, tmp_path, f"{NAME}.csv")
     head, *lines = csv.reader(io.StringIO(text))
-    assert head == ["model", "FID (domain) ↓", "FID (domain) ↓ ±"]
+    fid = "FID (domain) ↓"
+    assert head == ["model", fid, f"{fid} ±", f"{fid} kind", f"{fid} seeds", f"{fid} images"]
     assert [line[0] for line in lines] == ["pixelcnn_gray", "vae_gray"]
     frame = read_records(made[0] / "results" / "digits" / "vae_gray" / "results.csv")
     mean = frame.loc[frame["metric"] == "fid_domain", "value"].mean()
     assert float(lines[1][1]) == pytest.approx(mean, rel=1e-15)
     assert float(lines[1][2]) > 0
+    assert lines[1][3:] == ["estimate", "3", str(ANNEALED)]
+
+
+def saved(page: str, folder: Path, name: str, steps: str = "") -> list[dict[str, str]]:
+    """The CSV file of a table, a mapping by head for each row."""
+    click = f"""{steps}; document.querySelector('.table[data-name="{name}"] .csv').click();"""
+    head, *lines = csv.reader(io.StringIO(saved_by(page, click, folder, f"{name}.csv")))
+    assert len(set(head)) == len(head), "two columns have one name"
+    return [dict(zip(head, line, strict=True)) for line in lines]
+
+
+def test_csv_says_which_bound_a_likelihood_is_and_of_how_many_images(
+    made: tuple[Path, str], tmp_path: Path
+) -> None:
+    rows = {row["model"].split(" ")[0]: row for row in saved(made[1], tmp_path, "digits-gray-likelihood")}
+    head = next(head for head in rows["gan"] if head.startswith("log-likelihood") and "nats" in head)
+    found = {model: tuple(row[f"{head} {own}"] for own in ("kind", "bound", "seeds", "images"))
+             for model, row in rows.items()}  # fmt: skip
+    assert found["gan"] == ("lower_bound", "AIS", "2", str(ANNEALED))
+    assert found["vae_gray"] == ("lower_bound", "IS-500", "3", str(TEST))
+    assert found["pixelcnn_gray"][:2] == ("exact", "")
+    assert rows["gan"]["model"] == "gan 1 of 3 seeds diverged"
+
+
+def test_csv_holds_no_formula(made: tuple[Path, str], tmp_path: Path) -> None:
+    steps = """
+    const cell = document.querySelector('.table[data-name="runs"] tbody th');
+    cell.textContent = "=SUM(A1:A9)"; cell.nextElementSibling.textContent = "-1.5";
+    """
+    first = saved(made[1], tmp_path, "runs", steps)[0]
+    assert first["model"] == "'=SUM(A1:A9)" and first["data set"] == "-1.5"
+    assert first["seed"] == "0"
+
+
+def test_csv_of_relations_has_heads_and_intervals_of_its_own(tmp_path: Path) -> None:
+    correlations = Correlation(0.5, 10, 0.04, -0.1, 0.8), Correlation(0.25, 12, 0.3, groups=4)
+    grid = relations_grid(Relations("d", "gray", [Relation("a", "b", 10, *correlations)]))
+    assert len({head.title for head in grid.heads}) == len(grid.heads)
+    entries = dict(zip([head.title for head in grid.heads[1:]], grid.lines[0].entries, strict=True))
+    assert entries["ρ over models"].facts == (("low", "-0.1"), ("high", "0.8"))
+    assert entries["models (seeds)"].text == "4 (12)" and entries["models (seeds)"].value is None
 
 
 def test_scripts_that_the_page_does_not_know_do_not_run(made: tuple[Path, str], tmp_path: Path) -> None:

@@ -42,8 +42,6 @@ class Tables(HTMLParser):
             self.rows[self._name][-1][2].append(self._cell)
         elif tag == "a" and self._cell is not None:
             self.rows[self._name][-1][1].append(own["href"])
-        elif own.get("class") == "note" and self._cell is not None:
-            self._cell["text"] += " "
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th"):

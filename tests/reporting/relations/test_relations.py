@@ -74,5 +74,7 @@ def test_a_table_for_each_view(tmp_path: Path) -> None:
     paths = write_relations(relations(comparisons(frame), frame, {}), tmp_path)
     assert [path.name for path in paths] == ["d-binary-relations.md"]
     text = paths[0].read_text(encoding="utf-8")
-    assert text.startswith("| scores | ρ over models | p | models | ρ over seeds | p | models (seeds) |")
+    assert text.startswith(
+        "| scores | ρ over models | p over models | models | ρ over seeds | p over seeds | models (seeds) |"
+    )
     assert "| 1.00 | 0.0028 | 6 |" in text
