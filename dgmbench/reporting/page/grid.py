@@ -67,6 +67,11 @@ class Grid:
     heads: Sequence[Head]
     lines: Sequence[Line]
 
+    @property
+    def meanings(self) -> list[tuple[str, str]]:
+        """What the columns mean: title and text of those that say so on hovering."""
+        return [(head.title, head.help) for head in self.heads if head.help]
+
 
 def anchor(*parts: object) -> str:
     """An identifier of a place in the page; different parts give different ones."""

@@ -107,4 +107,13 @@ function equip(box) {
   else box.prepend(bar);
 }
 
+// A figure that has room is no stop of the keyboard.
+function reachable() {
+  for (const figure of document.querySelectorAll("figure[tabindex]")) {
+    figure.tabIndex = figure.scrollWidth > figure.clientWidth ? 0 : -1;
+  }
+}
+
 document.querySelectorAll(".table").forEach(equip);
+addEventListener("load", reachable);
+addEventListener("resize", reachable);

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from browser import dom_after, executable, saved_by
 from fabricate import ANNEALED, TEST, fabricate
+from PIL import Image
 from reading import bare
 
+from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.page.relations import relations_grid
 from dgmbench.reporting.relations.ranks import Correlation
 from dgmbench.reporting.relations.relations import Relation, Relations
@@ -133,6 +135,31 @@ def test_csv_of_relations_has_heads_and_intervals_of_its_own(tmp_path: Path) -> 
     entries = dict(zip([head.title for head in grid.heads[1:]], grid.lines[0].entries, strict=True))
     assert entries["ρ over models"].facts == (("low", "-0.1"), ("high", "0.8"))
     assert entries["models (seeds)"].text == "4 (12)" and entries["models (seeds)"].value is None
+
+
+def test_heads_show_that_they_explain_themselves(made: tuple[Path, str], tmp_path: Path) -> None:
+    steps = """
+    const line = (element) => getComputedStyle(element).textDecorationLine;
+    result.head = line(head(1).querySelector("button")); result.row = line(box.querySelector("tbody th"));
+    """
+    assert outcome(made[1], steps, tmp_path) == {"head": "underline", "row": "none"}
+
+
+@pytest.mark.parametrize(("width", "stops"), [(500, True), (1300, False)])
+def test_a_figure_is_a_stop_of_the_keyboard_only_where_it_scrolls(
+    invented: tuple[Path, dict[str, Any]], tmp_path: Path, width: int, stops: bool
+) -> None:
+    root, settings = invented
+    picture = Picture(tmp_path / "wide.png", "curves", "digits", "gray", "Curves", "curves")
+    Image.new("RGB", (2400 if stops else 600, 40)).save(picture.path)
+    page = bare(root, settings, [picture]).source
+    steps = """
+    addEventListener("load", () => {
+      result.stop = document.querySelector("figure[tabindex]").tabIndex;
+      document.title = JSON.stringify(result);
+    });
+    """
+    assert outcome(page, steps, tmp_path, width) == {"stop": 0 if stops else -1}
 
 
 def test_scripts_that_the_page_does_not_know_do_not_run(made: tuple[Path, str], tmp_path: Path) -> None:
