@@ -8,7 +8,10 @@ const titleOf = (head) => head.innerText.replace(/\s+/g, " ").trim();
 
 function keyOf(row, column) {
   const cell = row.cells[column];
-  if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+  if (cell.dataset.value !== undefined) {
+    const number = Number(cell.dataset.value);
+    return Number.isFinite(number) ? number : null;
+  }
   return cell.classList.contains("gap") ? null : cell.innerText.trim();
 }
 

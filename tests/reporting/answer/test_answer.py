@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from answers import FAMILIES, answer_of, records
 from fabricate import row
 
@@ -166,6 +168,19 @@ def test_a_failed_family_keeps_its_row_and_says_why() -> None:
     answer = answer_of(with_rows(frame[frame["model"] != "gan"], *flags))
     assert said(answer, "gan") == "left no numbers: 3 of 3 seeds diverged."
     assert "| GAN (3 of 3 seeds diverged) | – | – | – | – | – |" in to_markdown([answer])
+
+
+@pytest.mark.parametrize("value", [-math.inf, math.inf, math.nan])
+def test_what_is_not_finite_is_a_gap_that_says_so(value: float) -> None:
+    frame = records()
+    own = (frame["model"] == "vae") & (frame["metric"] == "fid_domain") & (frame["seed"] == 1)
+    frame.loc[own, "value"] = value
+    answer = answer_of(frame)
+    assert "sample quality" not in family(answer, "vae").cells
+    assert family(answer, "gan").standings["sample quality"].others == 1
+    text = to_markdown([answer])
+    assert "| VAE (FID (domain) not finite) |" in text
+    assert "inf" not in text.replace("not finite", "") and "nan" not in text
 
 
 def test_a_metric_that_nobody_has_has_no_column() -> None:

@@ -66,6 +66,17 @@ def test_a_click_on_a_head_sorts_by_number_and_a_third_restores_the_order(
     assert [found[f"{name}_aria"] for name in ("up", "down", "off")] == ["ascending", "descending", None]
 
 
+@pytest.mark.parametrize("strange", ["-inf", "inf", "nan", "-Infinity"])
+def test_what_is_not_finite_sorts_as_a_gap(made: tuple[Path, str], tmp_path: Path, strange: str) -> None:
+    steps = f"""
+    rowsOf(box)[1].cells[1].dataset.value = "{strange}";
+    sort(1); result.up = seen(); sort(1); result.down = seen();
+    """
+    found = outcome(made[1], steps, tmp_path)
+    assert found["up"] == ["pixelcnn_gray", "gan", "ppca", "vae_gray"]
+    assert found["down"] == ["ppca", "gan", "pixelcnn_gray", "vae_gray"]
+
+
 def test_a_filter_leaves_the_rows_that_hold_all_words_and_counts_them(
     made: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from fabricate import frame_of, row
 
 from dgmbench.reporting.comparison.from_records import comparisons
 from dgmbench.reporting.relations.markdown import to_markdown, write_relations
-from dgmbench.reporting.relations.relations import Relation, relations
+from dgmbench.reporting.relations.relations import NOTE, Relation, relations
 
 MODELS = ("a", "b", "c", "d", "e", "f")
 
@@ -67,6 +67,16 @@ def test_one_seed_leaves_a_gap_over_seeds() -> None:
     frame = records()
     found = only(frame[frame["seed"] == 0])
     assert found.over_models is not None and found.over_seeds is None
+
+
+def test_an_annealed_bound_of_few_images_has_no_rank_among_exact_values() -> None:
+    frame = records(models=(*MODELS, "g"))
+    own = (frame["model"] == "g") & (frame["metric"] == "log_likelihood")
+    frame.loc[own, ["metric", "kind", "n", "value"]] = ["log_likelihood_ais", "lower_bound", 50, -300.0]
+    assert only(frame).models == len(MODELS)
+    elbo = frame[own].assign(metric="elbo", n=300, value=-301.0)
+    assert only(pd.concat([frame, elbo], ignore_index=True)).models == len(MODELS) + 1
+    assert "AIS" in NOTE
 
 
 def test_a_table_for_each_view(tmp_path: Path) -> None:
