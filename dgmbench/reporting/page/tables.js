@@ -48,7 +48,7 @@ function filterBy(box, text, count) {
 }
 
 // What a cell of a column holds beside its number, as columns of the file.
-const FACTS = { half: "±", low: "low", high: "high", kind: "kind", bound: "bound", metric: "metric", seeds: "seeds", images: "images" };
+const FACTS = { half: "±", factor: "×/÷", low: "low", high: "high", kind: "kind", bound: "bound", metric: "metric", seeds: "seeds", images: "images" };
 
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 // A spreadsheet takes text that begins so for a formula.
