@@ -65,8 +65,12 @@ def _times(found: float | None) -> str:
         return f"{TIMES} >{_MOST:g}"
     if found == 1:
         return f"{TIMES} 1"
-    # Near 1 two significant digits of how far it is from there.
-    return f"{TIMES} {number(found, decimals(found - 1 if found < 2 else found, '1'))}"
+    # Rounded up, so that no factor of what varies is 1.00.
+    return (
+        f"{TIMES} {math.ceil(found * 100) / 100:.2f}"
+        if found < 2
+        else f"{TIMES} {number(found, decimals(found, '1'))}"
+    )
 
 
 def remarks(cell: Cell) -> str:
