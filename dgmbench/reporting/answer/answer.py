@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from dgmbench.claims.comparison import LOAD
-from dgmbench.claims.evidence import TASK, VIEWS, Evidence
+from dgmbench.claims.evidence import TASK, VIEWS, Evidence, representatives
 from dgmbench.metrics import declared
 from dgmbench.reporting.answer.aspects import (
     ASPECTS,
@@ -87,8 +87,8 @@ def answers(tables: Sequence[Table], frame: pd.DataFrame, families: Mapping[str,
 def answer(table: Table, evidence: Evidence) -> Answer:
     """The answer on one table of a view."""
     columns = _columns(table)
-    names = list(dict.fromkeys(evidence.families.values()))
-    rows = evidence.rows(table.view, names)
+    entries = [row.model for row in evidence.rows(table.view)]
+    rows = evidence.rows(table.view, list(representatives(entries, evidence.families)))
     families = [_family(row, columns, evidence) for row in rows]
     families = [family for family in families if _generates(family) or not family.row.cells]
     task = next((f.cells[DOWNSTREAM.name] for f in families if DOWNSTREAM.name in f.cells), None)

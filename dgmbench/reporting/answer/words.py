@@ -44,7 +44,7 @@ def signs(answer: Answer) -> str:
     timings = [cell for cell in cells if declared(cell.metric).timing]
     known = any(cell.widest is not None for cell in cells if cell not in timings)
     said += ["± half of a 95 % interval"] * known
-    said += [f"{TIMES} half of one on the logarithm"] * any(factor(cell) for cell in timings)
+    said += [f"{TIMES} the same of the logarithm, as a factor"] * any(factor(cell) for cell in timings)
     return ", ".join(said)
 
 

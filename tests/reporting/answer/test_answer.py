@@ -40,6 +40,13 @@ def test_the_first_entry_of_a_family_stands_for_it_even_where_another_is_better(
     assert family(answer, "pixelcnn").standings["likelihood"].is_best
 
 
+def test_families_stand_in_the_order_of_their_entries_in_the_view() -> None:
+    # A family of another view comes first in the settings; here it has a later entry.
+    families = {"gan_gray": "gan", **FAMILIES}
+    answer = answer_of(records(), families)
+    assert [each.row.model for each in answer.families] == ["vae", "gan", "pixelcnn"]
+
+
 def test_a_row_holds_three_to_seven_numbers_of_the_aspects_that_were_measured() -> None:
     answer = answer_of(records())
     names = ["likelihood", "sample quality", "memorisation", "downstream error", "sampling speed"]

@@ -180,6 +180,16 @@ def test_scripts_that_the_page_does_not_know_do_not_run(made: tuple[Path, str], 
     assert found == {"text": False}
 
 
+def test_in_a_narrow_window_long_row_heads_wrap(made: tuple[Path, str], tmp_path: Path) -> None:
+    steps = """
+    const own = box.querySelector("tbody th");
+    own.textContent = "sample quality and the distance to the nearest of all training images";
+    result.lines = own.offsetHeight;
+    """
+    found = outcome(made[1], steps, tmp_path, 390)
+    assert found["lines"] > 40, "one line"
+
+
 @pytest.mark.parametrize("width", [390, 1300])
 def test_nothing_is_wider_than_the_window(made: tuple[Path, str], tmp_path: Path, width: int) -> None:
     frame = """
