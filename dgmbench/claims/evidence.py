@@ -6,7 +6,7 @@ further entries of it are variants. So no model is picked by its score.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -53,10 +53,9 @@ class Evidence:
         rows = [row for row in self._rows_of(view) if "/" not in row.model]
         if families is None:
             return rows
-        first: dict[str, Row] = {}
-        for row in rows:
-            first.setdefault(self.families.get(row.model, ""), row)
-        return [first[family] for family in families if family in first]
+        by_name = {row.model: row for row in rows}
+        first = representatives(by_name, self.families)
+        return [by_name[first[family]] for family in families if family in first]
 
     def row(self, view: str, model: str) -> Row | None:
         """The row of an entry, or of a way of sampling `<entry>/<way>`."""
@@ -105,6 +104,14 @@ class Evidence:
         cell = row and row.cells.get(f"{CLASSIFIER}_{TASK} [percent]")
         # The table of errors keeps all readers under one key; a card names the metric of the record.
         return Score(model, replace(cell, metric=metric)) if cell else None
+
+
+def representatives(entries: Iterable[str], families: Mapping[str, str]) -> dict[str, str]:
+    """By family, the first of the entries of a view, given in the order of the settings."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        found.setdefault(families.get(entry, entry), entry)
+    return found
 
 
 def _first(row: Row, keys: Sequence[str]) -> Cell | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from dgmbench.claims.comparison import LOAD
-from dgmbench.claims.evidence import TASK, VIEWS, Evidence
+from dgmbench.claims.evidence import TASK, VIEWS, Evidence, representatives
 from dgmbench.metrics import declared
 from dgmbench.reporting.answer.aspects import (
     ASPECTS,
@@ -31,10 +31,14 @@ from dgmbench.reporting.comparison.table import LABELS, Row, Table
 
 RULE = (
     "Each family is represented by its first entry of this view in the settings, which was settled before "
-    "any result; its other entries are variants, found in the tables below. A number stands out where its "
-    "difference from that of every other family is clear of zero with its 95 % interval. Likelihoods are "
-    "compared by the tightest bound that both have; a lower bound may hide a better model. Of timings, which "
-    f"depend on a machine's load, a factor of {LOAD:g} is added to the interval."
+    "any result; its other entries are variants, found in the tables below. A difference is clear if its "
+    "interval lies off zero; the comparisons of one family in one column hold together with 95 % "
+    "(Bonferroni), those of different families or columns do not. A number stands out if it is clearly "
+    "better than every other. Likelihoods are compared by the tightest bound that both have. A lower bound "
+    "may hide a better model, so that a family with a bound alone never counts as beaten in likelihood. The "
+    "downstream error is that of a model's own classifier where it has one, which learns from images "
+    "without labels too; elsewhere it is that of a linear probe of the model's features, marked probe. Of "
+    f"timings, which depend on a machine's load, a factor of {LOAD:g} is added to the interval."
 )
 
 
@@ -83,8 +87,8 @@ def answers(tables: Sequence[Table], frame: pd.DataFrame, families: Mapping[str,
 def answer(table: Table, evidence: Evidence) -> Answer:
     """The answer on one table of a view."""
     columns = _columns(table)
-    names = list(dict.fromkeys(evidence.families.values()))
-    rows = evidence.rows(table.view, names)
+    entries = [row.model for row in evidence.rows(table.view)]
+    rows = evidence.rows(table.view, list(representatives(entries, evidence.families)))
     families = [_family(row, columns, evidence) for row in rows]
     families = [family for family in families if _generates(family) or not family.row.cells]
     task = next((f.cells[DOWNSTREAM.name] for f in families if DOWNSTREAM.name in f.cells), None)

@@ -8,7 +8,11 @@ from dgmbench.metrics import UNITS, declared
 from dgmbench.reporting.answer.answer import Answer, Family
 from dgmbench.reporting.answer.aspects import DOWNSTREAM, LIKELIHOOD, MEMORISATION, QUALITY, Aspect
 from dgmbench.reporting.answer.standing import Standing
-from dgmbench.reporting.comparison.short import short
+from dgmbench.reporting.comparison.short import PROBE, is_probe, short
+
+# Of the only aspect with bounds: what is lower than a bound is proven to be worse, what is a bound is not.
+_HIGHEST = "the highest of the exact values and bounds of the likelihood"
+_LOWEST = "the lowest of the exact values and bounds of the likelihood"
 
 
 def said_of(family: Family, answer: Answer) -> str:
@@ -30,14 +34,12 @@ def _values(family: Family) -> str:
 
 
 def _ends(family: Family, aspects: Sequence[Aspect]) -> str:
-    """Where it is clearly better or worse than every other."""
-    own = family.standings
-    best = [_with_value(aspect.best, family, aspect) for aspect in aspects if own[aspect.name].is_best]
-    worst = [
-        _with_value(_as_bound(aspect.worst, family, aspect), family, aspect)
-        for aspect in aspects
-        if own[aspect.name].is_worst
-    ]
+    """Where it is clearly better or worse than every other, or its number is."""
+    own = [(aspect, family.standings[aspect.name]) for aspect in aspects]
+    best = [_with_value(a.best if s.is_best else _HIGHEST, family, a)
+            for a, s in own if s.is_best or s.is_above_all]  # fmt: skip
+    worst = [_with_value(a.worst if s.is_worst else _LOWEST, family, a)
+             for a, s in own if s.is_worst or s.is_below_all]  # fmt: skip
     both = ", but ".join(_listed(part) for part in (best, worst) if part)
     return f"has {both}" if both else ""
 
@@ -50,16 +52,20 @@ def _unbeaten(family: Family) -> str:
 
 
 def _between(family: Family) -> str:
-    """Where it is at neither end: how many it clearly beats, or loses to, whichever are more."""
-    own = [(a, s) for a, s in _main(family) if not (s.is_best or s.is_worst or s.is_unbeaten)]
-    won = [f"{s.beaten} of {s.others} in {a.name}" for a, s in own if s.beaten > s.beaten_by]
-    lost = [
-        f"{s.beaten_by} of {s.others} in {_as_bound(a.name, family, a)}"
-        for a, s in own
-        if s.beaten < s.beaten_by
-    ]
-    said = {"clearly beats": _listed(won), "clearly loses to": _listed(lost)}
-    return ", but ".join(f"{verb} {counts}" for verb, counts in said.items() if counts)
+    """Where it is at neither end: how many it clearly beats and how many it clearly loses to."""
+    own = [(a, s) for a, s in _main(family) if not (s.is_at_an_end or s.is_unbeaten)]
+    counts = [f"{_counts(s)} of {s.others} in {a.name}" for a, s in own if s.beaten or s.beaten_by]
+    said = [f"clearly {_listed(counts)}"] if counts else []
+    # A bound does not lose, but a reader sees that it is lower.
+    unproven = [s for _, s in own if s.below > s.beaten_by]
+    said += [f"its bound of the likelihood lies below {s.below} of {s.others} others" for s in unproven]
+    return "; ".join(said)
+
+
+def _counts(standing: Standing) -> str:
+    """`beats 4 and loses to 3`; of none, nothing."""
+    said = {"beats": standing.beaten, "loses to": standing.beaten_by}
+    return " and ".join(f"{verb} {count}" for verb, count in said.items() if count)
 
 
 def _copies(family: Family) -> str:
@@ -79,17 +85,12 @@ def _main(family: Family) -> list[tuple[Aspect, Standing]]:
     ]
 
 
-def _as_bound(words: str, family: Family, aspect: Aspect) -> str:
-    """The likelihood of a model that has a bound alone may be higher: it is the bound that loses."""
-    is_bound = family.cells[aspect.name].kind == "lower_bound"
-    return words.replace("likelihood", "bound of the likelihood") if is_bound else words
-
-
 def _with_value(words: str, family: Family, aspect: Aspect) -> str:
     cell = family.cells[aspect.name]
     metric, unit = declared(cell.metric), UNITS[cell.unit]
     label = "" if metric.likelihood or unit else f"{metric.label} "
-    return f"{words} ({label}{short(cell)}{f' {unit}' if unit else ''})"
+    probe = f", {PROBE}" * is_probe(cell)
+    return f"{words} ({label}{short(cell)}{f' {unit}' if unit else ''}{probe})"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from dgmbench.reporting.answer.aspects import DOWNSTREAM, Aspect
 from dgmbench.reporting.comparison.cells import FAILING, PARTIAL, Column
 from dgmbench.reporting.comparison.published import reference_text
 from dgmbench.reporting.comparison.reference import Reference
+from dgmbench.reporting.comparison.short import TIMES, factor
 from dgmbench.reporting.words import kind_mark
 
 _ARROWS = {"higher": " ↑", "lower": " ↓", "one": " → 1", "none": ""}
@@ -40,7 +41,10 @@ def signs(answer: Answer) -> str:
     said = [f"{mark} {words}" for mark, words in marks.items()]
     said += [f"{PARTIAL} over fewer test images"] * any(cell.partial for cell in cells)
     said += [f"{FAILING} fails a control"] * any(column.failing for column in answer.columns.values())
-    said += ["± half of a 95 % interval"] * any(cell.widest is not None for cell in cells)
+    timings = [cell for cell in cells if declared(cell.metric).timing]
+    known = any(cell.widest is not None for cell in cells if cell not in timings)
+    said += ["± half of a 95 % interval"] * known
+    said += [f"{TIMES} the same of the logarithm, as a factor"] * any(factor(cell) for cell in timings)
     return ", ".join(said)
 
 

@@ -62,9 +62,9 @@ def _common(first: Cell, second: Cell) -> np.ndarray | None:
     return common if len(common) >= FEWEST or len(common) == len(first.rows) == len(second.rows) else None
 
 
-def is_clear(leader: Cell, other: Cell, sign: int = 1) -> bool:
+def is_clear(leader: Cell, other: Cell, sign: int = 1, level: float = LEVEL) -> bool:
     """Whether `leader` lies above (`sign` 1) or below (-1) `other`, by the whole interval of both."""
-    found = difference(leader, other)
+    found = difference(leader, other, level)
     return found is not None and found.is_clear and sign * found.mean > 0
 
 

@@ -11,8 +11,13 @@ import math
 from dgmbench.metrics import declared
 from dgmbench.reporting.comparison.cells import PARTIAL, Cell, decimals, number
 from dgmbench.reporting.words import kind_mark
+from dgmbench.statistics import student_interval
 
 DIGITS = 3
+# Before the factor of a timing; of a larger one a reader needs no more.
+TIMES, _MOST = "×/÷", 100.0
+# After the error of a probe, where others are of classifiers.
+PROBE = "probe"
 
 
 def short(cell: Cell) -> str:
@@ -29,7 +34,9 @@ def short_mean(cell: Cell) -> str:
 
 
 def short_half(cell: Cell) -> str:
-    """`± 2.5`; empty where no interval is known."""
+    """`± 2.5`, of a timing `×/÷ 1.9`; empty where no interval is known."""
+    if declared(cell.metric).timing:
+        return _times(factor(cell))
     half = cell.widest
     if half is None or _is_count(cell):
         return ""
@@ -40,10 +47,42 @@ def short_half(cell: Cell) -> str:
     return f"± {number(half, max(places(cell.mean, half, cell.unit), first))}"
 
 
+def factor(cell: Cell) -> float | None:
+    """How many times a timing may lie off its mean, with 95 % over trainings; None where that is not known.
+
+    Timings are compared by their logarithms (`dgmbench.claims.comparison.times`), so their intervals are too.
+    """
+    if len(cell.values) < 2 or min(cell.values) <= 0:
+        return None
+    half = student_interval([math.log(value) for value in cell.values]).half
+    return math.exp(half) if half < math.log(_MOST) else math.inf
+
+
+def _times(found: float | None) -> str:
+    if found is None:
+        return ""
+    if found > _MOST:
+        return f"{TIMES} >{_MOST:g}"
+    if found == 1:
+        return f"{TIMES} 1"
+    # Rounded up, so that no factor of what varies is 1.00.
+    return (
+        f"{TIMES} {math.ceil(found * 100) / 100:.2f}"
+        if found < 2
+        else f"{TIMES} {number(found, decimals(found, '1'))}"
+    )
+
+
 def remarks(cell: Cell) -> str:
-    """What goes with the number: that it is of one seed, which bound it is, that it is of fewer images."""
+    """What goes with the number: that it is of one seed, which bound, of fewer images, of a probe."""
     alone = "1 seed" if cell.n < 2 and not _is_count(cell) else ""
-    return " ".join(part for part in (alone, cell.bound, PARTIAL * cell.partial) if part)
+    said = (alone, cell.bound, PARTIAL * cell.partial, PROBE * is_probe(cell))
+    return " ".join(part for part in said if part)
+
+
+def is_probe(cell: Cell) -> bool:
+    """Whether it is the error of a linear probe of a model's features."""
+    return cell.metric.startswith("probe_error_")
 
 
 def places(mean: float, half: float | None, unit: str) -> int:

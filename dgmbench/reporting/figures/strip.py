@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from dgmbench.claims.evidence import representatives
+from dgmbench.reporting.answer.aspects import family_words
 from dgmbench.reporting.figures import pictures
 from dgmbench.reporting.figures.canvas import DPI, Picture, canvas, save
 from dgmbench.reporting.run_files import Run, first_finished, held_out_images, levels_of
@@ -25,7 +27,7 @@ SIDE = 3
 def strip(runs: Sequence[Run], manifest: Mapping[str, Any], data_root: Path, folder: Path) -> list[Picture]:
     """The picture of one data set and view; none without samples."""
     dataset, view = runs[0].dataset, runs[0].view
-    shown = representatives(runs)
+    shown = shown_of(runs)
     if not shown:
         return []
     images = {family: np.asarray(samples[:100]) for family, (_, samples) in shown.items()}
@@ -34,7 +36,7 @@ def strip(runs: Sequence[Run], manifest: Mapping[str, Any], data_root: Path, fol
         images = {REAL: real} | images
     path = folder / f"{dataset}-{view}-strip.png"
     _draw(images, levels_of(manifest, view), path)
-    entries = ", ".join(f"{_words(family)} ({run.model})" for family, (run, _) in shown.items())
+    entries = ", ".join(f"{family_words(family)} ({run.model})" for family, (run, _) in shown.items())
     title = "Samples of every family"
     first = "" if real is None else f"{REAL}, then "
     alt = f"{dataset}, {view} view, from left to right: {first}samples of {entries}"
@@ -45,18 +47,28 @@ def strip(runs: Sequence[Run], manifest: Mapping[str, Any], data_root: Path, fol
     return [Picture(path, ROLE, dataset, view, title, alt, caption=caption)]
 
 
-def representatives(runs: Sequence[Run]) -> dict[str, tuple[Run, np.ndarray]]:
-    """By family, the first entry with samples (of its first seed that finished), in the order of the runs."""
-    found: dict[str, tuple[Run, np.ndarray]] = {}
+def shown_of(runs: Sequence[Run]) -> dict[str, tuple[Run, np.ndarray]]:
+    """By family, its representative's first finished run with samples, in the order of the runs.
+
+    No variant takes the place of a representative without samples: the answer has no number of it either.
+    """
+    families = {run.model: str(run.info["settings"].get("family", run.model)) for run in runs}
+    entries = representatives(families, families)
+    found = {}
     for run in first_finished(runs):
         samples = run.samples()
-        if samples is not None and len(samples):
-            found.setdefault(run.info["settings"].get("family", run.model), (run, samples))
+        if entries[families[run.model]] == run.model and samples is not None and len(samples):
+            found[families[run.model]] = (run, samples)
     return found
 
 
-def _words(family: str) -> str:
-    return family.replace("_", " ")
+def label(name: str, width: int) -> str:
+    """What the answer calls a family, in two lines of so many characters; else its short name."""
+    words = name if name == REAL else family_words(name)
+    lines = textwrap.wrap(words, width, break_long_words=False)
+    if len(lines) <= 2 and all(len(line) <= width for line in lines):
+        return "\n".join(lines)
+    return textwrap.fill(name.replace("_", " "), width, max_lines=2, placeholder="…")
 
 
 def sheet_of(images: np.ndarray, levels: int, width: int, height: int) -> np.ndarray:
@@ -82,7 +94,7 @@ def _draw(images: Mapping[str, np.ndarray], levels: int, path: Path) -> None:
         for place, (name, sheet) in enumerate(sheets.items()):
             left = place * (wide + GAP)
             figure.figimage(sheet, xo=left, yo=height - NAMES - sheet.shape[0])
-            said = textwrap.fill(_words(name), max(6, int(wide / CHARACTER)), max_lines=2, placeholder="…")
+            said = label(name, max(6, int(wide / CHARACTER)))
             weight = "bold" if name == REAL else "normal"
             at = left / width, 1 - (NAMES - 4) / height
             figure.text(*at, said, fontsize=8, va="bottom", linespacing=1.0, weight=weight)

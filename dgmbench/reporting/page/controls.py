@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.findings import ControlFinding
 from dgmbench.reporting.page.grid import Entry, Grid, Head, Line, anchor
 from dgmbench.reporting.page.images import captioned
+from dgmbench.reporting.page.shown import facts_of
 from dgmbench.reporting.records import headline_records
 
 _HEADS = (
@@ -66,7 +68,9 @@ def _line(finding: ControlFinding, model: str, metric: str, unit: str, records: 
     name, words = declared(metric).label, UNITS[unit]
     entries = [
         Entry(f"{name} ({words})" if words else name),
-        Entry(cell.text, value=cell.mean, half=cell.widest),
+        Entry(cell.text, value=cell.mean, half=cell.widest, facts=facts_of(cell))
+        if math.isfinite(cell.mean)
+        else Entry("not finite", css="gap"),
         Entry(cell.kind.replace("_", " ")),
         Entry(str(cell.n), value=cell.n),
         Entry(f"{cell.images:,}", value=cell.images),

@@ -29,6 +29,7 @@ class Entry:
     text: as shown. spread: half an interval, after it. value, half: both in full, for sorting and CSV. title:
     shown on hovering. note: small, after it. below: small, on a line of its own. css: its class. href: what
     the text leads to. metric: of the number where it is not its column's. is_code: a hash or name of a file.
+    facts: names and values that are not shown, columns of their own in CSV.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Entry:
     href: str = ""
     metric: str = ""
     is_code: bool = False
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 GAP = Entry("–", css="gap")
@@ -64,6 +66,11 @@ class Grid:
     label: str
     heads: Sequence[Head]
     lines: Sequence[Line]
+
+    @property
+    def meanings(self) -> list[tuple[str, str]]:
+        """What the columns mean: title and text of those that say so on hovering."""
+        return [(head.title, head.help) for head in self.heads if head.help]
 
 
 def anchor(*parts: object) -> str:

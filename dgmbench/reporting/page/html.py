@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["of_examples"] = of_examples
+    environment.tests["finite"] = lambda value: value is not None and math.isfinite(value)
     return environment.get_template(BASE)
 
 

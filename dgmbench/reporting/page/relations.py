@@ -7,10 +7,14 @@ from dgmbench.reporting.relations.markdown import HEADS, cells
 from dgmbench.reporting.relations.ranks import Correlation
 from dgmbench.reporting.relations.relations import Relation, Relations
 
+P = "two-sided: how often an order without relation would be as extreme"
 _HELP = {
     "ρ over models": "Spearman's rank correlation of means over seeds, with its 95 % interval where n allows",
     "ρ over seeds": "mean of the rank correlations over the seeds within each model",
-    "p": "two-sided: how often an order without relation would be as extreme",
+    "p over models": P,
+    "p over seeds": P,
+    "models": "how many have both scores",
+    "models (seeds)": "how many models have several seeds with both scores, and how many seeds they have",
 }
 
 
@@ -23,15 +27,16 @@ def relations_grid(found: Relations) -> Grid:
 
 
 def _line(row: Relation) -> Line:
-    first, *texts = cells(row)
-    models, seeds = row.over_models, row.over_seeds
-    numbers = (*_numbers(models), float(row.models), *_numbers(seeds), float(seeds.n) if seeds else None)
-    return Line(Entry(first), [_entry(text, value) for text, value in zip(texts, numbers, strict=True)])
+    first, rho, p, count, rho_seeds, p_seeds, of_seeds = cells(row)
+    entries = [*_entries(row.over_models, rho, p), Entry(count, value=row.models)]
+    entries += [*_entries(row.over_seeds, rho_seeds, p_seeds), Entry(of_seeds) if row.over_seeds else GAP]
+    return Line(Entry(first), entries)
 
 
-def _numbers(found: Correlation | None) -> tuple[float | None, float | None]:
-    return (None, None) if found is None else (found.rho, found.p)
-
-
-def _entry(text: str, value: float | None) -> Entry:
-    return GAP if value is None else Entry(text, value=value)
+def _entries(found: Correlation | None, rho: str, p: str) -> tuple[Entry, Entry]:
+    """A correlation, with the ends of its interval, and its p-value."""
+    if found is None:
+        return GAP, GAP
+    ends = {"low": found.low, "high": found.high}
+    facts = tuple((name, repr(value)) for name, value in ends.items() if value is not None)
+    return Entry(rho, value=found.rho, facts=facts), Entry(p, value=found.p)

@@ -41,5 +41,5 @@ def _entry(name: str, value: str, run: Run) -> Entry:
         return Entry(value[:_SHOWN], title=value, is_code=True)
     numbers = {"seed": run.seed, "training": run.info.get("training_seconds"), "steps": run.info.get("steps")}
     if name in numbers:
-        return Entry(value, value=float(numbers[name] or 0))
+        return Entry(value, value=numbers[name] or 0)
     return Entry(value)

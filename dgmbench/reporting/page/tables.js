@@ -8,7 +8,10 @@ const titleOf = (head) => head.innerText.replace(/\s+/g, " ").trim();
 
 function keyOf(row, column) {
   const cell = row.cells[column];
-  if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+  if (cell.dataset.value !== undefined) {
+    const number = Number(cell.dataset.value);
+    return Number.isFinite(number) ? number : null;
+  }
   return cell.classList.contains("gap") ? null : cell.innerText.trim();
 }
 
@@ -44,22 +47,29 @@ function filterBy(box, text, count) {
   count.textContent = shown < rows.length ? `${shown} of ${rows.length} rows` : "";
 }
 
-const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+// What a cell of a column holds beside its number, as columns of the file.
+const FACTS = { half: "±", factor: "×/÷", low: "low", high: "high", kind: "kind", bound: "bound", metric: "metric", seeds: "seeds", images: "images" };
 
-// The rows as shown; numbers in full, each followed by half its interval where its column has any.
+const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+// A spreadsheet takes text that begins so for a formula.
+const harmless = (text) => (/^[=+\-@\t]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text);
+
+function wordsOf(cell) {
+  if (cell.dataset.value !== undefined) return cell.dataset.value;
+  if (cell.classList.contains("gap")) return "";
+  return cell.querySelector("code") && cell.title ? cell.title : cell.innerText.replace(/\s+/g, " ").trim();
+}
+
+// The rows as shown; numbers in full, each followed by what else is known of it.
 function csvOf(box) {
   const heads = [...box.querySelectorAll("thead th")];
   const rows = rowsOf(box);
-  const halves = heads.map((_, column) => rows.some((row) => row.cells[column].dataset.half !== undefined));
-  const lines = [heads.flatMap((head, i) => [titleOf(head), ...(halves[i] ? [`${titleOf(head)} ±`] : [])])];
+  const facts = heads.map((_, column) => Object.keys(FACTS).filter((name) => rows.some((row) => row.cells[column].dataset[name] !== undefined)));
+  const lines = [heads.flatMap((head, i) => [titleOf(head), ...facts[i].map((name) => `${titleOf(head)} ${FACTS[name]}`)])];
   for (const row of rows.filter((row) => !row.hidden)) {
-    lines.push([...row.cells].flatMap((cell, i) => {
-      const words = cell.classList.contains("gap") ? "" : cell.innerText.replace(/\s+/g, " ").trim();
-      const full = cell.querySelector("code") && cell.title ? cell.title : words;
-      return [cell.dataset.value ?? full, ...(halves[i] ? [cell.dataset.half ?? ""] : [])];
-    }));
+    lines.push([...row.cells].flatMap((cell, i) => [wordsOf(cell), ...facts[i].map((name) => cell.dataset[name] ?? "")]));
   }
-  return lines.map((line) => line.map(quoted).join(",") + "\n").join("");
+  return lines.map((line) => line.map((text) => quoted(harmless(text))).join(",") + "\n").join("");
 }
 
 function save(box) {
@@ -100,4 +110,13 @@ function equip(box) {
   else box.prepend(bar);
 }
 
+// A figure that has room is no stop of the keyboard.
+function reachable() {
+  for (const figure of document.querySelectorAll("figure[tabindex]")) {
+    figure.tabIndex = figure.scrollWidth > figure.clientWidth ? 0 : -1;
+  }
+}
+
 document.querySelectorAll(".table").forEach(equip);
+addEventListener("load", reachable);
+addEventListener("resize", reachable);

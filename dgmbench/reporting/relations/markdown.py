@@ -10,7 +10,15 @@ from dgmbench.reporting.relations.ranks import Correlation
 from dgmbench.reporting.relations.relations import NOTE, Relation, Relations
 from dgmbench.reporting.words import escaped
 
-HEADS = ("scores", "ρ over models", "p", "models", "ρ over seeds", "p", "models (seeds)")
+HEADS = (
+    "scores",
+    "ρ over models",
+    "p over models",
+    "models",
+    "ρ over seeds",
+    "p over seeds",
+    "models (seeds)",
+)
 GAP = "–"
 
 

@@ -43,7 +43,11 @@ class Correlation:
 
 
 def over_models(first: Sequence[float], second: Sequence[float]) -> Correlation | None:
-    """Of values [n] of n models; None where they are too few, or all alike in one of the two."""
+    """Of values [n] of n models; None where they are too few, or all alike in one of the two.
+
+    What is not finite has no rank: its pair is left out.
+    """
+    first, second = _finite(first, second)
     n = len(first)
     if n < FEWEST:
         return None
@@ -67,7 +71,7 @@ def over_seeds(groups: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Cor
     groups: for each model its values in two metrics, one a seed; one whose seeds are alike does not count.
     """
     found = []
-    for first, second in groups:
+    for first, second in (_finite(*group) for group in groups):
         rho = spearman(first, second) if 2 <= len(first) <= COUNTED else None
         if rho is not None:
             found.append((len(first) - 1, rho, _distribution(first, second)))
@@ -77,7 +81,7 @@ def over_seeds(groups: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Cor
     combined = {0.0: 1.0}
     for weight, _, distribution in found:
         combined = _added(combined, {rho * weight / total: share for rho, share in distribution.items()})
-    if _tail(combined, max(combined)) > 1 - _LEVEL:
+    if _tail(combined, max(combined, key=abs)) > 1 - _LEVEL:
         return None
     rho = sum(weight * own for weight, own, _ in found) / total
     n = sum(weight + 1 for weight, _, _ in found)
@@ -90,6 +94,12 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
     one, two = (own - own.mean() for own in ranks)
     scale = math.sqrt(float(one @ one) * float(two @ two))
     return float(one @ two) / scale if scale else None
+
+
+def _finite(first: Sequence[float], second: Sequence[float]) -> tuple[list[float], list[float]]:
+    pairs = zip(first, second, strict=True)
+    found = [(one, two) for one, two in pairs if math.isfinite(one) and math.isfinite(two)]
+    return [one for one, _ in found], [two for _, two in found]
 
 
 def _ranks(values: Sequence[float]) -> np.ndarray:

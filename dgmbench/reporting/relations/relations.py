@@ -21,8 +21,10 @@ NOTE = (
     "that two scores order alike, −1 that they order the other way round. Over models: of means over seeds, "
     "every entry of the view counts once. Over seeds: within each model, so that what differs between models "
     "plays no part. p is two-sided and, for few values, counts all permutations; it is not corrected for the "
-    "number of pairs. A likelihood is each model's tightest bound: a loose one ranks too low. A large "
-    "distance to training images may also mean poor samples. A gap: too few values for any order to be rare."
+    "number of pairs. A likelihood is each model's tightest bound but for annealed ones: a loose one ranks "
+    "too low. Annealed bounds (AIS) are of few images, so that models with no other have no rank in "
+    "likelihood. A large distance to training images may also mean poor samples. A gap: too few values for "
+    "any order to be rare."
 )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from fabricate import frame_of, row
 
-from dgmbench.reporting.comparison.cells import number
+from dgmbench.reporting.comparison.cells import Cell, number, summarised
+from dgmbench.reporting.comparison.short import factor, short, short_half
 from dgmbench.reporting.figures.canvas import spoken
 from dgmbench.reporting.headlines import rounded
 
@@ -26,3 +30,25 @@ def test_no_number_is_a_negative_zero() -> None:
             written = number(float(value), digits)
             assert not written.startswith("−") or written.strip("−0.,")
     assert spoken(-0.0) == "0" and str(rounded(-0.0)) == "0"
+
+
+def timing(*values: float) -> Cell:
+    rows = [row("m", seed, "sampling_rate", value, unit="images_per_second", std_error=None)
+            for seed, value in enumerate(values)]  # fmt: skip
+    return summarised(frame_of(*rows))
+
+
+def test_the_interval_of_a_timing_is_a_factor() -> None:
+    # Logarithms 1, 2 and 3: Student's t of 4.303 times 1 / sqrt(3).
+    cell = timing(math.e, math.e**2, math.e**3)
+    assert factor(cell) == pytest.approx(math.exp(4.302653 / math.sqrt(3)), rel=1e-6)
+    assert short(cell) == "10 ×/÷ 12"
+    assert short(timing(5e5, 5.1e5, 4.9e5)).endswith("×/÷ 1.06")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [((10.0,), ""), ((0.0, 1.0, 2.0), ""), ((1.0, 1e6), "×/÷ >100"), ((3.0, 3.0), "×/÷ 1")],
+)
+def test_a_factor_that_is_not_known_or_needs_no_digits(values: tuple[float, ...], shown: str) -> None:
+    assert short_half(timing(*values)) == shown

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dgmbench.claims.evidence import representatives
 from dgmbench.data.schema import image_schema
 from dgmbench.reporting.figures import pictures
-from dgmbench.reporting.figures.strip import GAP, HEIGHT, NAMES, WIDTH, representatives, sheet_of, strip
+from dgmbench.reporting.figures.strip import GAP, HEIGHT, NAMES, WIDTH, label, sheet_of, shown_of, strip
 from dgmbench.reporting.run_files import Run
 
 RNG = np.random.default_rng(0)
@@ -32,26 +33,41 @@ def manifest(root: Path, side: int = 8) -> dict[str, Any]:
     return {"name": "d", "schema": image_schema((1, side, side), 17).to_json(), "arrays": {"test.npy": ""}}
 
 
-def test_the_first_entry_of_each_family_that_has_samples_stands_for_it(tmp_path: Path) -> None:
+def test_the_first_entry_of_each_family_stands_for_it_as_in_the_answer(tmp_path: Path) -> None:
     runs = [
         run(tmp_path, "gan", "gan", 0, "diverged"),
         run(tmp_path, "gan", "gan", 1),
         run(tmp_path, "gan_hinge", "gan"),
         run(tmp_path, "mlp", "mlp", 0, "diverged"),
+        run(tmp_path, "mlp_wide", "mlp"),
         run(tmp_path, "vae", "vae"),
     ]
-    found = representatives(runs)
+    found = shown_of(runs)
+    # No variant takes the place of the perceptron, which left no samples.
     assert {family: (each.model, each.seed) for family, (each, _) in found.items()} == {
         "gan": ("gan", 1),
         "vae": ("vae", 0),
     }
+    families = {each.model: each.info["settings"]["family"] for each in runs}
+    assert {f: each.model for f, (each, _) in found.items()}.items() <= representatives(
+        families, families
+    ).items()
+
+
+@pytest.mark.parametrize(
+    ("family", "width", "said"),
+    [("ssgan", 16, "semi-supervised\nGAN"), ("ssgan", 9, "ssgan"), ("vae", 6, "VAE"), ("m1_m2", 6, "M1+M2"),
+     ("test data", 6, "test\ndata"), ("diagonal_bilstm", 16, "Diagonal BiLSTM")],
+)  # fmt: skip
+def test_labels_are_the_answer_s_words_where_they_fit(family: str, width: int, said: str) -> None:
+    assert label(family, width) == said
 
 
 def test_test_data_stands_first_and_every_pixel_is_whole(tmp_path: Path) -> None:
     runs = [run(tmp_path, "vae", "vae"), run(tmp_path, "pixelcnn", "pixelcnn")]
     (picture,) = strip(runs, manifest(tmp_path), tmp_path, tmp_path)
     assert (picture.role, picture.model) == ("strip", None)
-    assert picture.alt.index("test data") < picture.alt.index("vae") < picture.alt.index("pixelcnn")
+    assert picture.alt.index("test data") < picture.alt.index("VAE (vae)") < picture.alt.index("PixelCNN")
     shown = np.asarray(Image.open(picture.path).convert("L"))
     each = (WIDTH - 2 * GAP) // 3
     for place, images in enumerate((np.load(tmp_path / "d" / "test.npy"), runs[0].samples())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from fabricate import fabricate
 
 from dgmbench.reporting.comparison.from_records import comparisons
+from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.findings import load_findings
 from dgmbench.reporting.page.content import Content
 from dgmbench.reporting.page.html import render
@@ -51,11 +53,11 @@ def whole_page(root: Path, **how: Any) -> Page:
     return Page((write(root, fabricate(root, **how)) / "index.html").read_text(encoding="utf-8"))
 
 
-def bare(root: Path, settings: dict[str, Any]) -> Page:
-    """The page without pictures, which take most of the time."""
+def bare(root: Path, settings: dict[str, Any], pictures: Sequence[Picture] = ()) -> Page:
+    """The page with these pictures alone: drawing all takes most of the time."""
     names = ["digits"], list(settings["models"]), settings["seeds"], list(settings["controls"])
     frame = merge_results(root / "results", *names)
     manifests = load_manifests(root / "data", names[0])
     runs = load_runs(root / "runs", *names[:3])
     findings = load_findings(root / "results", names[0], names[3])
-    return Page(render(Content(settings, frame, comparisons(frame), runs, manifests, [], findings)))
+    return Page(render(Content(settings, frame, comparisons(frame), runs, manifests, pictures, findings)))

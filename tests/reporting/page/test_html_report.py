@@ -21,6 +21,7 @@ from dgmbench.errors import CheckpointError
 from dgmbench.files import write_json
 from dgmbench.reporting.findings import ControlFinding, to_markdown
 from dgmbench.reporting.page.facts import duration
+from dgmbench.reporting.page.topics import PUBLISHED
 from dgmbench.reporting.page.warnings import not_measured
 from dgmbench.results import read_records
 
@@ -131,6 +132,15 @@ def test_tables_scroll_by_keyboard(written: tuple[Path, Page]) -> None:
     views = [name for name in named if "gray view" in name]
     assert views == [f"{t}, digits, gray view" for t in ("Families", "Rank correlations", *topics)]
     assert len(set(named)) == len(named) > 2 * len(topics)
+
+
+def test_what_a_head_says_on_hovering_is_also_reached_without_a_pointer(written: tuple[Path, Page]) -> None:
+    _, page = written
+    helps = {a["title"] for tag, a in page.tags if tag == "th" and a.get("scope") == "col" and a.get("title")}
+    explained = page.text.split("What the columns mean")[1:]
+    told = {" ".join(text.split()) for text in helps - {PUBLISHED}}
+    assert len(told) > 10
+    assert all(any(text in " ".join(part.split()) for part in explained) for text in told)
 
 
 def test_files_beside_the_page(written: tuple[Path, Page]) -> None:

@@ -42,8 +42,6 @@ class Tables(HTMLParser):
             self.rows[self._name][-1][2].append(self._cell)
         elif tag == "a" and self._cell is not None:
             self.rows[self._name][-1][1].append(own["href"])
-        elif own.get("class") == "note" and self._cell is not None:
-            self._cell["text"] += " "
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th"):
@@ -116,9 +114,9 @@ def test_numbers_are_short_and_in_full_behind(whole: tuple[Path, Tables, Page]) 
     (row,) = [r for r in tables.rows["digits-gray-cost"] if r[2] and r[2][0]["text"].startswith("ppca")]
     seconds = next(c for h, c in zip(tables.heads["digits-gray-cost"], row[2], strict=True)
                    if h.get("data-metric") == "training_seconds")  # fmt: skip
-    assert seconds["text"] == "22.5 ± 2.5"
+    assert seconds["text"] == "22.5 ×/÷ 1.12"
     assert float(seconds["data-value"]) == 22.5
-    assert seconds["title"].startswith("training (s): 22.5 ± 2.5, exact, 3 seeds")
+    assert seconds["title"].startswith("training (s): 22.5 ×/÷ 1.12, exact, 3 seeds")
 
 
 def test_a_diverged_model_keeps_its_row_without_numbers(tmp_path: Path) -> None:

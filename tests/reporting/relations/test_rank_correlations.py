@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -76,3 +78,19 @@ def test_seeds_without_relation_have_a_large_p() -> None:
     groups = [([1, 2, 3], [1, 2, 3]), ([1, 2, 3], [3, 2, 1])] * 2
     found = over_seeds(groups)
     assert found is not None and found.rho == pytest.approx(0) and found.p == pytest.approx(1)
+
+
+def test_what_is_not_finite_has_no_rank() -> None:
+    first, second = [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0, 3.0, 4.0, 5.0]
+    for strange in (math.nan, math.inf, -math.inf):
+        assert over_models([*first, strange], [*second, 0.0]) == over_models(first, second)
+        assert over_models([*first[:4], strange], second) is None
+    groups = [([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])] * 3
+    strange_group = ([1.0, math.nan, 3.0, 2.0], [1.0, 9.0, 3.0, 2.0])
+    assert over_seeds([*groups, strange_group]) == over_seeds([*groups, groups[0]])
+
+
+def test_whether_an_order_can_be_rare_is_judged_by_the_most_extreme_of_either_sign() -> None:
+    # Of three orders of tied values one is -1 and two are +0.5, which is not rare.
+    found = over_seeds([([1, 1, 2], [2, 2, 1])] * 4)
+    assert found is not None and found.rho == pytest.approx(-1) and found.p == pytest.approx((1 / 3) ** 4)

@@ -9,7 +9,7 @@ from fabricate import frame_of, row
 
 from dgmbench.reporting.comparison.from_records import comparisons
 from dgmbench.reporting.relations.markdown import to_markdown, write_relations
-from dgmbench.reporting.relations.relations import Relation, relations
+from dgmbench.reporting.relations.relations import NOTE, Relation, relations
 
 MODELS = ("a", "b", "c", "d", "e", "f")
 
@@ -69,10 +69,22 @@ def test_one_seed_leaves_a_gap_over_seeds() -> None:
     assert found.over_models is not None and found.over_seeds is None
 
 
+def test_an_annealed_bound_of_few_images_has_no_rank_among_exact_values() -> None:
+    frame = records(models=(*MODELS, "g"))
+    own = (frame["model"] == "g") & (frame["metric"] == "log_likelihood")
+    frame.loc[own, ["metric", "kind", "n", "value"]] = ["log_likelihood_ais", "lower_bound", 50, -300.0]
+    assert only(frame).models == len(MODELS)
+    elbo = frame[own].assign(metric="elbo", n=300, value=-301.0)
+    assert only(pd.concat([frame, elbo], ignore_index=True)).models == len(MODELS) + 1
+    assert "AIS" in NOTE
+
+
 def test_a_table_for_each_view(tmp_path: Path) -> None:
     frame = records()
     paths = write_relations(relations(comparisons(frame), frame, {}), tmp_path)
     assert [path.name for path in paths] == ["d-binary-relations.md"]
     text = paths[0].read_text(encoding="utf-8")
-    assert text.startswith("| scores | ρ over models | p | models | ρ over seeds | p | models (seeds) |")
+    assert text.startswith(
+        "| scores | ρ over models | p over models | models | ρ over seeds | p over seeds | models (seeds) |"
+    )
     assert "| 1.00 | 0.0028 | 6 |" in text
