@@ -163,12 +163,10 @@ def compare_metric(
     if not math.isfinite(now["mean"]):
         return [Finding("regression", dataset, model, metric, "not a finite number", *numbers)]
     if way == "one":
-        to_one = abs(now["mean"] - 1) - abs(before["mean"] - 1)
-        # Too much and too little can be equally far from 1, yet one of them may be copying.
-        if abs(to_one) <= allowed < abs(change):
+        if _passes_one(before["mean"], now["mean"], allowed):
             message = f"from one side of 1 to the other (more than {basis})"
             return [Finding("note", dataset, model, metric, message, *numbers)]
-        change = to_one
+        change = abs(now["mean"] - 1) - abs(before["mean"] - 1)
     found = Finding("within", dataset, model, metric, f"{basis} can do that", *numbers, change)
     if abs(change) <= allowed:
         fewer = _fewer_seeds(dataset, model, metric, before, now)
@@ -178,6 +176,18 @@ def compare_metric(
     if (change < 0) == (way == "higher"):
         return [replace(found, severity="regression", message=f"worse than {basis} can make it")]
     return [replace(found, severity="better", message=f"better than {basis} can make it: look why")]
+
+
+def _passes_one(before: float, now: float, allowed: float) -> bool:
+    """Whether a number went to the other side of 1 without being worse by its distance to 1.
+
+    Too much and too little can be equally far from 1, yet one of them may be copying. What came so near to 1
+    that it may as well be there is an improvement.
+    """
+    farther = abs(now - 1) - abs(before - 1)
+    if (before - 1) * (now - 1) >= 0 or abs(now - before) <= allowed or farther > allowed:
+        return False
+    return abs(farther) <= allowed or abs(now - 1) > allowed
 
 
 def _fewer_seeds(

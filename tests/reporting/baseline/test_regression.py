@@ -77,6 +77,8 @@ def test_a_planted_regression_is_found(frame: pd.DataFrame, model: str, metric: 
         (1.02, 0.5, "regression"),
         (1.02, 1.6, "regression"),
         (0.5, 0.98, "better"),
+        (0.5, 1.001, "better"),
+        (1.6, 0.7, "note"),  # nearer to 1, yet copying
     ],
 )
 def test_where_1_is_best_intervals_are_of_what_was_judged(before: float, now: float, severity: str) -> None:
