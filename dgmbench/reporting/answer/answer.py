@@ -66,6 +66,11 @@ class Answer:
     families: Sequence[Family]
 
     @property
+    def has_one_seed(self) -> bool:
+        """Whether every number is of a single seed."""
+        return all(cell.n < 2 for family in self.families for cell in family.cells.values())
+
+    @property
     def aspects(self) -> list[Aspect]:
         """The aspects with a column, in order."""
         return [aspect for aspect in ASPECTS if aspect.name in self.columns]

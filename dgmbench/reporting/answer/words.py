@@ -41,6 +41,7 @@ def signs(answer: Answer) -> str:
     said = [f"{mark} {words}" for mark, words in marks.items()]
     said += [f"{PARTIAL} over fewer test images"] * any(cell.partial for cell in cells)
     said += [f"{FAILING} fails a control"] * any(column.failing for column in answer.columns.values())
+    said += ["every number is of one seed"] * answer.has_one_seed
     timings = [cell for cell in cells if declared(cell.metric).timing]
     known = any(cell.widest is not None for cell in cells if cell not in timings)
     said += ["± half of a 95 % interval"] * known

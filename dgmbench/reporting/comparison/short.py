@@ -18,6 +18,7 @@ DIGITS = 3
 TIMES, _MOST = "×/÷", 100.0
 # After the error of a probe, where others are of classifiers.
 PROBE = "probe"
+ONE_SEED = "1 seed"
 
 
 def short(cell: Cell) -> str:
@@ -75,7 +76,7 @@ def _times(found: float | None) -> str:
 
 def remarks(cell: Cell) -> str:
     """What goes with the number: that it is of one seed, which bound, of fewer images, of a probe."""
-    alone = "1 seed" if cell.n < 2 and not _is_count(cell) else ""
+    alone = ONE_SEED if cell.n < 2 and not _is_count(cell) else ""
     said = (alone, cell.bound, PARTIAL * cell.partial, PROBE * is_probe(cell))
     return " ".join(part for part in said if part)
 

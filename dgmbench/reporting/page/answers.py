@@ -11,6 +11,7 @@ from dgmbench.reporting.answer.answer import RULE, Answer, Family
 from dgmbench.reporting.answer.aspects import Aspect
 from dgmbench.reporting.answer.sentences import said_of
 from dgmbench.reporting.answer.words import beside, heading, is_marked, published, signs, unit
+from dgmbench.reporting.comparison.short import ONE_SEED
 from dgmbench.reporting.figures.canvas import Picture
 from dgmbench.reporting.page.grid import GAP, Entry, Grid, Head, Line, anchor
 from dgmbench.reporting.page.images import groups
@@ -73,6 +74,8 @@ def _entry(answer: Answer, family: Family, aspect: Aspect) -> Entry:
     sources = "; ".join(f"{published(reference)}, {reference.protocol}" for reference in others)
     return replace(
         found,
+        # What is true of every number is said once, below the table.
+        note=found.note.removeprefix(ONE_SEED).strip() if answer.has_one_seed else found.note,
         css=" ".join(part for part in (found.css if found is GAP else "", _best(family, aspect)) if part),
         below=f"published {said}" if said else "",
         title=". Published: ".join(part for part in (found.title, sources) if part),

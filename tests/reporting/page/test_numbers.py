@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from fabricate import fabricate
-from reading import Page, bare, write
+from reading import Page, bare, whole_page, write
 
 from dgmbench.reporting.comparison.by_labels import READERS, read_by
 from dgmbench.results import read_records
@@ -134,3 +134,10 @@ def test_a_single_seed_is_said_beside_its_numbers(tmp_path: Path) -> None:
     cells = [cell for _, _, own in rows for cell in own if "data-value" in cell]
     assert cells and all(cell["text"].endswith("1 seed") for cell in cells)
     assert not any("best" in (cell.get("class") or "").split() for cell in cells)
+
+
+def test_one_seed_of_every_number_is_said_once_in_the_small_table(tmp_path: Path) -> None:
+    page = whole_page(tmp_path, seeds=(0,), diverged=())
+    name = "digits-gray-answer"
+    assert not any("1 seed" in cell["text"] for _, _, own in Tables(page.source).rows[name] for cell in own)
+    assert "every number is of one seed" in page.text
