@@ -8,6 +8,7 @@ from dgmbench.controls.registry import CONTROLS, control_class
 from dgmbench.metrics import UNITS
 from dgmbench.metrics.catalogue import all_metrics
 from dgmbench.metrics.metric import Metric
+from dgmbench.reporting import markdown
 from dgmbench.reporting.words import escaped
 
 _BETTER = {"higher": "higher", "lower": "lower", "one": "nearer to 1", "none": "–"}
@@ -34,5 +35,4 @@ def _metric_line(metric: Metric) -> tuple[str, ...]:
 
 
 def _table(heads: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
-    rows = [heads, ("---",) * len(heads), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown.table([heads, ("---",) * len(heads), *lines])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dgmbench.claims.card import Card
-from dgmbench.files import write_text
+from dgmbench.reporting import markdown
 from dgmbench.reporting.words import escaped
 
 _HEADS = ("claim", "verdict")
@@ -15,18 +15,12 @@ _HEADS = ("claim", "verdict")
 def to_markdown(cards: Sequence[Card]) -> str:
     """The verdicts, one line for each claim; then the statistic of each, or what would decide it."""
     lines = [_HEADS, ("---",) * len(_HEADS), *((escaped(card.text), _verdict(card)) for card in cards)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return "\n\n".join([table, *(_numbers(card) for card in cards)]) + "\n"
+    return "\n\n".join([markdown.table(lines), *(_numbers(card) for card in cards)]) + "\n"
 
 
 def write_cards(cards: Sequence[Card], folder: Path) -> list[Path]:
     """Write `<data set>-claims.md` into `folder`; returns the paths."""
-    paths = []
-    for dataset in dict.fromkeys(card.dataset for card in cards):
-        path = folder / f"{dataset}-claims.md"
-        write_text(path, to_markdown([card for card in cards if card.dataset == dataset]))
-        paths.append(path)
-    return paths
+    return markdown.write_pages(cards, "claims", to_markdown, folder)
 
 
 def _verdict(card: Card) -> str:

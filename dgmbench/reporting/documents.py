@@ -16,6 +16,7 @@ from dgmbench.commands import guarded
 from dgmbench.errors import DgmbenchError
 from dgmbench.files import write_text
 from dgmbench.reporting.catalogues import controls_table, metrics_table
+from dgmbench.reporting.markdown import line as line_of
 
 CATALOGUES = {"metrics": metrics_table, "controls": controls_table}
 MARKED = re.compile(
@@ -61,7 +62,7 @@ def with_cells(table: str, path: Path) -> str:
         # A model without a number has no row in some tables of a file.
         if len(missing) == len(names) or not {column for _, column in known}.issuperset(names):
             raise DgmbenchError(f"{path}: no cell of {name} under {', '.join(missing)}")
-        lines.append("| " + " | ".join([name, *(known.get((name, column), "–") for column in names)]) + " |")
+        lines.append(line_of([name, *(known.get((name, column), "–") for column in names)]))
     return "\n".join([head, rule, *lines])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from dgmbench.claims.claim import VERDICTS
 from dgmbench.errors import CheckpointError
 from dgmbench.files import read_json
+from dgmbench.reporting import markdown
 from dgmbench.reporting.records import CONTROL, control_folder
 
 _TEXTS = ("title", "claim", "source", "outcome", "sentence")
@@ -100,7 +101,7 @@ def to_markdown(findings: Sequence[ControlFinding]) -> str:
         if finding.table:
             head, *lines = finding.table
             rows = [head, ["---"] * len(head), *lines]
-            parts.append("\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows))
+            parts.append(markdown.table([_cell(cell) for cell in row] for row in rows))
     return "\n\n".join(["# Controls", *parts]) + "\n"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from dgmbench.claims.lecture import cards
-from dgmbench.files import replacing, write_text
+from dgmbench.files import replacing
+from dgmbench.reporting import markdown
 from dgmbench.reporting.answer.answer import answers
 from dgmbench.reporting.answer.markdown import write_answers
 from dgmbench.reporting.claims import write_cards
@@ -97,13 +98,7 @@ def _by_labels(
 
 def _write_findings(findings: Sequence[ControlFinding], folder: Path) -> list[Path]:
     """`<data set>-controls.md` for each data set with controls."""
-    own: dict[str, list[ControlFinding]] = {}
-    for finding in findings:
-        own.setdefault(finding.dataset, []).append(finding)
-    paths = [folder / f"{dataset}-controls.md" for dataset in own]
-    for path, found in zip(paths, own.values(), strict=True):
-        write_text(path, to_markdown(found))
-    return paths
+    return markdown.write_pages(findings, "controls", to_markdown, folder)
 
 
 def _write_headlines(frame: pd.DataFrame, out: Path) -> list[Path]:

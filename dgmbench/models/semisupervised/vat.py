@@ -10,7 +10,8 @@ steps (one seed, stopped there):
 - xi is 10 and eps 1.5, as in the example of Sony's nnabla, where the code has 1e-6 and .3. float32 resolves
   no change of 1e-6, so that rounding decides the direction. Near an image the direction has an arbitrary
   sign, and one of the two makes a sure prediction surer; a gradient that is taken far off leads away from the
-  class of the image, to that of the far point. Error after 480 steps at eps 1.5: 31 % with xi 1, 6.7 % with 10.
+  class of the image, to that of the far point. Error after 480 steps at eps 1.5: 31 % with xi 1, 6.7 % with
+  10.
 - No batch norm of the logits. With it, at this xi and eps, the network fits the labelled batch, which has
   moments of its own, and forgets the classes of the pool: 87 % after 1,200 steps, 2.4 % without it.
 - Running moments of batch norm are those of the unlabelled images throughout, where the code replaces them by

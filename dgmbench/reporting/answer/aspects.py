@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from dgmbench.claims.evidence import TASK
 from dgmbench.claims.families import RATE, SECONDS
-from dgmbench.metrics import Topic
 
 
 @dataclass(frozen=True)
@@ -16,14 +15,13 @@ class Aspect:
 
     keys: columns of the tables, of which the first that a view has is taken; none for what the table of
     errors by labels holds. best, worst: what a family has that is clearly better or worse than every other;
-    empty where neither end is better. topic: of figures that others report.
+    empty where neither end is better.
     """
 
     name: str
     keys: tuple[str, ...]
     best: str
     worst: str
-    topic: Topic
 
 
 LIKELIHOOD = Aspect(
@@ -31,14 +29,12 @@ LIKELIHOOD = Aspect(
     ("log_likelihood [nats]",),
     "the highest likelihood",
     "the lowest likelihood",
-    Topic.LIKELIHOOD,
 )
 QUALITY = Aspect(
     "sample quality",
     ("fid_domain [1]", "fid_inception [1]"),
     "the best samples",
     "the worst samples",
-    Topic.QUALITY,
 )
 # Over shifts, since it finds copies that were moved; neither end is better, see `sentences`.
 MEMORISATION = Aspect(
@@ -46,17 +42,15 @@ MEMORISATION = Aspect(
     ("nn_distance_ratio_shifts [1]", "nn_distance_ratio [1]"),
     "",
     "",
-    Topic.MEMORISATION,
 )
 DOWNSTREAM = Aspect(
     "downstream error",
     (),
     f"the lowest error with {TASK} labels",
     f"the highest error with {TASK} labels",
-    Topic.CLASSIFICATION,
 )
-SAMPLING = Aspect("sampling speed", (RATE,), "the fastest sampling", "the slowest sampling", Topic.COST)
-TRAINING = Aspect("training time", (SECONDS,), "the shortest training", "the longest training", Topic.COST)
+SAMPLING = Aspect("sampling speed", (RATE,), "the fastest sampling", "the slowest sampling")
+TRAINING = Aspect("training time", (SECONDS,), "the shortest training", "the longest training")
 
 ASPECTS = (LIKELIHOOD, QUALITY, MEMORISATION, DOWNSTREAM, SAMPLING, TRAINING)
 

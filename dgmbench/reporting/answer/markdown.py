@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dgmbench.files import write_text
+from dgmbench.reporting import markdown
 from dgmbench.reporting.answer.answer import RULE, Answer, Family
 from dgmbench.reporting.answer.aspects import Aspect
 from dgmbench.reporting.answer.sentences import said_of
@@ -24,12 +24,7 @@ def to_markdown(answers: Sequence[Answer]) -> str:
 
 def write_answers(answers: Sequence[Answer], folder: Path) -> list[Path]:
     """Write `<data set>-answer.md` into `folder`; returns the paths."""
-    paths = []
-    for dataset in dict.fromkeys(answer.dataset for answer in answers):
-        path = folder / f"{dataset}-answer.md"
-        write_text(path, to_markdown([answer for answer in answers if answer.dataset == dataset]))
-        paths.append(path)
-    return paths
+    return markdown.write_pages(answers, "answer", to_markdown, folder)
 
 
 def table(answer: Answer) -> str:
@@ -42,7 +37,7 @@ def table(answer: Answer) -> str:
         name = f"{family.name} ({family.row.note})" if family.row.note else family.name
         cells = [_cell(family, aspect) for aspect in aspects]
         lines.append([escaped(name), *cells, *[_published(family)] * has_published])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown.table(lines)
 
 
 def _section(answer: Answer) -> list[str]:

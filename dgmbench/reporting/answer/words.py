@@ -12,12 +12,10 @@ from dgmbench.reporting.comparison.reference import Reference
 from dgmbench.reporting.comparison.short import TIMES, factor
 from dgmbench.reporting.words import kind_mark
 
-_ARROWS = {"higher": " ↑", "lower": " ↓", "one": " → 1", "none": ""}
-
 
 def heading(column: Column, aspect: Aspect) -> str:
     """The aspect with an arrow towards better; marked where a control shows that the metric fails."""
-    return aspect.name + _ARROWS[column.direction] + (f" {FAILING}" if column.failing else "")
+    return column.marked(aspect.name)
 
 
 def unit(column: Column, aspect: Aspect) -> str:

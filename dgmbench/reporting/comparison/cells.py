@@ -68,7 +68,11 @@ class Column:
     @property
     def title(self) -> str:
         """Name for readers with an arrow towards better, without unit."""
-        parts = (self.label, ARROWS[self.direction], FAILING if self.failing else "")
+        return self.marked(self.label)
+
+    def marked(self, name: str) -> str:
+        """A name with an arrow towards better, and a mark where a control shows that the metric fails."""
+        parts = (name, ARROWS[self.direction], FAILING if self.failing else "")
         return " ".join(part for part in parts if part)
 
     @property
@@ -126,13 +130,13 @@ class Cell:
     def text(self) -> str:
         """`= −86.76 ± 0.39 (0.06)`, or for one seed `= −86.76 ± 0.39 (1 seed)`; kinds of likelihoods only."""
         alone = "" if self.combined is None else f"({spread(self.half_width or 0.0, self.unit)})"
-        source = "(1 seed)" if self.n < 2 and not self._is_count else alone
+        source = "(1 seed)" if self.n < 2 and not self.is_count else alone
         return " ".join(part for part in (self.plain, source, self.bound, PARTIAL * self.partial) if part)
 
     @property
     def plain(self) -> str:
         """Mean and widest interval alone, `= −86.76 ± 0.39`, for sentences."""
-        if self._is_count:
+        if self.is_count:
             return f"{self.mean:,.0f}"
         likelihood = declared(self.metric).likelihood
         mark = kind_mark(self.metric, self.kind, self.unit) + " " if likelihood else ""
@@ -140,7 +144,8 @@ class Cell:
         return shown if self.widest is None else f"{shown} ± {spread(self.widest, self.unit)}"
 
     @property
-    def _is_count(self) -> bool:
+    def is_count(self) -> bool:
+        """Whether it is a whole number that does not vary."""
         return declared(self.metric).whole and not self.half_width
 
 

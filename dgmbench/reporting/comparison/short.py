@@ -29,7 +29,7 @@ def short(cell: Cell) -> str:
 def short_mean(cell: Cell) -> str:
     """`≥ 81.8`, with its kind for a likelihood."""
     mark = f"{kind_mark(cell.metric, cell.kind, cell.unit)} " if declared(cell.metric).likelihood else ""
-    if _is_count(cell):
+    if cell.is_count:
         return f"{cell.mean:,.0f}"
     return mark + number(cell.mean, places(cell.mean, cell.widest, cell.unit))
 
@@ -39,7 +39,7 @@ def short_half(cell: Cell) -> str:
     if declared(cell.metric).timing:
         return _times(factor(cell))
     half = cell.widest
-    if half is None or _is_count(cell):
+    if half is None or cell.is_count:
         return ""
     if not half:
         return "± 0"
@@ -76,7 +76,7 @@ def _times(found: float | None) -> str:
 
 def remarks(cell: Cell) -> str:
     """What goes with the number: that it is of one seed, which bound, of fewer images, of a probe."""
-    alone = ONE_SEED if cell.n < 2 and not _is_count(cell) else ""
+    alone = ONE_SEED if cell.n < 2 and not cell.is_count else ""
     said = (alone, cell.bound, PARTIAL * cell.partial, PROBE * is_probe(cell))
     return " ".join(part for part in said if part)
 
@@ -92,7 +92,3 @@ def places(mean: float, half: float | None, unit: str) -> int:
         return decimals(half or 0.0, unit)
     own = DIGITS - 1 - math.floor(math.log10(abs(mean)))
     return min(own, decimals(half, unit)) if half else own
-
-
-def _is_count(cell: Cell) -> bool:
-    return declared(cell.metric).whole and not cell.half_width

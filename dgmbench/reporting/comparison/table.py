@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dgmbench.files import write_text
 from dgmbench.metrics import Topic, declared
+from dgmbench.reporting import markdown
 from dgmbench.reporting.comparison.cells import Cell, Column
 from dgmbench.reporting.comparison.published import reference_text
 from dgmbench.reporting.comparison.reference import Reference
@@ -133,7 +134,7 @@ class Table:
         headings = ["model", *(c.heading for c in section.columns)] + ["published"] * section.published
         lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
         lines += [self._markdown_row(row, section) for row in self.rows_of(section)]
-        table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        table = markdown.table(lines)
         return [f"## {section.title}", table]
 
     def _view_note(self) -> list[str]:

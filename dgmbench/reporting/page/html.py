@@ -44,8 +44,6 @@ def render(content: Content) -> str:
     datasets = [_dataset(name, content) for name in content.manifests]
     return _template().render(
         pipeline=params["pipeline"],
-        models=list(params["models"]),
-        seeds=list(params["seeds"]),
         datasets=datasets,
         has_relations=any(v["relations"] or v["correlations"] for d in datasets for v in d["views"]),
         note_on_relations=NOTE,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dgmbench.files import write_text
+from dgmbench.reporting import markdown
 from dgmbench.reporting.relations.ranks import Correlation
 from dgmbench.reporting.relations.relations import NOTE, Relation, Relations
 from dgmbench.reporting.words import escaped
@@ -25,8 +26,7 @@ GAP = "–"
 def to_markdown(found: Relations) -> str:
     """A line for each pair of scores."""
     lines = [HEADS, ("---", *["---:"] * (len(HEADS) - 1)), *(cells(row) for row in found.rows)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{table}\n\n{escaped(NOTE)}\n"
+    return f"{markdown.table(lines)}\n\n{escaped(NOTE)}\n"
 
 
 def write_relations(found: Sequence[Relations], folder: Path) -> list[Path]:
